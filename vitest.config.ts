@@ -1,0 +1,26 @@
+import { defineConfig } from 'vitest/config'
+import { TallyReporter } from './tests/tally-reporter.ts'
+
+/** `fast` is what `npm run check` runs; `world` needs real databases, sockets and other people's programs. */
+export default defineConfig({
+  test: {
+    reporters: ['default', new TallyReporter()],
+    projects: [
+      {
+        test: {
+          name: 'fast',
+          include: ['packages/*/src/**/*.test.ts', 'tests/{architecture,integration}/**/*.test.ts'],
+          testTimeout: 10_000,
+        },
+      },
+      {
+        test: {
+          name: 'world',
+          include: ['tests/{storage,conformance,e2e}/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+})
