@@ -1,0 +1,575 @@
+import * as z from 'zod'
+import { Mode, Risk } from '../core/index.ts'
+import type { Api } from './route.ts'
+import * as s from './shapes.ts'
+
+/** Names an organization by id or slug; may be left out where the credential belongs to one. */
+const inOrganization = { organization: z.string().optional() }
+const OrganizationPage = s.Page.extend(inOrganization)
+const Reason = z.object({ reason: s.Text.default('') })
+const Expiry = z.iso.datetime().nullable().default(null)
+
+/** The admin API. Ids may be written as ids or, within an organization, as names. */
+export const api = {
+  session: {
+    bootstrap: {
+      method: 'POST',
+      path: '/bootstrap',
+      summary: 'Trade the one-time bootstrap code for the first API token',
+      permission: 'bootstrap:claim',
+      body: z.object({ name: s.Name.default('first-admin') }),
+      returns: z.object({ token: z.string(), apiToken: s.ApiToken }),
+    },
+    whoami: {
+      method: 'GET',
+      path: '/whoami',
+      summary: 'Who this credential is and what it may do',
+      permission: 'self:read',
+      returns: z.object({
+        id: z.string(),
+        name: z.string(),
+        permissions: z.array(z.string()),
+        dev: z.boolean(),
+        issuer: z.string(),
+      }),
+    },
+  },
+  organizations: {
+    list: {
+      method: 'GET',
+      path: '/organizations',
+      summary: 'List organizations',
+      permission: 'organization:read',
+      query: s.Page,
+      returns: s.pageOf(s.Organization),
+    },
+    get: {
+      method: 'GET',
+      path: '/organizations/:id',
+      summary: 'Show an organization',
+      permission: 'organization:read',
+      returns: s.Organization,
+    },
+    create: {
+      method: 'POST',
+      path: '/organizations',
+      summary: 'Create an organization',
+      permission: 'organization:write',
+      idempotent: true,
+      body: z.object({ slug: s.Slug, name: z.string().min(1).max(200) }),
+      returns: s.Organization,
+    },
+    freeze: {
+      method: 'POST',
+      path: '/organizations/:id/freeze',
+      summary: 'Refuse every call in an organization',
+      permission: 'organization:write',
+      body: Reason,
+      returns: s.Organization,
+    },
+    thaw: {
+      method: 'POST',
+      path: '/organizations/:id/thaw',
+      summary: 'Let calls in an organization be decided again',
+      permission: 'organization:write',
+      body: Reason,
+      returns: s.Organization,
+    },
+  },
+  people: {
+    list: {
+      method: 'GET',
+      path: '/people',
+      summary: 'List people',
+      permission: 'person:read',
+      query: OrganizationPage,
+      returns: s.pageOf(s.Person),
+    },
+    get: {
+      method: 'GET',
+      path: '/people/:id',
+      summary: 'Show a person',
+      permission: 'person:read',
+      query: z.object(inOrganization),
+      returns: s.Person,
+    },
+    create: {
+      method: 'POST',
+      path: '/people',
+      summary: 'Add a person',
+      permission: 'person:write',
+      idempotent: true,
+      body: z.object({ ...inOrganization, email: z.email().max(320), name: z.string().min(1).max(200) }),
+      returns: s.Person,
+    },
+    update: {
+      method: 'PATCH',
+      path: '/people/:id',
+      summary: 'Rename, suspend or reinstate a person',
+      permission: 'person:write',
+      body: z.object({
+        ...inOrganization,
+        name: z.string().min(1).max(200).optional(),
+        status: z.enum(['active', 'suspended', 'retired']).optional(),
+      }),
+      returns: s.Person,
+    },
+  },
+  agents: {
+    list: {
+      method: 'GET',
+      path: '/agents',
+      summary: 'List agents',
+      permission: 'agent:read',
+      query: OrganizationPage,
+      returns: s.pageOf(s.Agent),
+    },
+    get: {
+      method: 'GET',
+      path: '/agents/:id',
+      summary: 'Show an agent',
+      permission: 'agent:read',
+      query: z.object(inOrganization),
+      returns: s.Agent,
+    },
+    create: {
+      method: 'POST',
+      path: '/agents',
+      summary: 'Register an agent',
+      permission: 'agent:write',
+      idempotent: true,
+      body: z.object({
+        ...inOrganization,
+        name: s.Name,
+        owner: z.string(),
+        purpose: z.string().max(500).default(''),
+        kind: z.enum(['autonomous', 'user_authorized', 'both']).default('autonomous'),
+        ceiling: z.array(s.Scope).max(200),
+      }),
+      returns: s.Agent,
+    },
+    update: {
+      method: 'PATCH',
+      path: '/agents/:id',
+      summary: 'Change an agent',
+      permission: 'agent:write',
+      body: z.object({
+        ...inOrganization,
+        owner: z.string().optional(),
+        purpose: z.string().max(500).optional(),
+        kind: z.enum(['autonomous', 'user_authorized', 'both']).optional(),
+        ceiling: z.array(s.Scope).max(200).optional(),
+      }),
+      returns: s.Agent,
+    },
+    suspend: {
+      method: 'POST',
+      path: '/agents/:id/suspend',
+      summary: 'Stop an agent at once',
+      permission: 'agent:write',
+      body: Reason.extend(inOrganization),
+      returns: s.Agent,
+    },
+    resume: {
+      method: 'POST',
+      path: '/agents/:id/resume',
+      summary: 'Let a suspended agent act again',
+      permission: 'agent:write',
+      body: Reason.extend(inOrganization),
+      returns: s.Agent,
+    },
+  },
+  credentials: {
+    list: {
+      method: 'GET',
+      path: '/agents/:agent/credentials',
+      summary: "List an agent's credentials",
+      permission: 'credential:read',
+      query: OrganizationPage,
+      returns: s.pageOf(s.Credential),
+    },
+    create: {
+      method: 'POST',
+      path: '/agents/:agent/credentials',
+      summary: 'Give an agent a key (its public part) or, opt-in, a secret that is shown once',
+      permission: 'credential:write',
+      idempotent: true,
+      body: z.object({
+        ...inOrganization,
+        kind: z.enum(['key', 'secret']).default('key'),
+        publicKey: s.PublicJwk.optional(),
+        label: z.string().max(100).default(''),
+        expiresAt: Expiry,
+        /** For clients that still name the token endpoint as audience of their assertions (RFC 7523 before its update). */
+        legacyAudience: z.boolean().default(false),
+      }),
+      returns: s.Credential.extend({ secret: z.string().nullable() }),
+    },
+  },
+  servers: {
+    list: {
+      method: 'GET',
+      path: '/servers',
+      summary: 'List MCP servers',
+      permission: 'server:read',
+      query: s.Page,
+      returns: s.pageOf(s.McpServer),
+    },
+    get: {
+      method: 'GET',
+      path: '/servers/:id',
+      summary: 'Show an MCP server',
+      permission: 'server:read',
+      returns: s.McpServer,
+    },
+    create: {
+      method: 'POST',
+      path: '/servers',
+      summary: 'Register an MCP server by its public URL',
+      permission: 'server:write',
+      idempotent: true,
+      body: z.object({ name: s.Name, url: z.url(), mode: Mode.default('enforce') }),
+      returns: s.McpServer,
+    },
+    update: {
+      method: 'PATCH',
+      path: '/servers/:id',
+      summary: 'Change, freeze or thaw an MCP server',
+      permission: 'server:write',
+      body: z.object({
+        url: z.url().optional(),
+        mode: Mode.optional(),
+        status: z.enum(['active', 'frozen']).optional(),
+      }),
+      returns: s.McpServer,
+    },
+    definitions: {
+      method: 'GET',
+      path: '/servers/:id/definitions',
+      summary: 'What the server offers, as last seen',
+      permission: 'server:read',
+      returns: z.object({ items: z.array(s.SeenDefinition) }),
+    },
+    setUpstreamCredential: {
+      method: 'PUT',
+      path: '/servers/:id/upstream-credential',
+      summary: 'Store the header that the gateway adds towards the server; no agent ever sees it',
+      permission: 'server:write',
+      body: z.object({
+        header: z
+          .string()
+          .regex(/^[A-Za-z0-9-]{1,64}$/)
+          .default('authorization'),
+        value: z.string().min(1).max(8192),
+      }),
+      returns: s.McpServer,
+    },
+  },
+  serverKeys: {
+    list: {
+      method: 'GET',
+      path: '/servers/:server/keys',
+      summary: 'List the keys of the guards and gateways of a server',
+      permission: 'server:read',
+      query: s.Page,
+      returns: s.pageOf(s.ServerKey),
+    },
+    create: {
+      method: 'POST',
+      path: '/servers/:server/keys',
+      summary: 'Make a key for guards and gateways of a server; it is shown once',
+      permission: 'server:write',
+      idempotent: true,
+      body: z.object({ label: z.string().max(100).default('') }),
+      returns: s.ServerKey.extend({ key: z.string().nullable() }),
+    },
+    revoke: {
+      method: 'DELETE',
+      path: '/servers/:server/keys/:id',
+      summary: 'Shut out the guards and gateways that use a key',
+      permission: 'server:write',
+      returns: s.ServerKey,
+    },
+  },
+  tools: {
+    list: {
+      method: 'GET',
+      path: '/servers/:server/tools',
+      summary: 'List the tool map of a server',
+      permission: 'tool:read',
+      query: s.Page,
+      returns: s.pageOf(s.Tool),
+    },
+    map: {
+      method: 'PUT',
+      path: '/servers/:server/tools',
+      summary: 'Map a tool (or resource, prompt, method) to a permission; everything unmapped is refused',
+      permission: 'tool:write',
+      body: s.ToolRule,
+      returns: s.Tool,
+    },
+    unmap: {
+      method: 'DELETE',
+      path: '/servers/:server/tools/:id',
+      summary: 'Remove a rule: the tool is refused from then on',
+      permission: 'tool:write',
+      returns: s.Tool,
+    },
+  },
+  resourceTypes: {
+    list: {
+      method: 'GET',
+      path: '/resource-types',
+      summary: 'List resource types',
+      permission: 'role:read',
+      query: s.Page,
+      returns: s.pageOf(s.ResourceType),
+    },
+    create: {
+      method: 'POST',
+      path: '/resource-types',
+      summary: 'Create a resource type',
+      permission: 'role:write',
+      idempotent: true,
+      body: z.object({
+        slug: s.Slug,
+        name: z.string().max(200).default(''),
+        parents: z.array(z.string()).max(20).default([]),
+      }),
+      returns: s.ResourceType,
+    },
+  },
+  permissions: {
+    list: {
+      method: 'GET',
+      path: '/permissions',
+      summary: 'List permissions',
+      permission: 'role:read',
+      query: s.Page,
+      returns: s.pageOf(s.Permission),
+    },
+    create: {
+      method: 'POST',
+      path: '/permissions',
+      summary: 'Create a permission',
+      permission: 'role:write',
+      idempotent: true,
+      body: z.object({
+        slug: s.PermissionSlug,
+        type: z.string().default('organization'),
+        label: z.string().max(200).default(''),
+        risk: Risk.default('write'),
+      }),
+      returns: s.Permission,
+    },
+  },
+  roles: {
+    list: {
+      method: 'GET',
+      path: '/roles',
+      summary: 'List roles',
+      permission: 'role:read',
+      query: s.Page,
+      returns: s.pageOf(s.Role),
+    },
+    get: {
+      method: 'GET',
+      path: '/roles/:id',
+      summary: 'Show a role',
+      permission: 'role:read',
+      returns: s.Role,
+    },
+    create: {
+      method: 'POST',
+      path: '/roles',
+      summary: 'Create a role',
+      permission: 'role:write',
+      idempotent: true,
+      body: z.object({
+        slug: s.Slug,
+        name: z.string().max(200).default(''),
+        type: z.string().default('organization'),
+        permissions: z.array(s.PermissionSlug).max(500),
+      }),
+      returns: s.Role,
+    },
+    update: {
+      method: 'PATCH',
+      path: '/roles/:id',
+      summary: 'Change what a role holds, for everyone who has it, at once',
+      permission: 'role:write',
+      body: z.object({
+        name: z.string().max(200).optional(),
+        permissions: z.array(s.PermissionSlug).max(500).optional(),
+      }),
+      returns: s.Role,
+    },
+  },
+  assignments: {
+    list: {
+      method: 'GET',
+      path: '/assignments',
+      summary: 'List who has which role',
+      permission: 'assignment:read',
+      query: OrganizationPage.extend({ principal: z.string().optional(), role: z.string().optional() }),
+      returns: s.pageOf(s.Assignment),
+    },
+    create: {
+      method: 'POST',
+      path: '/assignments',
+      summary: 'Give a principal a role on the organization',
+      permission: 'assignment:write',
+      idempotent: true,
+      body: z.object({ ...inOrganization, principal: z.string(), role: z.string(), expiresAt: Expiry }),
+      returns: s.Assignment,
+    },
+    remove: {
+      method: 'DELETE',
+      path: '/assignments/:id',
+      summary: 'Take a role away',
+      permission: 'assignment:write',
+      query: z.object(inOrganization),
+      returns: s.Assignment,
+    },
+  },
+  points: {
+    list: {
+      method: 'GET',
+      path: '/enforcement-points',
+      summary: 'List guards and gateways, their leases and record counters',
+      permission: 'server:read',
+      query: s.Page,
+      returns: s.pageOf(s.EnforcementPoint),
+    },
+  },
+  revocations: {
+    create: {
+      method: 'POST',
+      path: '/revocations',
+      summary:
+        'Take back an agent, a credential or a token, and wait until every enforcement point has confirmed',
+      permission: 'revocation:write',
+      body: z.object({
+        ...inOrganization,
+        kind: z.enum(['token', 'credential', 'agent']),
+        id: z.string(),
+        reason: s.Text.default(''),
+        /** Milliseconds to wait for the enforcement points; 0 answers at once. */
+        waitMs: z.number().int().min(0).max(60_000).default(0),
+      }),
+      returns: s.Revocation,
+    },
+  },
+  decisions: {
+    check: {
+      method: 'POST',
+      path: '/check',
+      summary: 'What would be decided, and why; nothing is called or recorded as a call',
+      permission: 'decision:read',
+      body: z.object({
+        ...inOrganization,
+        agent: z.string(),
+        server: z.string(),
+        kind: z.enum(['tool', 'resource', 'prompt', 'method']).default('tool'),
+        name: z.string(),
+        arguments: z.record(z.string(), z.json()).default({}),
+        scopes: z.array(s.Scope).optional(),
+        at: z.iso.datetime().optional(),
+      }),
+      returns: s.Explanation,
+    },
+    get: {
+      method: 'GET',
+      path: '/decisions/:id',
+      summary: 'A decision that was made, with its record',
+      permission: 'audit:read',
+      returns: s.RecordedCall.extend({ sentence: z.string() }),
+    },
+  },
+  audit: {
+    calls: {
+      method: 'GET',
+      path: '/audit/calls',
+      summary: 'Find recorded calls',
+      permission: 'audit:read',
+      query: s.CallQuery,
+      returns: s.pageOf(s.RecordedCall),
+    },
+    who: {
+      method: 'GET',
+      path: '/audit/who',
+      summary: 'Which agents touched a resource or server, and who authorized them',
+      permission: 'audit:read',
+      query: s.CallQuery.omit({ limit: true, cursor: true }),
+      returns: z.object({ sentence: z.string(), rows: z.array(s.WhoRow) }),
+    },
+    changes: {
+      method: 'GET',
+      path: '/audit/changes',
+      summary: 'Find recorded changes',
+      permission: 'audit:read',
+      query: OrganizationPage.extend({
+        type: z.string().optional(),
+        actor: z.string().optional(),
+        target: z.string().optional(),
+        since: z.iso.datetime().optional(),
+        until: z.iso.datetime().optional(),
+      }),
+      returns: s.pageOf(s.RecordedChange),
+    },
+  },
+  policy: {
+    apply: {
+      method: 'POST',
+      path: '/policy',
+      summary: 'Apply a policy as one change, or say what would change',
+      permission: 'policy:write',
+      body: z.object({
+        ...inOrganization,
+        policy: z.record(z.string(), z.json()),
+        dryRun: z.boolean().default(false),
+      }),
+      returns: z.object({
+        changes: z.array(
+          z.object({ sign: z.enum(['+', '~', '-']), kind: z.string(), name: z.string(), detail: z.string() }),
+        ),
+        applied: z.boolean(),
+      }),
+    },
+  },
+  apiTokens: {
+    list: {
+      method: 'GET',
+      path: '/api-tokens',
+      summary: 'List API tokens',
+      permission: 'api_token:read',
+      query: s.Page,
+      returns: s.pageOf(s.ApiToken),
+    },
+    create: {
+      method: 'POST',
+      path: '/api-tokens',
+      summary: 'Make an API token that carries no more than yours; it is shown once',
+      permission: 'api_token:write',
+      idempotent: true,
+      body: z.object({
+        name: s.Name,
+        permissions: z
+          .array(z.string().regex(/^([a-z_]+:(read|write)|\*)$/))
+          .min(1)
+          .max(50),
+        expiresAt: Expiry,
+      }),
+      returns: s.ApiToken.extend({ token: z.string().nullable() }),
+    },
+    revoke: {
+      method: 'DELETE',
+      path: '/api-tokens/:id',
+      summary: 'Revoke an API token',
+      permission: 'api_token:write',
+      returns: s.ApiToken,
+    },
+  },
+} as const satisfies Api
+
+export type AdminApi = typeof api

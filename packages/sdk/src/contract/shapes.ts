@@ -1,0 +1,268 @@
+import * as z from 'zod'
+import { ActionKind, AttemptRecord, Carrier, Mode, Revision, Risk, Verdict } from '../core/index.ts'
+
+/** The shapes that operations take and give back. */
+
+const Time = z.iso.datetime()
+/** A name that people type: letters, digits, `-`, `_` and `.`; no look-alikes, no control characters. */
+export const Name = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+    'Use 1 to 64 letters, digits, "-", "_" or ".", beginning with a letter or digit.',
+  )
+export const Slug = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9._-]{0,63}$/,
+    'Use 1 to 64 small letters, digits, "-", "_" or ".", beginning with a letter.',
+  )
+export const PermissionSlug = z
+  .string()
+  .regex(/^[a-z][a-z0-9._-]{0,63}:[a-z][a-z0-9._-]{0,63}$/, 'Write a permission as "invoices:read".')
+/** A permission, or all of a family as `invoices:*`. */
+export const Scope = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9._-]{0,63}:([a-z][a-z0-9._-]{0,63}|\*)$/,
+    'Write a scope as "invoices:read" or "invoices:*".',
+  )
+const Text = z.string().max(500)
+
+export const Page = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(500).optional(),
+})
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), next: z.string().nullable() })
+
+export const Organization = z.object({
+  id: z.string(),
+  slug: z.string(),
+  name: z.string(),
+  status: z.enum(['active', 'frozen']),
+  revision: z.number().int(),
+  createdAt: Time,
+})
+export const Person = z.object({
+  id: z.string(),
+  organization: z.string(),
+  email: z.string(),
+  name: z.string(),
+  status: z.enum(['active', 'suspended', 'retired']),
+  createdAt: Time,
+})
+export const Agent = z.object({
+  id: z.string(),
+  organization: z.string(),
+  name: z.string(),
+  owner: z.string(),
+  purpose: z.string(),
+  kind: z.enum(['autonomous', 'user_authorized', 'both']),
+  status: z.enum(['active', 'suspended', 'retired', 'pending']),
+  ceiling: z.array(z.string()),
+  createdAt: Time,
+})
+/** A public key as a JWK (RFC 7517). A private member is refused: the key stays with the agent. */
+export const PublicJwk = z
+  .looseObject({ kty: z.enum(['EC', 'OKP', 'RSA']), crv: z.string().optional(), alg: z.string().optional() })
+  .refine(jwk => !['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'].some(member => member in jwk), {
+    message: 'This is a private key. Send the public part only, and treat this key as leaked.',
+  })
+export const Credential = z.object({
+  id: z.string(),
+  agent: z.string(),
+  clientId: z.string(),
+  kind: z.enum(['secret', 'key']),
+  label: z.string(),
+  createdAt: Time,
+  createdBy: z.string(),
+  expiresAt: Time.nullable(),
+  lastUsedAt: Time.nullable(),
+  lastUsedFrom: z.string().nullable(),
+  status: z.enum(['live', 'expired', 'revoked']),
+})
+export const McpServer = z.object({
+  id: z.string(),
+  name: z.string(),
+  url: z.string(),
+  mode: Mode,
+  status: z.enum(['active', 'frozen']),
+  hasUpstreamCredential: z.boolean(),
+  createdAt: Time,
+})
+/** The key by which guards and gateways of one MCP server introduce themselves. */
+export const ServerKey = z.object({
+  id: z.string(),
+  server: z.string(),
+  label: z.string(),
+  createdAt: Time,
+  createdBy: z.string(),
+  lastUsedAt: Time.nullable(),
+  status: z.enum(['live', 'revoked']),
+})
+export const ToolRule = z.object({
+  kind: ActionKind.default('tool'),
+  name: z.string().min(1).max(1024),
+  permission: PermissionSlug,
+  definition: z.string().nullable().default(null),
+  inputSchema: z.record(z.string(), z.json()).nullable().default(null),
+  resource: z.string().max(1024).nullable().default(null),
+  condition: z.string().max(4096).nullable().default(null),
+  risk: Risk.default('dangerous'),
+  mode: Mode.nullable().default(null),
+})
+export const Tool = ToolRule.extend({
+  id: z.string(),
+  server: z.string(),
+  /** Whether the server's own definition, as last seen, is the approved one. */
+  drift: z.enum(['none', 'changed', 'unseen']),
+})
+/** A definition as an enforcement point or a scan last saw it in a server's `tools/list`. */
+export const SeenDefinition = z.object({
+  kind: ActionKind,
+  name: z.string(),
+  definition: z.string().nullable(),
+  description: z.string().nullable(),
+  inputSchema: z.record(z.string(), z.json()).nullable(),
+  annotations: z.record(z.string(), z.json()).nullable(),
+  seenAt: Time,
+})
+export const ResourceType = z.object({
+  id: z.string(),
+  slug: z.string(),
+  name: z.string(),
+  parents: z.array(z.string()),
+})
+export const Permission = z.object({
+  id: z.string(),
+  slug: z.string(),
+  type: z.string(),
+  label: z.string(),
+  risk: Risk,
+})
+export const Role = z.object({
+  id: z.string(),
+  slug: z.string(),
+  name: z.string(),
+  type: z.string(),
+  permissions: z.array(z.string()),
+})
+export const Assignment = z.object({
+  id: z.string(),
+  organization: z.string(),
+  principal: z.string(),
+  role: z.string(),
+  resource: z.string(),
+  source: z.enum(['direct', 'group', 'idp', 'approval']),
+  createdAt: Time,
+  createdBy: z.string(),
+  expiresAt: Time.nullable(),
+})
+export const EnforcementPoint = z.object({
+  id: z.string(),
+  server: z.string(),
+  kind: z.enum(['guard', 'gateway']),
+  epoch: z.number().int(),
+  version: z.string(),
+  live: z.boolean(),
+  lastSeenAt: Time,
+  leaseUntil: Time.nullable(),
+  records: z.number().int(),
+  gaps: z.number().int(),
+})
+export const ApiToken = z.object({
+  id: z.string(),
+  name: z.string(),
+  permissions: z.array(z.string()),
+  createdAt: Time,
+  createdBy: z.string(),
+  expiresAt: Time.nullable(),
+  lastUsedAt: Time.nullable(),
+})
+/** Which enforcement points confirmed a change, and how long that took. */
+export const Barrier = z.object({
+  revision: z.number().int(),
+  organization: z.string(),
+  complete: z.boolean(),
+  elapsedMs: z.number(),
+  points: z.array(
+    z.object({
+      id: z.string(),
+      kind: z.string(),
+      outcome: z.enum(['confirmed', 'lease_ended', 'waiting']),
+      ms: z.number(),
+    }),
+  ),
+})
+export const Revocation = z.object({
+  kind: z.enum(['token', 'credential', 'agent']),
+  id: z.string(),
+  organization: z.string(),
+  revision: z.number().int(),
+  barrier: Barrier.nullable(),
+})
+export const Explanation = z.object({
+  id: z.string(),
+  decision: Verdict,
+  reason: z.string(),
+  sentence: z.string(),
+  mode: Mode,
+  permission: z.string().nullable(),
+  resource: z.string().nullable(),
+  assignments: z.array(Carrier),
+  revision: Revision,
+  legs: z.array(
+    z.object({
+      leg: z.string(),
+      result: z.enum(['passed', 'failed', 'not_reached']),
+      detail: z.string().nullable(),
+    }),
+  ),
+})
+/** A recorded call: the attempt, and the outcome where one followed. */
+export const RecordedCall = AttemptRecord.extend({
+  point: z.string(),
+  receivedAt: Time,
+  outcome: z.string().nullable(),
+  durationMs: z.number().nullable(),
+})
+/** A recorded change: who did what to what. */
+export const RecordedChange = z.object({
+  id: z.string(),
+  at: Time,
+  organization: z.string().nullable(),
+  type: z.string(),
+  actor: z.string(),
+  target: z.string(),
+  detail: z.record(z.string(), z.json()),
+})
+export const CallQuery = Page.extend({
+  organization: z.string().optional(),
+  agent: z.string().optional(),
+  person: z.string().optional(),
+  owner: z.string().optional(),
+  server: z.string().optional(),
+  tool: z.string().optional(),
+  /** A resource path: it and all below it. */
+  resource: z.string().optional(),
+  verdict: z.enum(['permit', 'deny', 'needs_approval']).optional(),
+  reason: z.string().optional(),
+  since: Time.optional(),
+  until: Time.optional(),
+})
+export const WhoRow = z.object({
+  agent: z.string().nullable(),
+  agentName: z.string().nullable(),
+  owner: z.string().nullable(),
+  person: z.string().nullable(),
+  authorizedBy: z.array(z.string()),
+  grant: z.string().nullable(),
+  via: z.array(z.string()),
+  permitted: z.number().int(),
+  refused: z.number().int(),
+  first: Time,
+  last: Time,
+})
+export const OrganizationRef = z.object({ organization: z.string() })
+export { Text, Time }

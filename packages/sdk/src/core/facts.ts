@@ -1,0 +1,184 @@
+import * as z from 'zod'
+
+/**
+ * The facts that decisions rest on, as they travel from the authority to every enforcement point. A snapshot is all
+ * facts of one organization (or of the catalogue, organization number 0) at one revision; a change replaces or removes
+ * single facts and carries the next revision. Nothing else is needed to decide.
+ */
+
+const Scope = z.string().min(1)
+
+/** `enforce` refuses what is denied; `audit` records "would deny" and lets the call pass. */
+export const Mode = z.enum(['enforce', 'audit'])
+export type Mode = z.infer<typeof Mode>
+
+/** How much harm a permission can do. Dangerous ones may be decided only on a replica that is at most a second old. */
+export const Risk = z.enum(['read', 'write', 'dangerous'])
+export type Risk = z.infer<typeof Risk>
+
+/** What an MCP method acts on: `tools/call`, `resources/read`, `prompts/get`, or any other method by its name. */
+export const ActionKind = z.enum(['tool', 'resource', 'prompt', 'method'])
+export type ActionKind = z.infer<typeof ActionKind>
+
+/** An MCP server: the protected resource, named by its public URL. */
+export const ServerFact = z.object({
+  id: z.string(),
+  name: z.string(),
+  url: z.string(),
+  mode: Mode,
+  status: z.enum(['active', 'frozen']),
+})
+export type ServerFact = z.infer<typeof ServerFact>
+
+/** The rule for one tool (or resource, prompt, method) of a server. What has no rule is refused. */
+export const ToolFact = z.object({
+  id: z.string(),
+  server: z.string(),
+  kind: ActionKind,
+  /** The tool's name; a resource's URI, `*` at its end for all that begin so; a prompt's name; a method. */
+  name: z.string(),
+  permission: z.string(),
+  /** SHA-256 of the definition that was approved; a tool without one is refused as changed. */
+  definition: z.string().nullable(),
+  inputSchema: z.record(z.string(), z.json()).nullable(),
+  resource: z.string().nullable(),
+  condition: z.string().nullable(),
+  risk: Risk,
+  mode: Mode.nullable(),
+})
+export type ToolFact = z.infer<typeof ToolFact>
+
+export const ResourceTypeFact = z.object({ id: z.string(), slug: z.string(), parents: z.array(z.string()) })
+export type ResourceTypeFact = z.infer<typeof ResourceTypeFact>
+
+export const PermissionFact = z.object({
+  id: z.string(),
+  slug: Scope,
+  type: z.string(),
+  /** Place in the bit set of its resource type; never used again. */
+  bit: z.number().int().nonnegative(),
+  risk: Risk,
+})
+export type PermissionFact = z.infer<typeof PermissionFact>
+
+export const RoleFact = z.object({
+  id: z.string(),
+  slug: z.string(),
+  type: z.string(),
+  permissions: z.array(z.string()),
+})
+export type RoleFact = z.infer<typeof RoleFact>
+
+export const OrganizationFact = z.object({
+  id: z.string(),
+  slug: z.string(),
+  status: z.enum(['active', 'frozen']),
+})
+export type OrganizationFact = z.infer<typeof OrganizationFact>
+
+export const PrincipalFact = z.object({
+  id: z.string(),
+  seq: z.number().int(),
+  kind: z.enum(['user', 'agent', 'service', 'group']),
+  name: z.string(),
+  status: z.enum(['active', 'suspended', 'retired', 'pending']),
+})
+export type PrincipalFact = z.infer<typeof PrincipalFact>
+
+export const AgentFact = z.object({
+  id: z.string(),
+  principal: z.string(),
+  owner: z.string(),
+  kind: z.enum(['autonomous', 'user_authorized', 'both']),
+  ceiling: z.array(Scope),
+})
+export type AgentFact = z.infer<typeof AgentFact>
+
+export const CredentialFact = z.object({
+  id: z.string(),
+  agent: z.string(),
+  expiresAt: z.number().nullable(),
+})
+export type CredentialFact = z.infer<typeof CredentialFact>
+
+export const AssignmentFact = z.object({
+  id: z.string(),
+  /** Dense numbers within the organization, never used again, so that a re-created name inherits nothing. */
+  principal: z.number().int(),
+  resource: z.number().int(),
+  role: z.string(),
+  source: z.enum(['direct', 'group', 'idp', 'approval']),
+  expiresAt: z.number().nullable(),
+  createdBy: z.string(),
+})
+export type AssignmentFact = z.infer<typeof AssignmentFact>
+
+/** A revoked token, by its `jti`, kept until it would have expired. */
+export const RevokedTokenFact = z.object({ id: z.string(), expiresAt: z.number() })
+export type RevokedTokenFact = z.infer<typeof RevokedTokenFact>
+
+export const CATALOGUE_FACTS = {
+  server: ServerFact,
+  tool: ToolFact,
+  resource_type: ResourceTypeFact,
+  permission: PermissionFact,
+  role: RoleFact,
+} as const
+
+export const ORGANIZATION_FACTS = {
+  organization: OrganizationFact,
+  principal: PrincipalFact,
+  agent: AgentFact,
+  credential: CredentialFact,
+  assignment: AssignmentFact,
+  revoked_token: RevokedTokenFact,
+  role: RoleFact,
+} as const
+
+const put = <K extends string, V extends z.ZodType>(fact: K, value: V) =>
+  z.object({ fact: z.literal(fact), id: z.string(), value: value.nullable() })
+
+/** One fact replaced (`value`) or removed (`null`). */
+export const CatalogueOp = z.discriminatedUnion('fact', [
+  put('server', ServerFact),
+  put('tool', ToolFact),
+  put('resource_type', ResourceTypeFact),
+  put('permission', PermissionFact),
+  put('role', RoleFact),
+])
+export type CatalogueOp = z.infer<typeof CatalogueOp>
+
+export const OrganizationOp = z.discriminatedUnion('fact', [
+  put('organization', OrganizationFact),
+  put('principal', PrincipalFact),
+  put('agent', AgentFact),
+  put('credential', CredentialFact),
+  put('assignment', AssignmentFact),
+  put('revoked_token', RevokedTokenFact),
+  put('role', RoleFact),
+])
+export type OrganizationOp = z.infer<typeof OrganizationOp>
+
+/** The organization whose facts are the catalogue. */
+export const CATALOGUE = 'catalogue'
+
+export const CatalogueChange = z.object({
+  organization: z.literal(CATALOGUE),
+  revision: z.number().int(),
+  ops: z.array(CatalogueOp),
+})
+export const OrganizationChange = z.object({
+  organization: z.string().startsWith('org_'),
+  revision: z.number().int(),
+  ops: z.array(OrganizationOp),
+})
+
+/** All that one revision changed; applied whole or not at all. A snapshot is the change from nothing. */
+export const Change = z.union([CatalogueChange, OrganizationChange])
+export type CatalogueChange = z.infer<typeof CatalogueChange>
+export type OrganizationChange = z.infer<typeof OrganizationChange>
+export type Change = CatalogueChange | OrganizationChange
+
+export function isCatalogueChange(change: Change): change is CatalogueChange {
+  return change.organization === CATALOGUE
+}

@@ -1,0 +1,91 @@
+import * as z from 'zod'
+import { ActionKind, Mode } from './facts.ts'
+
+/** Why a call was refused, and what the caller may do about it. One row is one stable code. */
+export const REASONS = {
+  permitted: { retry: 'never' },
+  frozen: { retry: 'never' },
+  suspended: { retry: 'never' },
+  revoked: { retry: 'never' },
+  tool_unmapped: { retry: 'never' },
+  tool_changed: { retry: 'never' },
+  arguments_invalid: { retry: 'corrected' },
+  scope_missing: { retry: 'never' },
+  resource_unknown: { retry: 'corrected' },
+  agent_lacks_permission: { retry: 'never' },
+  condition_failed: { retry: 'corrected' },
+  stale: { retry: 'later' },
+  audit_unavailable: { retry: 'later' },
+  token_missing: { retry: 'never' },
+  token_invalid: { retry: 'never' },
+} as const satisfies Record<string, { retry: 'never' | 'corrected' | 'later' }>
+
+export type Reason = keyof typeof REASONS
+
+export const Verdict = z.enum(['permit', 'deny', 'needs_approval'])
+export type Verdict = z.infer<typeof Verdict>
+
+export const Revision = z.object({ catalogue: z.number().int(), organization: z.number().int() })
+export type Revision = z.infer<typeof Revision>
+
+/** An assignment that carried a decision: who gave which role. */
+export const Carrier = z.object({ id: z.string(), role: z.string(), createdBy: z.string() })
+export type Carrier = z.infer<typeof Carrier>
+
+/**
+ * What an enforcement point records of a call. `attempt` is durable before the call is released, `outcome` follows it
+ * and names the same decision. Arguments are redacted by rule; a credential is never in a record.
+ */
+export const AttemptRecord = z.object({
+  v: z.literal(1),
+  type: z.literal('attempt'),
+  id: z.string(),
+  at: z.string(),
+  organization: z.string().nullable(),
+  agent: z.string().nullable(),
+  agentName: z.string().nullable(),
+  credential: z.string().nullable(),
+  client: z.string().nullable(),
+  owner: z.string().nullable(),
+  person: z.string().nullable(),
+  grant: z.string().nullable(),
+  chain: z.array(z.string()),
+  token: z.string().nullable(),
+  server: z.string(),
+  method: z.string(),
+  kind: ActionKind.nullable(),
+  tool: z.string().nullable(),
+  definition: z.string().nullable(),
+  permission: z.string().nullable(),
+  arguments: z.json(),
+  resource: z.string().nullable(),
+  decision: Verdict,
+  reason: z.string(),
+  detail: z.string().nullable(),
+  /** What was done: in audit mode a denied call passes. */
+  enforced: z.boolean(),
+  mode: Mode,
+  assignments: z.array(Carrier),
+  revision: Revision,
+  trace: z.string().nullable(),
+  epoch: z.number().int().optional(),
+  counter: z.number().int().optional(),
+})
+export type AttemptRecord = z.infer<typeof AttemptRecord>
+
+export const OutcomeRecord = z.object({
+  v: z.literal(1),
+  type: z.literal('outcome'),
+  /** The decision that this is the outcome of. */
+  id: z.string(),
+  at: z.string(),
+  organization: z.string().nullable(),
+  outcome: z.enum(['ok', 'tool_error', 'protocol_error', 'upstream_error', 'cancelled']),
+  durationMs: z.number(),
+  epoch: z.number().int().optional(),
+  counter: z.number().int().optional(),
+})
+export type OutcomeRecord = z.infer<typeof OutcomeRecord>
+
+export const CallRecord = z.discriminatedUnion('type', [AttemptRecord, OutcomeRecord])
+export type CallRecord = z.infer<typeof CallRecord>

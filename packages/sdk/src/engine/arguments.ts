@@ -1,0 +1,61 @@
+import { type Schema, Validator } from '@cfworker/json-schema'
+import type { JsonObject, ToolFact } from '../core/index.ts'
+
+/** Keywords under which unknown members cannot be told from known ones by looking at one schema alone. */
+const COMBINING = ['allOf', 'anyOf', 'oneOf', 'if', 'not', '$ref', '$dynamicRef', 'dependentSchemas'] as const
+
+/**
+ * Compiles the pinned input schema of a tool into a check of arguments: a sentence where they do not match, or null.
+ * Members that the schema does not name are refused, although JSON Schema lets them pass by default: a tool that
+ * reads an argument nobody approved is how a call does more than its rule says.
+ */
+export function compileArguments(
+  fact: Pick<ToolFact, 'kind' | 'inputSchema'>,
+): (args: JsonObject) => string | null {
+  if (fact.kind !== 'tool') return () => null
+  if (fact.inputSchema === null) return () => 'The tool has no approved input schema.'
+  let validator: Validator
+  try {
+    validator = new Validator(closed(fact.inputSchema) as Schema, '2020-12', false)
+    validator.validate({})
+  } catch {
+    return () => 'The approved input schema cannot be read.'
+  }
+  return args => {
+    try {
+      const result = validator.validate(args)
+      if (result.valid) return null
+      // The last error is the innermost: the one that names the argument at fault.
+      const fault = result.errors.at(-1)
+      return fault
+        ? `${fault.instanceLocation.replace(/^#\/?/, '') || 'arguments'}: ${fault.error}`
+        : 'No match.'
+    } catch {
+      return 'The arguments cannot be checked against the approved input schema.'
+    }
+  }
+}
+
+/** The same schema with every object closed that names its members and does not say itself what else may be there. */
+function closed(schema: unknown): unknown {
+  if (schema === null || typeof schema !== 'object' || Array.isArray(schema)) return schema
+  const result: Record<string, unknown> = { ...schema }
+  if (COMBINING.some(keyword => keyword in result)) {
+    if (!('additionalProperties' in result) && !('unevaluatedProperties' in result) && isObjectSchema(result))
+      result['unevaluatedProperties'] = false
+    return result
+  }
+  if (isObjectSchema(result)) {
+    const properties = (result['properties'] ?? {}) as Record<string, unknown>
+    result['properties'] = Object.fromEntries(
+      Object.entries(properties).map(([key, value]) => [key, closed(value)]),
+    )
+    if (!('additionalProperties' in result)) result['additionalProperties'] = false
+  }
+  if ('items' in result) result['items'] = closed(result['items'])
+  return result
+}
+
+function isObjectSchema(schema: Record<string, unknown>): boolean {
+  return schema['type'] === 'object' || 'properties' in schema
+}

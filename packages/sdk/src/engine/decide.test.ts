@@ -1,0 +1,253 @@
+import { expect, describe as group, test } from 'vitest'
+import { CATALOGUE, type CatalogueOp, type OrganizationOp } from '../core/index.ts'
+import { createSnapshot, type DecisionRequest, decide, mayUse, type Snapshot } from './index.ts'
+
+const NOW = 1_800_000_000_000
+
+const catalogue: CatalogueOp[] = [
+  {
+    fact: 'server',
+    id: 'srv_1',
+    value: { id: 'srv_1', name: 'billing', url: 'https://b.example/mcp', mode: 'enforce', status: 'active' },
+  },
+  {
+    fact: 'tool',
+    id: 't_1',
+    value: {
+      id: 't_1',
+      server: 'srv_1',
+      kind: 'tool',
+      name: 'refund',
+      permission: 'invoices:refund',
+      definition: 'sha256-a',
+      inputSchema: {
+        type: 'object',
+        properties: { customer: { type: 'string' }, amount: { type: 'number' } },
+        required: ['customer', 'amount'],
+      },
+      resource: 'customer/{args.customer}',
+      condition: 'args.amount <= 100',
+      risk: 'dangerous',
+      mode: null,
+    },
+  },
+  {
+    fact: 'tool',
+    id: 't_2',
+    value: {
+      id: 't_2',
+      server: 'srv_1',
+      kind: 'resource',
+      name: 'file:///pub/*',
+      permission: 'invoices:refund',
+      definition: null,
+      inputSchema: null,
+      resource: null,
+      condition: null,
+      risk: 'read',
+      mode: null,
+    },
+  },
+  {
+    fact: 'role',
+    id: 'rol_1',
+    value: { id: 'rol_1', slug: 'clerk', type: 'organization', permissions: ['invoices:refund'] },
+  },
+]
+
+const organization: OrganizationOp[] = [
+  { fact: 'organization', id: 'org_1', value: { id: 'org_1', slug: 'northwind', status: 'active' } },
+  {
+    fact: 'principal',
+    id: 'usr_1',
+    value: { id: 'usr_1', seq: 1, kind: 'user', name: 'maya', status: 'active' },
+  },
+  {
+    fact: 'principal',
+    id: 'agt_1',
+    value: { id: 'agt_1', seq: 2, kind: 'agent', name: 'bot', status: 'active' },
+  },
+  {
+    fact: 'agent',
+    id: 'agt_1',
+    value: { id: 'agt_1', principal: 'agt_1', owner: 'usr_1', kind: 'autonomous', ceiling: ['invoices:*'] },
+  },
+  { fact: 'credential', id: 'crd_1', value: { id: 'crd_1', agent: 'agt_1', expiresAt: null } },
+  {
+    fact: 'assignment',
+    id: 'asg_1',
+    value: {
+      id: 'asg_1',
+      principal: 2,
+      resource: 1,
+      role: 'rol_1',
+      source: 'direct',
+      expiresAt: NOW + 1000,
+      createdBy: 'usr_1',
+    },
+  },
+]
+
+function northwind(...more: OrganizationOp[]): Snapshot {
+  const snapshot = createSnapshot()
+  snapshot.load({ organization: CATALOGUE, revision: 7, ops: catalogue })
+  snapshot.load({ organization: 'org_1', revision: 3, ops: [...organization, ...more] })
+  return snapshot
+}
+
+function refund(change: Partial<DecisionRequest['action']> = {}, caller = {}, now = NOW): DecisionRequest {
+  return {
+    id: 'dec_1',
+    now,
+    server: 'srv_1',
+    caller: {
+      organization: 'org_1',
+      agent: 'agt_1',
+      credential: 'crd_1',
+      client: 'agt_1',
+      token: 'jti_1',
+      scopes: ['invoices:*'],
+      expiresAt: NOW + 60_000,
+      person: null,
+      grant: null,
+      chain: [],
+      ...caller,
+    },
+    action: {
+      kind: 'tool',
+      name: 'refund',
+      arguments: { customer: 'acme', amount: 5 },
+      definition: 'sha256-a',
+      ...change,
+    },
+  }
+}
+
+test('a mapped tool, a role and a scope permit, and the decision names who gave the role', () => {
+  expect(decide(refund(), northwind())).toMatchObject({
+    decision: 'permit',
+    reason: 'permitted',
+    resource: 'customer/acme',
+    assignments: [{ id: 'asg_1', role: 'clerk', createdBy: 'usr_1' }],
+    revision: { catalogue: 7, organization: 3 },
+  })
+})
+
+group('refused, with the reason', () => {
+  const cases: [string, DecisionRequest, string][] = [
+    ['a tool nobody mapped', refund({ name: 'drop_db' }), 'tool_unmapped'],
+    ['a definition that changed', refund({ definition: 'sha256-b' }), 'tool_changed'],
+    ['a definition nobody saw', refund({ definition: null }), 'tool_changed'],
+    ['a missing argument', refund({ arguments: { customer: 'acme' } }), 'arguments_invalid'],
+    [
+      'an unknown argument',
+      refund({ arguments: { customer: 'acme', amount: 5, force: true } }),
+      'arguments_invalid',
+    ],
+    ['a token without the scope', refund({}, { scopes: ['invoices:read'] }), 'scope_missing'],
+    ['a scope that only looks alike', refund({}, { scopes: ['invoices'] }), 'scope_missing'],
+    [
+      'an argument that names no resource',
+      refund({ arguments: { customer: '', amount: 5 } }),
+      'resource_unknown',
+    ],
+    [
+      'a condition that does not hold',
+      refund({ arguments: { customer: 'acme', amount: 500 } }),
+      'condition_failed',
+    ],
+    ['a role that has ended', refund({}, {}, NOW + 1000), 'agent_lacks_permission'],
+    ['a token past its end', refund({}, { expiresAt: NOW }), 'revoked'],
+    ['an agent nobody knows', refund({}, { agent: 'agt_9' }), 'revoked'],
+    ["another agent's credential", refund({}, { credential: 'crd_9' }), 'revoked'],
+    ['an organization that is not loaded', refund({}, { organization: 'org_2' }), 'stale'],
+  ]
+  test.each(cases)('%s', (_, request, reason) => {
+    expect(decide(request, northwind())).toMatchObject({ decision: 'deny', reason })
+  })
+
+  const states: [string, OrganizationOp, string][] = [
+    [
+      'a suspended agent',
+      {
+        fact: 'principal',
+        id: 'agt_1',
+        value: { id: 'agt_1', seq: 2, kind: 'agent', name: 'bot', status: 'suspended' },
+      },
+      'suspended',
+    ],
+    ['an agent whose owner left', { fact: 'principal', id: 'usr_1', value: null }, 'suspended'],
+    ['a revoked credential', { fact: 'credential', id: 'crd_1', value: null }, 'revoked'],
+    [
+      'a revoked token',
+      { fact: 'revoked_token', id: 'jti_1', value: { id: 'jti_1', expiresAt: NOW + 60_000 } },
+      'revoked',
+    ],
+    [
+      'a frozen organization',
+      { fact: 'organization', id: 'org_1', value: { id: 'org_1', slug: 'northwind', status: 'frozen' } },
+      'frozen',
+    ],
+  ]
+  test.each(states)('%s, at the very next revision', (_, op, reason) => {
+    const snapshot = northwind()
+    expect(decide(refund(), snapshot).decision).toBe('permit')
+    expect(snapshot.apply({ organization: 'org_1', revision: 4, ops: [op] })).toBe(true)
+    expect(decide(refund(), snapshot)).toMatchObject({
+      decision: 'deny',
+      reason,
+      revision: { organization: 4 },
+    })
+  })
+})
+
+test('a resource pattern does not let a second spelling climb out of it', () => {
+  const read = (name: string) =>
+    decide(refund({ kind: 'resource', name, arguments: {} }), northwind()).decision
+  expect(read('file:///pub/a.txt')).toBe('permit')
+  for (const name of [
+    'file:///pub/../etc/passwd',
+    'file:///pub/%2e%2e/etc/passwd',
+    'file:///PUB/a',
+    'file:///pub/..%2fetc',
+  ])
+    expect(read(name), name).toBe('deny')
+})
+
+test('explain walks the same way and says what was not reached', () => {
+  const decision = decide(refund({ arguments: { customer: 'acme', amount: 500 } }), northwind(), true)
+  expect(decision.legs.map(leg => leg.result)).toEqual([
+    'passed',
+    'passed',
+    'passed',
+    'passed',
+    'passed',
+    'passed',
+    'failed',
+  ])
+  const early = decide(refund({ name: 'drop_db' }), northwind(), true)
+  expect(early.legs.slice(1).map(leg => leg.result)).toEqual([
+    'failed',
+    'not_reached',
+    'not_reached',
+    'not_reached',
+    'not_reached',
+    'not_reached',
+  ])
+})
+
+test('a gap between revisions is not applied', () => {
+  const snapshot = northwind()
+  expect(snapshot.apply({ organization: 'org_1', revision: 5, ops: [] })).toBe(false)
+  expect(snapshot.revisionOf('org_1')).toBe(3)
+  expect(snapshot.apply({ organization: 'org_1', revision: 2, ops: [] })).toBe(true)
+  expect(snapshot.revisionOf('org_1')).toBe(3)
+})
+
+test('a list shows what the caller could use after asking for a scope within its ceiling, and nothing else', () => {
+  const { caller, server, now } = refund({}, { scopes: [] })
+  const tool = { kind: 'tool', name: 'refund', definition: 'sha256-a' } as const
+  expect(mayUse(northwind(), { caller, server, now }, tool)).toBe(true)
+  expect(mayUse(northwind(), { caller, server, now }, { ...tool, name: 'drop_db' })).toBe(false)
+  expect(mayUse(northwind(), { caller, server, now: NOW + 1000 }, tool)).toBe(false)
+})

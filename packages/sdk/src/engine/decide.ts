@@ -1,0 +1,234 @@
+import { anyCovers, type Carrier, type Reason } from '../core/index.ts'
+import type { Action, Caller, Decision, DecisionRequest, Leg, LegName } from './request.ts'
+import type { Rule } from './rule.ts'
+import { type OrganizationView, ruleKey, type ServerView, type Snapshot } from './snapshot.ts'
+
+/** What the walk has found so far. */
+interface Walk {
+  readonly request: DecisionRequest
+  readonly snapshot: Snapshot
+  readonly server: ServerView | undefined
+  readonly organization: OrganizationView | undefined
+  rule: Rule | undefined
+  resource: string | null
+  assignments: readonly Carrier[]
+}
+
+interface Refusal {
+  reason: Reason
+  detail: string | null
+}
+
+const NOBODY: readonly Carrier[] = []
+const UNRECORDED: readonly Leg[] = []
+
+/** The legs in the order in which they are walked, cheapest first. The first that fails decides. */
+const WALK: readonly (readonly [LegName, (walk: Walk) => Refusal | null])[] = [
+  ['state', checkState],
+  ['tool', checkTool],
+  ['arguments', checkArguments],
+  ['scope', checkScope],
+  ['resource', checkResource],
+  ['agent', checkAgent],
+  ['condition', checkCondition],
+]
+
+/**
+ * Decides one request on one snapshot: default deny, no I/O, no clock of its own. `explain` records every leg of the
+ * same walk.
+ */
+export function decide(request: DecisionRequest, snapshot: Snapshot, explain = false): Decision {
+  const walk: Walk = {
+    request,
+    snapshot,
+    server: snapshot.catalogue.servers.get(request.server),
+    organization: snapshot.organization(request.caller.organization),
+    rule: undefined,
+    resource: null,
+    assignments: NOBODY,
+  }
+  const legs: Leg[] | undefined = explain ? [] : undefined
+  let refusal: Refusal | null = null
+  for (const [leg, check] of WALK) {
+    if (refusal) {
+      legs?.push({ leg, result: 'not_reached', detail: null })
+      continue
+    }
+    refusal = check(walk)
+    legs?.push({ leg, result: refusal ? 'failed' : 'passed', detail: refusal?.detail ?? null })
+    if (refusal && !legs) break
+  }
+  return toDecision(walk, refusal, legs ?? UNRECORDED)
+}
+
+function toDecision(walk: Walk, refusal: Refusal | null, legs: readonly Leg[]): Decision {
+  const fact = walk.rule?.fact
+  return {
+    id: walk.request.id,
+    decision: refusal ? 'deny' : 'permit',
+    reason: refusal ? refusal.reason : 'permitted',
+    detail: refusal ? refusal.detail : null,
+    mode: fact?.mode ?? walk.server?.fact.mode ?? 'enforce',
+    risk: fact?.risk ?? 'dangerous',
+    permission: fact?.permission ?? null,
+    definition: fact?.definition ?? null,
+    resource: walk.resource,
+    assignments: walk.assignments,
+    revision: {
+      catalogue: walk.snapshot.catalogue.revision,
+      organization: walk.organization?.revision ?? -1,
+    },
+    legs,
+  }
+}
+
+function checkState(walk: Walk): Refusal | null {
+  const { server, organization, request } = walk
+  if (!server) return { reason: 'stale', detail: 'this MCP server is not known here' }
+  if (server.fact.status === 'frozen') return { reason: 'frozen', detail: `server ${server.fact.name}` }
+  if (!organization) return { reason: 'stale', detail: 'the organization is not loaded' }
+  return stateOf(organization, request.caller, request.now)
+}
+
+/** Whether the caller itself is alive: organization, agent, its owner, its credential, this very token. */
+function stateOf(organization: OrganizationView, caller: Caller, now: number): Refusal | null {
+  if (organization.fact?.status !== 'active') return { reason: 'frozen', detail: 'the organization' }
+  const agent = organization.agents.get(caller.agent)
+  const principal = agent && organization.principals.get(agent.principal)
+  if (!agent || !principal || principal.status === 'retired')
+    return { reason: 'revoked', detail: 'the agent' }
+  if (principal.status !== 'active') return { reason: 'suspended', detail: `agent ${principal.name}` }
+  if (organization.principals.get(agent.owner)?.status !== 'active')
+    return { reason: 'suspended', detail: `the owner of agent ${principal.name} is gone` }
+  const credential = organization.credentials.get(caller.credential)
+  if (credential?.agent !== caller.agent) return { reason: 'revoked', detail: 'the credential' }
+  if (credential.expiresAt !== null && credential.expiresAt <= now)
+    return { reason: 'revoked', detail: 'the credential has expired' }
+  if (organization.revokedTokens.has(caller.token)) return { reason: 'revoked', detail: 'the token' }
+  if (caller.expiresAt <= now) return { reason: 'revoked', detail: 'the token has expired' }
+  return null
+}
+
+function checkTool(walk: Walk): Refusal | null {
+  const { action } = walk.request
+  const rule = walk.server && findRule(walk.server, action)
+  if (!rule) return { reason: 'tool_unmapped', detail: action.name }
+  walk.rule = rule
+  if (action.kind === 'tool' && (rule.fact.definition === null || rule.fact.definition !== action.definition))
+    return { reason: 'tool_changed', detail: action.name }
+  return null
+}
+
+function findRule(server: ServerView, action: Pick<Action, 'kind' | 'name'>): Rule | undefined {
+  const exact = server.rules.get(ruleKey(action.kind, action.name))
+  if (exact || action.kind !== 'resource') return exact
+  // A prefix is trusted only for a URI in its one canonical spelling: `..` or `%2e` must not climb out of it.
+  if (
+    !URL.canParse(action.name) ||
+    new URL(action.name).href !== action.name ||
+    /%2e|%2f|%5c/i.test(action.name)
+  )
+    return undefined
+  return server.prefixes.find(rule => action.name.startsWith(rule.fact.name.slice(0, -1)))
+}
+
+function checkArguments(walk: Walk): Refusal | null {
+  const fault = walk.rule?.checkArguments(walk.request.action.arguments) ?? null
+  return fault === null ? null : { reason: 'arguments_invalid', detail: fault }
+}
+
+function checkScope(walk: Walk): Refusal | null {
+  const permission = walk.rule?.fact.permission
+  if (permission !== undefined && anyCovers(walk.request.caller.scopes, permission)) return null
+  return { reason: 'scope_missing', detail: permission ?? null }
+}
+
+function checkResource(walk: Walk): Refusal | null {
+  const resource = walk.rule?.resource(walk.request.action.arguments)
+  if (resource === undefined)
+    return { reason: 'resource_unknown', detail: `the arguments do not name ${walk.rule?.fact.resource}` }
+  walk.resource = resource
+  return null
+}
+
+function checkAgent(walk: Walk): Refusal | null {
+  const permission = walk.rule?.fact.permission ?? ''
+  if (walk.organization)
+    walk.assignments = carriers(
+      walk.snapshot,
+      walk.organization,
+      walk.request.caller.agent,
+      permission,
+      walk.request.now,
+    )
+  return walk.assignments.length > 0 ? null : { reason: 'agent_lacks_permission', detail: permission }
+}
+
+/** The live assignments by which an agent holds a permission. */
+function carriers(
+  snapshot: Snapshot,
+  organization: OrganizationView,
+  agent: string,
+  permission: string,
+  now: number,
+): readonly Carrier[] {
+  const principal = organization.principals.get(organization.agents.get(agent)?.principal ?? '')
+  const assignments = principal && organization.assignmentsOf.get(principal.seq)
+  if (!assignments) return NOBODY
+  const found: Carrier[] = []
+  for (const { id, role, createdBy, expiresAt } of assignments) {
+    if (expiresAt !== null && expiresAt <= now) continue
+    const view = snapshot.catalogue.roles.get(role) ?? organization.roles.get(role)
+    if (view?.permissions.has(permission)) found.push({ id, role: view.fact.slug, createdBy })
+  }
+  return found
+}
+
+function checkCondition(walk: Walk): Refusal | null {
+  const { rule, request, server } = walk
+  if (!rule) return { reason: 'condition_failed', detail: null }
+  if (rule.fact.condition === null) return null
+  const holds = rule.holds({
+    args: request.action.arguments,
+    agent: request.caller.agent,
+    person: request.caller.person ?? '',
+    organization: request.caller.organization,
+    server: server?.fact.name ?? '',
+    tool: request.action.name,
+    now: new Date(request.now),
+  })
+  return holds ? null : { reason: 'condition_failed', detail: rule.fact.condition }
+}
+
+/**
+ * Whether a caller could use something at all, with some arguments, perhaps after asking for one more scope: what a
+ * list shows. Nothing is hidden on a server that only audits.
+ */
+export function mayUse(
+  snapshot: Snapshot,
+  request: Omit<DecisionRequest, 'id' | 'action'>,
+  action: Omit<Action, 'arguments'>,
+): boolean {
+  const server = snapshot.catalogue.servers.get(request.server)
+  const organization = snapshot.organization(request.caller.organization)
+  if (!server || !organization || server.fact.status !== 'active') return false
+  if (stateOf(organization, request.caller, request.now)) return false
+  const rule = findRule(server, action)
+  if ((rule?.fact.mode ?? server.fact.mode) === 'audit') return true
+  if (!rule || (action.kind === 'tool' && rule.fact.definition !== action.definition)) return false
+  const { permission } = rule.fact
+  const ceiling = organization.agents.get(request.caller.agent)?.ceiling ?? []
+  if (!anyCovers(request.caller.scopes, permission) && !anyCovers(ceiling, permission)) return false
+  return carriers(snapshot, organization, request.caller.agent, permission, request.now).length > 0
+}
+
+/** Whether a caller that lacks only the scope could be given it: then, and only then, a challenge for it helps. */
+export function mayObtain(snapshot: Snapshot, request: DecisionRequest): boolean {
+  const organization = snapshot.organization(request.caller.organization)
+  const server = snapshot.catalogue.servers.get(request.server)
+  const permission = server && findRule(server, request.action)?.fact.permission
+  if (!organization || permission === undefined) return false
+  const ceiling = organization.agents.get(request.caller.agent)?.ceiling ?? []
+  if (!anyCovers(ceiling, permission)) return false
+  return carriers(snapshot, organization, request.caller.agent, permission, request.now).length > 0
+}

@@ -1,0 +1,62 @@
+import type { ActionKind, Carrier, JsonObject, Mode, Reason, Revision, Risk, Verdict } from '../core/index.ts'
+
+/** Who acts, as the verified token says. */
+export interface Caller {
+  organization: string
+  agent: string
+  credential: string
+  client: string
+  token: string
+  scopes: readonly string[]
+  /** Milliseconds since 1970. */
+  expiresAt: number
+  person: string | null
+  grant: string | null
+  chain: readonly string[]
+}
+
+/** What the caller wants to do: one MCP request, parsed. */
+export interface Action {
+  kind: ActionKind
+  /** The tool's or prompt's name, the resource's URI, or the method. */
+  name: string
+  arguments: JsonObject
+  /** Hash of the tool's definition as the server offers it now. */
+  definition: string | null
+}
+
+export interface DecisionRequest {
+  id: string
+  now: number
+  /** The MCP server's id. */
+  server: string
+  caller: Caller
+  action: Action
+}
+
+export const LEGS = ['state', 'tool', 'arguments', 'scope', 'resource', 'agent', 'condition'] as const
+export type LegName = (typeof LEGS)[number]
+
+/** One step of the walk. `detail` says what was looked at, in words for a person. */
+export interface Leg {
+  leg: LegName
+  result: 'passed' | 'failed' | 'not_reached'
+  detail: string | null
+}
+
+export interface Decision {
+  id: string
+  decision: Verdict
+  reason: Reason
+  /** What exactly was missing, for example the permission or the argument. */
+  detail: string | null
+  mode: Mode
+  risk: Risk
+  permission: string | null
+  definition: string | null
+  resource: string | null
+  assignments: readonly Carrier[]
+  revision: Revision
+  /** Only with `explain`. */
+  legs: readonly Leg[]
+}
