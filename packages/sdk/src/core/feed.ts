@@ -1,0 +1,86 @@
+import * as z from 'zod'
+import { ActionKind, Change } from './facts.ts'
+import { CallRecord } from './record.ts'
+
+/**
+ * What an enforcement point and the authority say to each other, under `/feed` of the issuer. The point registers with
+ * its server key and a proof of its own key, and from then on carries the session of this start. A later start of the
+ * same key ends the session of the earlier one (`point.fenced`).
+ */
+
+/** `POST /feed/register`, `Authorization: Bearer <server key>`. */
+export const RegisterRequest = z.object({
+  kind: z.enum(['guard', 'gateway']),
+  version: z.string().max(50),
+  publicJwk: z.record(z.string(), z.json()),
+  /** Where the authority encrypts the upstream credential to (ECDH-ES); gateways only. */
+  sealingJwk: z.record(z.string(), z.json()).nullable(),
+  /** JWT by the point's key: `aud` the issuer, `iat` now, `jti`, and `skh`, the SHA-256 of the server key. */
+  proof: z.string(),
+})
+export type RegisterRequest = z.infer<typeof RegisterRequest>
+
+export const RegisterResponse = z.object({
+  point: z.string(),
+  /** Counts the starts of this point; records are numbered from 1 within it. */
+  epoch: z.number().int(),
+  session: z.string(),
+  issuer: z.string(),
+  jwksUri: z.string(),
+  server: z.object({ id: z.string(), name: z.string(), url: z.string() }),
+})
+export type RegisterResponse = z.infer<typeof RegisterResponse>
+
+/** `GET /feed/snapshot?organization=catalogue|org_…` gives all facts as the change from nothing; the point holds it from then on. */
+export const SnapshotResponse = Change
+
+/**
+ * `GET /feed/changes?from=catalogue.12,org_….5`: server-sent events in revision order. `change` carries a Change,
+ * `reset` names an organization whose history is gone, so that its snapshot must be loaded anew. Every event's id is
+ * the whole position, in the form of `from`.
+ */
+export const ResetEvent = z.object({ organization: z.string() })
+
+/** `POST /feed/lease`: says what is applied, asks to go on deciding. */
+export const LeaseRequest = z.object({
+  /** By organization: no decision older than this revision can still be released here. */
+  applied: z.record(z.string(), z.number().int()),
+  /** Organizations that are no longer held. */
+  dropped: z.array(z.string()).default([]),
+})
+export type LeaseRequest = z.infer<typeof LeaseRequest>
+
+/** The lease holds from when the request was sent, and only once every head is applied. */
+export const LeaseResponse = z.object({
+  leaseMs: z.number(),
+  dangerousLeaseMs: z.number(),
+  heads: z.record(z.string(), z.number().int()),
+})
+export type LeaseResponse = z.infer<typeof LeaseResponse>
+
+/** `POST /feed/records`: at least once; a record that is known already is ignored. */
+export const RecordsRequest = z.object({ records: z.array(CallRecord).max(5000) })
+export const RecordsResponse = z.object({ accepted: z.number().int() })
+
+/** `POST /feed/definitions`: what the server offers, as its lists say now. */
+export const DefinitionsRequest = z.object({
+  definitions: z
+    .array(
+      z.object({
+        kind: ActionKind,
+        name: z.string().max(1024),
+        definition: z.string().nullable(),
+        description: z.string().max(20_000).nullable(),
+        inputSchema: z.record(z.string(), z.json()).nullable(),
+        annotations: z.record(z.string(), z.json()).nullable(),
+      }),
+    )
+    .max(5000),
+})
+export type DefinitionsRequest = z.infer<typeof DefinitionsRequest>
+
+/** `GET /feed/upstream-credential`: a compact JWE to the gateway's sealing key, or null where none is stored. */
+export const UpstreamCredentialResponse = z.object({ jwe: z.string().nullable() })
+/** What is inside. */
+export const UpstreamCredential = z.object({ header: z.string(), value: z.string() })
+export type UpstreamCredential = z.infer<typeof UpstreamCredential>

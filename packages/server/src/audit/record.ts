@@ -1,0 +1,35 @@
+import { isoTime, type JsonObject, newId } from '@valetkey/sdk/core'
+import type { Tx } from '../store/index.ts'
+
+/** Something that was done to the policy, the identities or the settings. */
+export interface ChangeEvent {
+  /** The organization it concerns; null for the catalogue and the environment. */
+  organization: string | null
+  /** `thing.verb`, for example `agent.suspended`. */
+  type: string
+  /** Id of who did it. */
+  actor: string
+  /** Id of what it was done to. */
+  target: string
+  /** What changed, before and after; never a secret. */
+  detail?: JsonObject
+}
+
+/**
+ * Records a change in the transaction that makes it, so that neither exists without the other. A worker moves it on
+ * to the audit store, idempotent by its id.
+ */
+export async function record(tx: Tx, event: ChangeEvent, now: number): Promise<void> {
+  const id = newId('event', now)
+  const at = isoTime(now)
+  const { organization, type, actor, target, detail = {} } = event
+  await tx
+    .insertInto('auditOutbox')
+    .values({
+      id,
+      organizationId: organization,
+      at,
+      body: JSON.stringify({ id, at, organization, type, actor, target, detail }),
+    })
+    .execute()
+}

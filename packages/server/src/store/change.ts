@@ -1,0 +1,54 @@
+import { type CatalogueOp, isoTime, type OrganizationOp } from '@valetkey/sdk/core'
+import type { Tx } from './store.ts'
+
+/** The organizations that a transaction changes, for waking followers once it is committed. */
+const changed = new WeakMap<Tx, Set<string>>()
+
+export function changedBy(tx: Tx): string[] {
+  return [...(changed.get(tx) ?? [])]
+}
+
+/** One revision of an organization (or the catalogue) in the making. */
+export interface ChangeDraft {
+  revision: number
+  /** Appends what enforcement points will apply. */
+  log(op: CatalogueOp | OrganizationOp): Promise<void>
+}
+
+/**
+ * Raises an organization's revision, which locks its row: writers of one organization queue up, so that its revisions
+ * are committed in order and without gaps. Called first in every write that changes facts.
+ */
+export async function beginChange(
+  tx: Tx,
+  organization: string,
+  by: { actor: string; now: number },
+): Promise<ChangeDraft> {
+  const { revision } = await tx
+    .updateTable('organization')
+    .set(eb => ({ revision: eb('revision', '+', 1) }))
+    .where('id', '=', organization)
+    .returning('revision')
+    .executeTakeFirstOrThrow()
+  const set = changed.get(tx) ?? new Set()
+  changed.set(tx, set.add(organization))
+  let ord = 0
+  return {
+    revision,
+    async log(op) {
+      await tx
+        .insertInto('changeLog')
+        .values({
+          organizationId: organization,
+          revision,
+          ord: ord++,
+          fact: op.fact,
+          factId: op.id,
+          value: op.value === null ? null : JSON.stringify(op.value),
+          actor: by.actor,
+          at: isoTime(by.now),
+        })
+        .execute()
+    },
+  }
+}

@@ -1,0 +1,304 @@
+import type { ColumnType, Generated } from 'kysely'
+
+/**
+ * The tables, as queries see them (columns are snake_case in SQL). Ids and times are text (ISO 8601, UTC); JSON is text
+ * that the reading side parses; numbers of an organization's principals and resources are dense and never used again.
+ */
+export interface Database {
+  setting: { key: string; value: string }
+
+  organization: OrganizationTable
+  changeLog: ChangeLogTable
+  principal: PrincipalTable
+  agent: AgentTable
+  client: ClientTable
+  credential: CredentialTable
+  resource: ResourceTable
+  assignment: AssignmentTable
+  grant: GrantTable
+  revokedToken: RevokedTokenTable
+
+  server: ServerTable
+  serverKey: ServerKeyTable
+  tool: ToolTable
+  seenDefinition: SeenDefinitionTable
+  resourceType: { id: string; slug: string; name: string }
+  resourceTypeParent: { typeId: string; parentTypeId: string }
+  permission: PermissionTable
+  role: RoleTable
+  rolePermission: { roleId: string; permissionId: string }
+
+  enforcementPoint: EnforcementPointTable
+  enforcementPointOrganization: EnforcementPointOrganizationTable
+
+  signingKey: SigningKeyTable
+  oauthState: OauthStateTable
+  replay: { id: string; expiresAt: number }
+
+  apiToken: ApiTokenTable
+  idempotency: IdempotencyTable
+  auditOutbox: AuditOutboxTable
+}
+
+/** `catalogue`, number 0, holds no principals: its revision counts changes to servers, tools, permissions and roles. */
+interface OrganizationTable {
+  id: string
+  seq: number
+  slug: string
+  name: string
+  status: 'active' | 'frozen'
+  revision: Generated<number>
+  nextPrincipalSeq: Generated<number>
+  nextResourceSeq: Generated<number>
+  createdAt: ColumnType<string, string, never>
+}
+
+/** One row a changed fact, in the order of `ord`; revisions of an organization have no gaps. */
+interface ChangeLogTable {
+  organizationId: string
+  revision: number
+  ord: number
+  fact: string
+  factId: string
+  /** JSON of the fact; null where it was removed. */
+  value: string | null
+  actor: string
+  at: string
+}
+
+interface PrincipalTable {
+  organizationId: string
+  seq: number
+  id: string
+  kind: 'user' | 'agent' | 'service' | 'group'
+  /** A person's email address, an agent's name: unique in its kind. */
+  externalId: string
+  name: string
+  status: 'active' | 'suspended' | 'retired' | 'pending'
+  createdAt: ColumnType<string, string, never>
+}
+
+interface AgentTable {
+  id: string
+  organizationId: string
+  ownerId: string
+  purpose: string
+  kind: 'autonomous' | 'user_authorized' | 'both'
+  ceiling: string
+}
+
+interface ClientTable {
+  id: string
+  organizationId: string
+  kind: 'pre-registered' | 'metadata-document' | 'dynamic'
+  agentId: string
+  legacyAudience: number
+  createdAt: ColumnType<string, string, never>
+}
+
+interface CredentialTable {
+  id: string
+  organizationId: string
+  agentId: string
+  clientId: string
+  kind: 'secret' | 'key'
+  /** SHA-256 of the secret, base64url. */
+  secretHash: string | null
+  publicJwk: string | null
+  /** RFC 7638; no two agents share a key. */
+  thumbprint: string | null
+  label: string
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+  expiresAt: string | null
+  revokedAt: string | null
+  lastUsedAt: string | null
+  lastUsedFrom: string | null
+}
+
+interface ResourceTable {
+  organizationId: string
+  seq: number
+  typeId: string
+  externalId: string
+  parentSeq: number | null
+  name: string
+  createdRevision: number
+  deletedRevision: number | null
+}
+
+interface AssignmentTable {
+  organizationId: string
+  principalSeq: number
+  resourceSeq: number
+  roleId: string
+  source: 'direct' | 'group' | 'idp' | 'approval'
+  sourceId: string
+  id: string
+  expiresAt: string | null
+  createdRevision: number
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+}
+
+interface GrantTable {
+  id: string
+  organizationId: string
+  agentId: string
+  personId: string
+  scopes: string
+  resources: string
+  createdAt: ColumnType<string, string, never>
+  expiresAt: string | null
+  revokedAt: string | null
+}
+
+interface RevokedTokenTable {
+  id: string
+  organizationId: string
+  agentId: string
+  expiresAt: string
+}
+
+interface ServerTable {
+  id: string
+  name: string
+  url: string
+  mode: 'enforce' | 'audit'
+  status: 'active' | 'frozen'
+  /** Header name and sealed value that the gateway adds towards the server. */
+  upstreamHeader: string | null
+  upstreamSecret: string | null
+  createdAt: ColumnType<string, string, never>
+}
+
+interface ServerKeyTable {
+  id: string
+  serverId: string
+  hash: string
+  label: string
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+  revokedAt: string | null
+  lastUsedAt: string | null
+}
+
+interface ToolTable {
+  id: string
+  serverId: string
+  kind: 'tool' | 'resource' | 'prompt' | 'method'
+  name: string
+  permissionId: string
+  definition: string | null
+  inputSchema: string | null
+  resource: string | null
+  condition: string | null
+  risk: 'read' | 'write' | 'dangerous'
+  mode: 'enforce' | 'audit' | null
+}
+
+interface SeenDefinitionTable {
+  serverId: string
+  kind: 'tool' | 'resource' | 'prompt' | 'method'
+  name: string
+  definition: string | null
+  description: string | null
+  inputSchema: string | null
+  annotations: string | null
+  seenAt: string
+}
+
+interface PermissionTable {
+  id: string
+  slug: string
+  typeId: string
+  bit: number
+  label: string
+  risk: 'read' | 'write' | 'dangerous'
+  retiredRevision: number | null
+}
+
+/** `organizationId` is `catalogue` for the roles that every organization may use. */
+interface RoleTable {
+  id: string
+  organizationId: string
+  slug: string
+  name: string
+  typeId: string
+}
+
+/** A guard or gateway: its own key, its start (`epoch`), the number of its last record that arrived without a gap. */
+interface EnforcementPointTable {
+  id: string
+  serverId: string
+  serverKeyId: string
+  kind: 'guard' | 'gateway'
+  /** The key that it signs with, as a JWK; the id derives from its thumbprint. */
+  publicJwk: string
+  /** The key that upstream credentials are encrypted to; gateways only. */
+  sealingJwk: string | null
+  epoch: number
+  version: string
+  sessionHash: string
+  registeredAt: string
+  lastSeenAt: string
+  /** Milliseconds since 1970; after it the point decides nothing. */
+  leaseUntil: number
+  recordCounter: number
+  recordGaps: number
+}
+
+/** Which organizations a point holds, and up to which revision no older decision can still be released there. */
+interface EnforcementPointOrganizationTable {
+  pointId: string
+  organizationId: string
+  acknowledgedRevision: number
+}
+
+interface SigningKeyTable {
+  kid: string
+  alg: string
+  state: 'next' | 'active' | 'retired'
+  publicJwk: string
+  sealedPrivateJwk: string
+  createdAt: ColumnType<string, string, never>
+}
+
+interface OauthStateTable {
+  model: string
+  id: string
+  payload: string
+  grantId: string | null
+  uid: string | null
+  userCode: string | null
+  expiresAt: number | null
+  consumedAt: number | null
+}
+
+interface ApiTokenTable {
+  id: string
+  name: string
+  hash: string
+  permissions: string
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+  expiresAt: string | null
+  revokedAt: string | null
+  lastUsedAt: string | null
+}
+
+interface IdempotencyTable {
+  actor: string
+  key: string
+  operation: string
+  requestHash: string
+  sealedAnswer: string
+  createdAt: string
+}
+
+interface AuditOutboxTable {
+  id: string
+  organizationId: string | null
+  at: string
+  body: string
+}

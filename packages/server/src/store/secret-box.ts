@@ -1,0 +1,46 @@
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { AppError } from '@valetkey/sdk/core'
+
+/** Encrypts what must be read back (AES-256-GCM under a key derived from the master key), bound to where it is kept. */
+export interface SecretBox {
+  /** `context` names the place, for example `server:srv_1`; a sealed value moved elsewhere does not open. */
+  seal(plain: string, context: string): string
+  open(sealed: string, context: string): string
+}
+
+export function createSecretBox(masterKey: Uint8Array): SecretBox {
+  if (masterKey.length < 32)
+    throw new AppError('config.invalid', 'The master key must have at least 32 bytes.')
+  const key = Buffer.from(hkdfSync('sha256', masterKey, '', 'valetkey secret box v1', 32))
+  return {
+    seal(plain, context) {
+      const nonce = randomBytes(12)
+      const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(context))
+      const body = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()])
+      return `v1.${Buffer.concat([nonce, body, cipher.getAuthTag()]).toString('base64url')}`
+    },
+    open(sealed, context) {
+      try {
+        const bytes = Buffer.from(sealed.replace(/^v1\./, ''), 'base64url')
+        const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12)).setAAD(
+          Buffer.from(context),
+        )
+        decipher.setAuthTag(bytes.subarray(-16))
+        return decipher.update(bytes.subarray(12, -16), undefined, 'utf8') + decipher.final('utf8')
+      } catch (cause) {
+        throw new AppError(
+          'secret.unreadable',
+          `A stored secret (${context}) does not open with this master key.`,
+          {
+            cause,
+          },
+        )
+      }
+    },
+  }
+}
+
+/** What is kept of a secret of at least 128 random bits: its SHA-256, base64url. */
+export function hashSecret(secret: string): string {
+  return createHash('sha256').update(secret).digest('base64url')
+}
