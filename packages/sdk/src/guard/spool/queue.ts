@@ -1,0 +1,132 @@
+import { unavailable } from './failure.ts'
+import type { Log } from './log.ts'
+import type { Writer } from './writer.ts'
+
+/** Records that wait for the disk, and the rule for when they go there. */
+export interface Queue {
+  append(record: object | string): Promise<void>
+  note(record: object | string): void
+  /** Notes that were given up. */
+  lost(): number
+  /** Commits what waits, and takes nothing more. */
+  close(): Promise<void>
+}
+
+/** What the next commit will write. Its callers share one promise: they are all durable together, or none is. */
+interface Group {
+  records: string[]
+  notes: string[]
+  settled: PromiseWithResolvers<void>
+}
+
+/**
+ * Group commit without timers: one commit runs, and all that comes in meanwhile goes into the next. A slow disk makes
+ * larger groups, a fast one smaller, and nobody waits for company. A commit starts at the end of the event loop's turn, so
+ * that calls which arrived together are written together.
+ */
+export function createQueue(
+  log: Log,
+  writer: Writer,
+  options: { maxBytes: number; maxQueued: number; onCommit: () => void },
+): Queue {
+  let next = createGroup()
+  /** Notes of failed commits, to be written with the next one. */
+  let held: string[] = []
+  let queuedBytes = 0
+  let lost = 0
+  let isClosed = false
+  let running: Promise<void> | undefined
+
+  function add(record: string): Promise<void> {
+    next.records.push(record)
+    queuedBytes += record.length
+    running ??= run()
+    return next.settled.promise
+  }
+
+  async function run(): Promise<void> {
+    do {
+      await endOfTurn()
+      const group = next
+      next = createGroup()
+      await commit(group)
+    } while (next.records.length > 0)
+    running = undefined
+  }
+
+  async function commit(group: Group): Promise<void> {
+    try {
+      await writer.commit(held.length === 0 ? group.records : [...held, ...group.records])
+      held = []
+      group.settled.resolve()
+      options.onCommit()
+    } catch (failure) {
+      hold(group.notes)
+      group.settled.reject(failure)
+    }
+    for (const record of group.records) queuedBytes -= record.length
+  }
+
+  function hold(notes: string[]): void {
+    const all = [...held, ...notes]
+    held = all.slice(0, options.maxQueued)
+    lost += all.length - held.length
+  }
+
+  function refusal(): Error | undefined {
+    if (isClosed) return unavailable('The spool is closed: start the enforcement point again.')
+    if (next.records.length >= options.maxQueued)
+      return unavailable(
+        `${options.maxQueued} records wait for the disk: it is too slow for this load, or hangs.`,
+      )
+    if (log.bytes + queuedBytes >= options.maxBytes)
+      return unavailable(
+        `${options.maxBytes} bytes of records wait to be sent: check the connection to the authority, or raise the limit.`,
+      )
+    return undefined
+  }
+
+  return {
+    append(record) {
+      const line = toLine(record)
+      const refused = refusal()
+      return refused ? Promise.reject(refused) : add(line)
+    },
+    note(record) {
+      const line = toLine(record)
+      // Beyond the limits of append, with a bound of its own: these calls have been released, so their number is limited.
+      if (isClosed || next.notes.length >= options.maxQueued) {
+        lost++
+        return
+      }
+      next.notes.push(line)
+      void add(line)
+    },
+    lost: () => lost,
+    async close() {
+      isClosed = true
+      await running
+      if (held.length > 0) await commit(createGroup())
+      lost += held.length
+    },
+  }
+}
+
+function createGroup(): Group {
+  const settled = Promise.withResolvers<void>()
+  // A group of notes has nobody who waits.
+  settled.promise.catch(() => {})
+  return { records: [], notes: [], settled }
+}
+
+function endOfTurn(): Promise<void> {
+  return new Promise(resolve => {
+    setImmediate(resolve)
+  })
+}
+
+function toLine(record: object | string): string {
+  const line = typeof record === 'string' ? record : JSON.stringify(record)
+  if (line.startsWith('{"') && line.endsWith('}') && !line.includes('\n')) return line
+  throw new TypeError('A record is a JSON object with at least one member, written on one line.')
+}
