@@ -1,0 +1,123 @@
+import type {
+  AgentFact,
+  AssignmentFact,
+  CredentialFact,
+  Json,
+  OrganizationFact,
+  PermissionFact,
+  PrincipalFact,
+  ResourceTypeFact,
+  RevokedTokenFact,
+  RoleFact,
+  ServerFact,
+  ToolFact,
+} from '@valetkey/sdk/core'
+import type { Selectable } from 'kysely'
+import type { Database } from '../store/index.ts'
+
+/**
+ * What enforcement points are told of a row. Both the change log and a fresh load go through these functions, so that a
+ * replica that followed every change holds exactly what one that started now would load.
+ */
+export type Row<T extends keyof Database> = Selectable<Database[T]>
+
+export function organizationFact(row: Pick<Row<'organization'>, 'id' | 'slug' | 'status'>): OrganizationFact {
+  return { id: row.id, slug: row.slug, status: row.status }
+}
+
+export function principalFact(
+  row: Pick<Row<'principal'>, 'id' | 'seq' | 'kind' | 'name' | 'status'>,
+): PrincipalFact {
+  return { id: row.id, seq: row.seq, kind: row.kind, name: row.name, status: row.status }
+}
+
+/** An agent's principal has the agent's id. */
+export function agentFact(row: Pick<Row<'agent'>, 'id' | 'ownerId' | 'kind' | 'ceiling'>): AgentFact {
+  return {
+    id: row.id,
+    principal: row.id,
+    owner: row.ownerId,
+    kind: row.kind,
+    ceiling: JSON.parse(row.ceiling) as string[],
+  }
+}
+
+/** Null once it is revoked: enforcement points then know nothing of it, and refuse. An expired one stays. */
+export function credentialFact(
+  row: Pick<Row<'credential'>, 'id' | 'agentId' | 'expiresAt' | 'revokedAt'>,
+): CredentialFact | null {
+  if (row.revokedAt !== null) return null
+  return { id: row.id, agent: row.agentId, expiresAt: milliseconds(row.expiresAt) }
+}
+
+export function assignmentFact(
+  row: Pick<
+    Row<'assignment'>,
+    'id' | 'principalSeq' | 'resourceSeq' | 'roleId' | 'source' | 'expiresAt' | 'createdBy'
+  >,
+): AssignmentFact {
+  return {
+    id: row.id,
+    principal: row.principalSeq,
+    resource: row.resourceSeq,
+    role: row.roleId,
+    source: row.source,
+    expiresAt: milliseconds(row.expiresAt),
+    createdBy: row.createdBy,
+  }
+}
+
+export function revokedTokenFact(row: Pick<Row<'revokedToken'>, 'id' | 'expiresAt'>): RevokedTokenFact {
+  return { id: row.id, expiresAt: Date.parse(row.expiresAt) }
+}
+
+export function serverFact(row: Pick<Row<'server'>, 'id' | 'name' | 'url' | 'mode' | 'status'>): ServerFact {
+  return { id: row.id, name: row.name, url: row.url, mode: row.mode, status: row.status }
+}
+
+/** `permission` is the slug of the permission that the row names by id. */
+export function toolFact(row: Row<'tool'>, permission: string): ToolFact {
+  return {
+    id: row.id,
+    server: row.serverId,
+    kind: row.kind,
+    name: row.name,
+    permission,
+    definition: row.definition,
+    inputSchema: parseObject(row.inputSchema),
+    resource: row.resource,
+    condition: row.condition,
+    risk: row.risk,
+    mode: row.mode,
+  }
+}
+
+export function resourceTypeFact(
+  row: Pick<Row<'resourceType'>, 'id' | 'slug'>,
+  parentIds: readonly string[],
+): ResourceTypeFact {
+  return { id: row.id, slug: row.slug, parents: [...parentIds].sort() }
+}
+
+/** Null once it is retired. */
+export function permissionFact(row: Row<'permission'>): PermissionFact | null {
+  if (row.retiredRevision !== null) return null
+  return { id: row.id, slug: row.slug, type: row.typeId, bit: row.bit, risk: row.risk }
+}
+
+/** `permissions` are the slugs that the role holds. */
+export function roleFact(
+  row: Pick<Row<'role'>, 'id' | 'slug' | 'typeId'>,
+  permissions: readonly string[],
+): RoleFact {
+  return { id: row.id, slug: row.slug, type: row.typeId, permissions: [...permissions].sort() }
+}
+
+/** JSON as the store keeps it, back as an object. */
+export function parseObject(text: string | null): Record<string, Json> | null {
+  return text === null ? null : (JSON.parse(text) as Record<string, Json>)
+}
+
+function milliseconds(time: string | null): number | null {
+  return time === null ? null : Date.parse(time)
+}
