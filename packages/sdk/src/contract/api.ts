@@ -4,7 +4,7 @@ import type { Api } from './route.ts'
 import * as s from './shapes.ts'
 
 /** Names an organization by id or slug; may be left out where the credential belongs to one. */
-const inOrganization = { organization: z.string().optional() }
+const inOrganization = { organization: s.Ref.optional() }
 const OrganizationPage = s.Page.extend(inOrganization)
 const Reason = z.object({ reason: s.Text.default('') })
 const Expiry = z.iso.datetime().nullable().default(null)
@@ -56,7 +56,7 @@ export const api = {
       summary: 'Create an organization',
       permission: 'organization:write',
       idempotent: true,
-      body: z.object({ slug: s.Slug, name: z.string().min(1).max(200) }),
+      body: z.object({ slug: s.Slug, name: s.Title }),
       returns: s.Organization,
     },
     freeze: {
@@ -99,7 +99,7 @@ export const api = {
       summary: 'Add a person',
       permission: 'person:write',
       idempotent: true,
-      body: z.object({ ...inOrganization, email: z.email().max(320), name: z.string().min(1).max(200) }),
+      body: z.object({ ...inOrganization, email: z.email().max(320), name: s.Title }),
       returns: s.Person,
     },
     update: {
@@ -109,7 +109,7 @@ export const api = {
       permission: 'person:write',
       body: z.object({
         ...inOrganization,
-        name: z.string().min(1).max(200).optional(),
+        name: s.Title.optional(),
         status: z.enum(['active', 'suspended', 'retired']).optional(),
       }),
       returns: s.Person,
@@ -141,8 +141,8 @@ export const api = {
       body: z.object({
         ...inOrganization,
         name: s.Name,
-        owner: z.string(),
-        purpose: z.string().max(500).default(''),
+        owner: s.Ref,
+        purpose: s.Text.default(''),
         kind: z.enum(['autonomous', 'user_authorized', 'both']).default('autonomous'),
         ceiling: z.array(s.Scope).max(200),
       }),
@@ -155,8 +155,8 @@ export const api = {
       permission: 'agent:write',
       body: z.object({
         ...inOrganization,
-        owner: z.string().optional(),
-        purpose: z.string().max(500).optional(),
+        owner: s.Ref.optional(),
+        purpose: s.Text.optional(),
         kind: z.enum(['autonomous', 'user_authorized', 'both']).optional(),
         ceiling: z.array(s.Scope).max(200).optional(),
       }),
@@ -198,7 +198,7 @@ export const api = {
         ...inOrganization,
         kind: z.enum(['key', 'secret']).default('key'),
         publicKey: s.PublicJwk.optional(),
-        label: z.string().max(100).default(''),
+        label: s.Label.default(''),
         expiresAt: Expiry,
         /** For clients that still name the token endpoint as audience of their assertions (RFC 7523 before its update). */
         legacyAudience: z.boolean().default(false),
@@ -260,7 +260,10 @@ export const api = {
           .string()
           .regex(/^[A-Za-z0-9-]{1,64}$/)
           .default('authorization'),
-        value: z.string().min(1).max(8192),
+        value: z
+          .string()
+          .max(8192)
+          .regex(/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/, 'Write the value as one line of plain ASCII.'),
       }),
       returns: s.McpServer,
     },
@@ -280,7 +283,7 @@ export const api = {
       summary: 'Make a key for guards and gateways of a server; it is shown once',
       permission: 'server:write',
       idempotent: true,
-      body: z.object({ label: z.string().max(100).default('') }),
+      body: z.object({ label: s.Label.default('') }),
       returns: s.ServerKey.extend({ key: z.string().nullable() }),
     },
     revoke: {
@@ -333,8 +336,8 @@ export const api = {
       idempotent: true,
       body: z.object({
         slug: s.Slug,
-        name: z.string().max(200).default(''),
-        parents: z.array(z.string()).max(20).default([]),
+        name: s.Label.default(''),
+        parents: z.array(s.Ref).max(20).default([]),
       }),
       returns: s.ResourceType,
     },
@@ -356,8 +359,8 @@ export const api = {
       idempotent: true,
       body: z.object({
         slug: s.PermissionSlug,
-        type: z.string().default('organization'),
-        label: z.string().max(200).default(''),
+        type: s.Ref.default('organization'),
+        label: s.Label.default(''),
         risk: Risk.default('write'),
       }),
       returns: s.Permission,
@@ -387,8 +390,8 @@ export const api = {
       idempotent: true,
       body: z.object({
         slug: s.Slug,
-        name: z.string().max(200).default(''),
-        type: z.string().default('organization'),
+        name: s.Label.default(''),
+        type: s.Ref.default('organization'),
         permissions: z.array(s.PermissionSlug).max(500),
       }),
       returns: s.Role,
@@ -399,7 +402,7 @@ export const api = {
       summary: 'Change what a role holds, for everyone who has it, at once',
       permission: 'role:write',
       body: z.object({
-        name: z.string().max(200).optional(),
+        name: s.Label.optional(),
         permissions: z.array(s.PermissionSlug).max(500).optional(),
       }),
       returns: s.Role,
@@ -411,7 +414,7 @@ export const api = {
       path: '/assignments',
       summary: 'List who has which role',
       permission: 'assignment:read',
-      query: OrganizationPage.extend({ principal: z.string().optional(), role: z.string().optional() }),
+      query: OrganizationPage.extend({ principal: s.Ref.optional(), role: s.Ref.optional() }),
       returns: s.pageOf(s.Assignment),
     },
     create: {
@@ -420,7 +423,7 @@ export const api = {
       summary: 'Give a principal a role on the organization',
       permission: 'assignment:write',
       idempotent: true,
-      body: z.object({ ...inOrganization, principal: z.string(), role: z.string(), expiresAt: Expiry }),
+      body: z.object({ ...inOrganization, principal: s.Ref, role: s.Ref, expiresAt: Expiry }),
       returns: s.Assignment,
     },
     remove: {
@@ -452,7 +455,8 @@ export const api = {
       body: z.object({
         ...inOrganization,
         kind: z.enum(['token', 'credential', 'agent']),
-        id: z.string(),
+        /** Name or id of the agent, id of the credential, or the token's `jti`. */
+        id: s.Ref,
         reason: s.Text.default(''),
         /** Milliseconds to wait for the enforcement points; 0 answers at once. */
         waitMs: z.number().int().min(0).max(60_000).default(0),
@@ -468,10 +472,10 @@ export const api = {
       permission: 'decision:read',
       body: z.object({
         ...inOrganization,
-        agent: z.string(),
-        server: z.string(),
+        agent: s.Ref,
+        server: s.Ref,
         kind: z.enum(['tool', 'resource', 'prompt', 'method']).default('tool'),
-        name: z.string(),
+        name: z.string().min(1).max(1024),
         arguments: z.record(z.string(), z.json()).default({}),
         scopes: z.array(s.Scope).optional(),
         at: z.iso.datetime().optional(),

@@ -1,9 +1,12 @@
 import * as z from 'zod'
-import { ActionKind, AttemptRecord, Carrier, Mode, Revision, Risk, Verdict } from '../core/index.ts'
+import { ActionKind, AttemptRecord, Carrier, isId, Mode, Revision, Risk, Verdict } from '../core/index.ts'
 
 /** The shapes that operations take and give back. */
 
 const Time = z.iso.datetime()
+/** Things may be named by id or by name, so no name may look like an id. */
+const isNoId = (name: string) => !isId(name)
+const NO_ID = 'This has the form of an id. Choose a name that no id can have.'
 /** A name that people type: letters, digits, `-`, `_` and `.`; no look-alikes, no control characters. */
 export const Name = z
   .string()
@@ -11,12 +14,16 @@ export const Name = z
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
     'Use 1 to 64 letters, digits, "-", "_" or ".", beginning with a letter or digit.',
   )
+  .refine(isNoId, NO_ID)
 export const Slug = z
   .string()
   .regex(
     /^[a-z][a-z0-9._-]{0,63}$/,
     'Use 1 to 64 small letters, digits, "-", "_" or ".", beginning with a letter.',
   )
+  .refine(isNoId, NO_ID)
+/** Names something that exists, by id or by name. */
+export const Ref = z.string().min(1).max(400)
 export const PermissionSlug = z
   .string()
   .regex(/^[a-z][a-z0-9._-]{0,63}:[a-z][a-z0-9._-]{0,63}$/, 'Write a permission as "invoices:read".')
@@ -27,7 +34,19 @@ export const Scope = z
     /^[a-z][a-z0-9._-]{0,63}:([a-z][a-z0-9._-]{0,63}|\*)$/,
     'Write a scope as "invoices:read" or "invoices:*".',
   )
-const Text = z.string().max(500)
+/** Words for people: any script, but nothing that moves the cursor, hides, or turns the reading direction around. */
+const words = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .regex(
+      /^[^\p{Cc}\p{Zl}\p{Zp}\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]*$/u,
+      'Leave out control characters and invisible characters.',
+    )
+const Text = words(500)
+/** What a thing is called in lists and records. */
+export const Label = words(200)
+export const Title = Label.min(1)
 
 export const Page = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
@@ -57,6 +76,7 @@ export const Agent = z.object({
   organization: z.string(),
   name: z.string(),
   owner: z.string(),
+  ownerEmail: z.string(),
   purpose: z.string(),
   kind: z.enum(['autonomous', 'user_authorized', 'both']),
   status: z.enum(['active', 'suspended', 'retired', 'pending']),
@@ -105,7 +125,11 @@ export const ToolRule = z.object({
   kind: ActionKind.default('tool'),
   name: z.string().min(1).max(1024),
   permission: PermissionSlug,
-  definition: z.string().nullable().default(null),
+  definition: z
+    .string()
+    .regex(/^sha256-[A-Za-z0-9_-]{43}$/, 'Write the hash of the definition as "sha256-…".')
+    .nullable()
+    .default(null),
   inputSchema: z.record(z.string(), z.json()).nullable().default(null),
   resource: z.string().max(1024).nullable().default(null),
   condition: z.string().max(4096).nullable().default(null),
@@ -152,7 +176,10 @@ export const Assignment = z.object({
   id: z.string(),
   organization: z.string(),
   principal: z.string(),
+  principalName: z.string(),
+  /** The role's slug. */
   role: z.string(),
+  /** Type and name: `organization/northwind`. */
   resource: z.string(),
   source: z.enum(['direct', 'group', 'idp', 'approval']),
   createdAt: Time,

@@ -3,6 +3,7 @@ export const ERRORS = {
   'request.invalid': [400, 'The request does not have the form that the operation takes.'],
   'request.too_large': [413, 'The request is larger than the limit.'],
   'request.encoding': [415, 'The body is not plain UTF-8 JSON.'],
+  'request.too_many': [429, 'Too many wrong credentials from one address; wait a minute.'],
   'auth.required': [401, 'The request carries no credential.'],
   'auth.invalid': [401, 'The credential is unknown, expired or revoked.'],
   'permission.denied': [403, 'The credential does not carry the permission of this operation.'],

@@ -7,6 +7,9 @@ export const ID_PREFIX = {
   credential: 'crd',
   server: 'srv',
   serverKey: 'sky',
+  tool: 'tol',
+  resourceType: 'rty',
+  permission: 'prm',
   role: 'rol',
   assignment: 'asg',
   grant: 'gnt',
@@ -38,6 +41,13 @@ export function newId(kind: IdKind, now: number = Date.now()): string {
   let random = ''
   for (const end = used + 16; used < end; used++) random += ALPHABET[(pool[used] ?? 0) & 31]
   return `${ID_PREFIX[kind]}_${time}${random}`
+}
+
+const ID = new RegExp(`^(?:${Object.values(ID_PREFIX).join('|')})_[0-9a-z]{26}$`)
+
+/** Whether a text has the form of an id, of one kind or of any. */
+export function isId(text: string, kind?: IdKind): boolean {
+  return ID.test(text) && (kind === undefined || text.startsWith(`${ID_PREFIX[kind]}_`))
 }
 
 /** A secret of 256 random bits, base64url, with a prefix by which a leak scanner can find it. */
