@@ -244,6 +244,8 @@ interface EnforcementPointTable {
   lastSeenAt: string
   /** Milliseconds since 1970; after it the point decides nothing. */
   leaseUntil: number
+  /** When the last lease of its earlier starts ends: until then one of them may still be deciding. */
+  fencedUntil: Generated<number>
   recordCounter: number
   recordGaps: number
 }

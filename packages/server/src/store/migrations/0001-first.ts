@@ -97,7 +97,7 @@ const STATEMENTS = [
     id text primary key, server_id text not null references server(id), server_key_id text not null references server_key(id),
     kind text not null, public_jwk text not null, sealing_jwk text, epoch integer not null, version text not null,
     session_hash text not null unique, registered_at text not null, last_seen_at text not null,
-    lease_until bigint not null, record_counter bigint not null, record_gaps bigint not null)`,
+    lease_until bigint not null, fenced_until bigint not null default 0, record_counter bigint not null, record_gaps bigint not null)`,
   `create index enforcement_point_server on enforcement_point (server_id)`,
   `create table enforcement_point_organization (
     point_id text not null references enforcement_point(id), organization_id text not null references organization(id),
