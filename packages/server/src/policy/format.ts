@@ -1,0 +1,102 @@
+import { shapes } from '@valetkey/sdk/contract'
+import { Mode, Risk } from '@valetkey/sdk/core'
+import * as z from 'zod'
+
+/**
+ * The policy format, version 1: what agents may do, as files that live in git. Every key is known or an error; a key
+ * that is left out leaves what is there as it is. `docs/policy.md` describes it for people.
+ */
+
+const Label = z.string().max(200)
+
+/** What one tool (resource, prompt, method) needs. */
+export const Rule = z.strictObject({
+  needs: shapes.PermissionSlug,
+  /** Path of the resource that the arguments name, as `customer/{args.customer}`. */
+  resource: z.string().min(1).max(1024).optional(),
+  /** CEL over the arguments; the call is refused where it does not hold. */
+  when: z.string().min(1).max(4096).optional(),
+  risk: Risk.optional(),
+  mode: Mode.optional(),
+})
+export type Rule = z.infer<typeof Rule>
+
+export const ToolRule = Rule.extend({
+  /** Hash of the definition that was approved. A tool without one is refused. */
+  definition: z
+    .string()
+    .regex(/^sha256-[A-Za-z0-9_-]{43}$/, 'A definition is a hash as "valetkey server scan" prints it.')
+    .optional(),
+  /** The approved input schema; what it does not name is refused. */
+  input: z.record(z.string(), z.json()).optional(),
+})
+export type ToolRule = z.infer<typeof ToolRule>
+
+const named = <T extends z.ZodType>(rule: T) => z.record(z.string().min(1).max(1024), rule).default({})
+
+export const ServerPolicy = z.strictObject({
+  url: z
+    .url({ protocol: /^https?$/, error: 'Write the public URL, as "https://mcp.example.com/billing".' })
+    .optional(),
+  mode: Mode.optional(),
+  tools: named(ToolRule),
+  resources: named(Rule),
+  prompts: named(Rule),
+  methods: named(Rule),
+})
+export type ServerPolicy = z.infer<typeof ServerPolicy>
+
+export const PersonPolicy = z.strictObject({ name: z.string().min(1).max(200) })
+
+export const ResourceTypePolicy = z.strictObject({
+  name: Label.optional(),
+  parents: z.array(shapes.Slug).max(20).optional(),
+})
+
+export const PermissionPolicy = z.strictObject({
+  type: shapes.Slug.optional(),
+  label: Label.optional(),
+  risk: Risk.optional(),
+})
+
+export const RolePolicy = z.strictObject({
+  name: Label.optional(),
+  type: shapes.Slug.optional(),
+  permissions: z.array(shapes.PermissionSlug).max(500),
+})
+
+export const AgentPolicy = z.strictObject({
+  owner: z.string().min(1).max(320),
+  kind: z.enum(['autonomous', 'user_authorized', 'both']).optional(),
+  purpose: z.string().max(500).optional(),
+  ceiling: z.array(shapes.Scope).max(200).optional(),
+  roles: z.array(shapes.Slug).max(100).optional(),
+})
+export type AgentPolicy = z.infer<typeof AgentPolicy>
+
+export const Policy = z.strictObject({
+  version: z.literal(1, 'This is not a version that can be read here. Write "version: 1".'),
+  /** Whose people, agents and assignments these are, by slug; the other sections concern every organization. */
+  organization: shapes.Slug.optional(),
+  people: z.record(z.email().max(320), PersonPolicy).default({}),
+  resourceTypes: z
+    .record(
+      shapes.Slug,
+      ResourceTypePolicy.nullable().transform(type => type ?? {}),
+    )
+    .default({}),
+  permissions: z
+    .record(
+      shapes.PermissionSlug,
+      PermissionPolicy.nullable().transform(permission => permission ?? {}),
+    )
+    .default({}),
+  roles: z.record(shapes.Slug, RolePolicy).default({}),
+  servers: z.record(shapes.Name, ServerPolicy).default({}),
+  agents: z.record(shapes.Name, AgentPolicy).default({}),
+})
+export type Policy = z.infer<typeof Policy>
+
+/** The four maps of a server, and what kind of action each maps. */
+export const MAPS = { tools: 'tool', resources: 'resource', prompts: 'prompt', methods: 'method' } as const
+export type MapName = keyof typeof MAPS
