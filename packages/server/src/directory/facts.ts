@@ -1,0 +1,143 @@
+import {
+  AppError,
+  CATALOGUE,
+  type CatalogueChange,
+  type CatalogueOp,
+  type OrganizationChange,
+  type OrganizationOp,
+} from '@valetkey/sdk/core'
+import type { Db } from '../store/index.ts'
+import {
+  agentFact,
+  assignmentFact,
+  credentialFact,
+  organizationFact,
+  permissionFact,
+  principalFact,
+  resourceTypeFact,
+  revokedTokenFact,
+  roleFact,
+  serverFact,
+  toolFact,
+} from './fact-of.ts'
+
+/** All facts of the catalogue at one revision, as the change from nothing. */
+export function loadCatalogue(db: Db): Promise<CatalogueChange> {
+  return atOneRevision(db, CATALOGUE, async (tx, { revision }) => {
+    const ops: CatalogueOp[] = []
+    for (const row of await tx.selectFrom('server').selectAll().orderBy('id').execute())
+      ops.push({ fact: 'server', id: row.id, value: serverFact(row) })
+    ops.push(...(await loadResourceTypes(tx)))
+    const slugs = new Map<string, string>()
+    for (const row of await tx.selectFrom('permission').selectAll().orderBy('id').execute()) {
+      slugs.set(row.id, row.slug)
+      const value = permissionFact(row)
+      if (value) ops.push({ fact: 'permission', id: row.id, value })
+    }
+    ops.push(...(await loadRoles(tx, CATALOGUE)))
+    for (const row of await tx.selectFrom('tool').selectAll().orderBy('id').execute())
+      ops.push({ fact: 'tool', id: row.id, value: toolFact(row, slugs.get(row.permissionId) ?? '') })
+    return { organization: CATALOGUE, revision, ops }
+  })
+}
+
+/**
+ * All facts of an organization at one revision, as the change from nothing. `now` tells which revoked tokens have
+ * expired since and need no mention any more.
+ */
+export async function loadOrganization(db: Db, id: string, now: number): Promise<OrganizationChange> {
+  if (id === CATALOGUE) throw new AppError('not_found', 'The catalogue is not an organization.')
+  return atOneRevision(db, id, async (tx, organization) => {
+    const ops: OrganizationOp[] = [{ fact: 'organization', id, value: organizationFact(organization) }]
+    const principals = tx.selectFrom('principal').where('organizationId', '=', id)
+    for (const row of await principals.selectAll().orderBy('seq').execute())
+      ops.push({ fact: 'principal', id: row.id, value: principalFact(row) })
+    ops.push(...(await loadRoles(tx, id)))
+    ops.push(...(await loadIdentities(tx, id)), ...(await loadRights(tx, id, now)))
+    return { organization: id, revision: organization.revision, ops }
+  })
+}
+
+async function loadIdentities(tx: Db, organization: string): Promise<OrganizationOp[]> {
+  const ops: OrganizationOp[] = []
+  const agents = tx.selectFrom('agent').where('organizationId', '=', organization)
+  for (const row of await agents.selectAll().orderBy('id').execute())
+    ops.push({ fact: 'agent', id: row.id, value: agentFact(row) })
+  const credentials = tx.selectFrom('credential').where('organizationId', '=', organization)
+  for (const row of await credentials.selectAll().orderBy('id').execute()) {
+    const value = credentialFact(row)
+    if (value) ops.push({ fact: 'credential', id: row.id, value })
+  }
+  return ops
+}
+
+async function loadRights(tx: Db, organization: string, now: number): Promise<OrganizationOp[]> {
+  const ops: OrganizationOp[] = []
+  const assignments = tx.selectFrom('assignment').where('organizationId', '=', organization)
+  for (const row of await assignments.selectAll().orderBy('id').execute())
+    ops.push({ fact: 'assignment', id: row.id, value: assignmentFact(row) })
+  const revoked = tx.selectFrom('revokedToken').where('organizationId', '=', organization)
+  for (const row of await revoked.selectAll().orderBy('id').execute()) {
+    const value = revokedTokenFact(row)
+    if (value.expiresAt > now) ops.push({ fact: 'revoked_token', id: row.id, value })
+  }
+  return ops
+}
+
+async function loadResourceTypes(tx: Db): Promise<CatalogueOp[]> {
+  const parents = new Map<string, string[]>()
+  for (const { typeId, parentTypeId } of await tx.selectFrom('resourceTypeParent').selectAll().execute())
+    parents.set(typeId, [...(parents.get(typeId) ?? []), parentTypeId])
+  const rows = await tx.selectFrom('resourceType').selectAll().orderBy('id').execute()
+  return rows.map(row => ({
+    fact: 'resource_type',
+    id: row.id,
+    value: resourceTypeFact(row, parents.get(row.id) ?? []),
+  }))
+}
+
+async function loadRoles(tx: Db, organization: string) {
+  const held = new Map<string, string[]>()
+  const pairs = await tx
+    .selectFrom('rolePermission')
+    .innerJoin('role', 'role.id', 'rolePermission.roleId')
+    .innerJoin('permission', 'permission.id', 'rolePermission.permissionId')
+    .where('role.organizationId', '=', organization)
+    .select(['rolePermission.roleId', 'permission.slug'])
+    .execute()
+  for (const { roleId, slug } of pairs) {
+    const slugs = held.get(roleId)
+    if (slugs) slugs.push(slug)
+    else held.set(roleId, [slug])
+  }
+  const rows = tx.selectFrom('role').where('organizationId', '=', organization)
+  return (await rows.selectAll().orderBy('id').execute()).map(row => ({
+    fact: 'role' as const,
+    id: row.id,
+    value: roleFact(row, held.get(row.id) ?? []),
+  }))
+}
+
+type OrganizationRow = Parameters<typeof organizationFact>[0] & { revision: number }
+
+/**
+ * Reads the organization's revision and everything else in one snapshot of the database: repeatable read on
+ * PostgreSQL, and on SQLite any transaction, since it has one connection. Inside a caller's transaction, that one.
+ */
+async function atOneRevision<T>(
+  db: Db,
+  id: string,
+  load: (tx: Db, organization: OrganizationRow) => Promise<T>,
+): Promise<T> {
+  const read = async (tx: Db) => {
+    const organization = await tx
+      .selectFrom('organization')
+      .where('id', '=', id)
+      .select(['id', 'slug', 'status', 'revision'])
+      .executeTakeFirst()
+    if (!organization) throw new AppError('not_found', `There is no organization ${id}.`)
+    return load(tx, organization)
+  }
+  if (db.isTransaction) return read(db)
+  return db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(read)
+}

@@ -1,0 +1,36 @@
+import type { Tx } from '../store/index.ts'
+import type { Context } from './context.ts'
+import { refuseDuplicate } from './duplicate.ts'
+import type { Row } from './fact-of.ts'
+import { timeOf } from './operation.ts'
+import { foldName } from './reference.ts'
+
+/**
+ * Adds a principal under the organization's next number. Numbers are never used again, so that someone who comes back
+ * under an old name inherits nothing. The caller holds the organization's lock.
+ */
+export async function insertPrincipal(
+  tx: Tx,
+  ctx: Context,
+  principal: { id: string; organizationId: string; kind: 'user' | 'agent'; externalId: string; name: string },
+  duplicate: string,
+): Promise<Row<'principal'>> {
+  const { next } = await tx
+    .updateTable('organization')
+    .set(eb => ({ nextPrincipalSeq: eb('nextPrincipalSeq', '+', 1) }))
+    .where('id', '=', principal.organizationId)
+    .returning('nextPrincipalSeq as next')
+    .executeTakeFirstOrThrow()
+  const insert = tx
+    .insertInto('principal')
+    .values({
+      ...principal,
+      externalId: foldName(principal.externalId),
+      seq: next - 1,
+      status: 'active',
+      createdAt: timeOf(ctx),
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  return refuseDuplicate(insert, duplicate)
+}

@@ -1,0 +1,117 @@
+import { AppError, CATALOGUE, isId } from '@valetkey/sdk/core'
+import type { Db } from '../store/index.ts'
+import type { Row } from './fact-of.ts'
+
+/** A text from a caller as it may appear in a sentence: short, on one line, with everything invisible spelt out. */
+export function quote(text: string): string {
+  const short = text.length > 80 ? `${text.slice(0, 80)}…` : text
+  return `"${short.replace(/[^\p{L}\p{N}\p{P}\p{S} ]|["\\]/gu, escapeCharacter)}"`
+}
+
+function escapeCharacter(character: string): string {
+  if (character === '"' || character === '\\') return `\\${character}`
+  return `\\u{${character.codePointAt(0)?.toString(16)}}`
+}
+
+/** Names are compared without regard to the case of A to Z; other letters never fold onto them. */
+export function foldName(name: string): string {
+  return name.replace(/[A-Z]/g, letter => letter.toLowerCase())
+}
+
+/** Finds the organization that a caller names by id or slug; without a name, the only one there is. */
+export async function getOrganization(db: Db, ref: string | undefined): Promise<Row<'organization'>> {
+  const organizations = db.selectFrom('organization').selectAll().where('id', '!=', CATALOGUE)
+  if (ref !== undefined) {
+    const column = isId(ref, 'organization') ? 'id' : 'slug'
+    const found = await organizations.where(column, '=', ref).executeTakeFirst()
+    if (!found) throw new AppError('not_found', `No organization ${quote(ref)}.`)
+    return found
+  }
+  const some = await organizations.orderBy('slug').limit(11).execute()
+  const [only] = some
+  if (!only) throw new AppError('request.invalid', 'There is no organization yet. Create one first.')
+  if (some.length === 1) return only
+  const names = some.slice(0, 10).map(({ slug }) => slug)
+  const more = some.length > 10 ? ', …' : ''
+  throw new AppError('request.invalid', `Name the organization: ${names.join(', ')}${more}.`, {
+    path: 'organization',
+  })
+}
+
+/** A principal of one organization, by its kind and by id or name (a person's name is the email address). */
+export async function getPrincipal(
+  db: Db,
+  organization: Pick<Row<'organization'>, 'id' | 'slug'>,
+  kind: 'user' | 'agent',
+  ref: string,
+): Promise<Row<'principal'>> {
+  const byId = isId(ref, kind === 'user' ? 'person' : 'agent')
+  const found = await db
+    .selectFrom('principal')
+    .selectAll()
+    .where('organizationId', '=', organization.id)
+    .where('kind', '=', kind)
+    .where(byId ? 'id' : 'externalId', '=', byId ? ref : foldName(ref))
+    .executeTakeFirst()
+  if (found) return found
+  const thing = kind === 'user' ? 'person' : 'agent'
+  throw new AppError('not_found', `No ${thing} ${quote(ref)} in ${organization.slug}.`)
+}
+
+/**
+ * A principal by id, wherever it is, or by name within the organization that is named or the only one. With both an id
+ * and an organization, the two must belong together.
+ */
+export async function locatePrincipal(
+  db: Db,
+  kind: 'user' | 'agent',
+  ref: string,
+  organization: string | undefined,
+): Promise<Row<'principal'>> {
+  const prefix = kind === 'user' ? 'person' : 'agent'
+  if (organization !== undefined || !isId(ref, prefix))
+    return getPrincipal(db, await getOrganization(db, organization), kind, ref)
+  const found = await db
+    .selectFrom('principal')
+    .selectAll()
+    .where('id', '=', ref)
+    .where('kind', '=', kind)
+    .executeTakeFirst()
+  if (!found) throw new AppError('not_found', `No ${prefix} ${quote(ref)}.`)
+  return found
+}
+
+/** Finds an MCP server by id or name. */
+export async function getServer(db: Db, ref: string): Promise<Row<'server'>> {
+  const found = await db
+    .selectFrom('server')
+    .selectAll()
+    .where(isId(ref, 'server') ? 'id' : 'name', '=', ref)
+    .executeTakeFirst()
+  if (!found) throw new AppError('not_found', `No MCP server ${quote(ref)}.`)
+  return found
+}
+
+/** Finds a resource type by id or slug. */
+export async function getResourceType(db: Db, ref: string): Promise<Row<'resourceType'>> {
+  const found = await db
+    .selectFrom('resourceType')
+    .selectAll()
+    .where(isId(ref, 'resourceType') ? 'id' : 'slug', '=', ref)
+    .executeTakeFirst()
+  if (!found) throw new AppError('not_found', `No resource type ${quote(ref)}.`)
+  return found
+}
+
+/** Finds a role by id or slug: one of the organization's own, else one of the catalogue. */
+export async function getRole(db: Db, ref: string, organizationId: string = CATALOGUE): Promise<Row<'role'>> {
+  const found = await db
+    .selectFrom('role')
+    .selectAll()
+    .where(isId(ref, 'role') ? 'id' : 'slug', '=', ref)
+    .where('organizationId', 'in', [organizationId, CATALOGUE])
+    .execute()
+  const own = found.find(role => role.organizationId === organizationId) ?? found[0]
+  if (!own) throw new AppError('not_found', `No role ${quote(ref)}.`)
+  return own
+}
