@@ -12,6 +12,8 @@ import { CallRecord } from './record.ts'
 export const RegisterRequest = z.object({
   kind: z.enum(['guard', 'gateway']),
   version: z.string().max(50),
+  /** The highest start number that the point remembers: the next is higher, even if the authority lost its data. */
+  lastEpoch: z.number().int().nonnegative().default(0),
   publicJwk: z.record(z.string(), z.json()),
   /** Where the authority encrypts the upstream credential to (ECDH-ES); gateways only. */
   sealingJwk: z.record(z.string(), z.json()).nullable(),

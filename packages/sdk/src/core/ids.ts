@@ -15,6 +15,7 @@ export const ID_PREFIX = {
   grant: 'gnt',
   point: 'pnt',
   apiToken: 'tok',
+  accessToken: 'atk',
   decision: 'dec',
   event: 'evt',
   request: 'req',

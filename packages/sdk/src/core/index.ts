@@ -1,6 +1,6 @@
 /** The words of the product: ids, errors, time, scopes, the facts that decisions rest on and the records that prove them. */
 export { type Clock, isoTime, systemClock } from './clock.ts'
-export { definitionHash, type ToolDefinition } from './definition.ts'
+export { definitionHash, definitionText, type ToolDefinition } from './definition.ts'
 export { AppError, ERRORS, type ErrorCode } from './errors.ts'
 export * from './facts.ts'
 export * from './feed.ts'

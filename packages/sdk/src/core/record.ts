@@ -80,7 +80,16 @@ export const OutcomeRecord = z.object({
   id: z.string(),
   at: z.string(),
   organization: z.string().nullable(),
-  outcome: z.enum(['ok', 'tool_error', 'protocol_error', 'upstream_error', 'cancelled']),
+  /** `superseded`: the policy changed before the call was released, and it was decided again under another id. */
+  outcome: z.enum([
+    'ok',
+    'tool_error',
+    'protocol_error',
+    'upstream_error',
+    'cancelled',
+    'revoked',
+    'superseded',
+  ]),
   durationMs: z.number(),
   epoch: z.number().int().optional(),
   counter: z.number().int().optional(),

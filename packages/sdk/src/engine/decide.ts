@@ -14,7 +14,7 @@ interface Walk {
   assignments: readonly Carrier[]
 }
 
-interface Refusal {
+export interface Refusal {
   reason: Reason
   detail: string | null
 }
@@ -83,7 +83,16 @@ function toDecision(walk: Walk, refusal: Refusal | null, legs: readonly Leg[]): 
 }
 
 function checkState(walk: Walk): Refusal | null {
-  const { server, organization, request } = walk
+  return refuseCaller(walk.snapshot, walk.request)
+}
+
+/** Why a caller may do nothing at all on a server now, whatever it asks for; null where it may be heard. */
+export function refuseCaller(
+  snapshot: Snapshot,
+  request: Pick<DecisionRequest, 'server' | 'caller' | 'now'>,
+): Refusal | null {
+  const server = snapshot.catalogue.servers.get(request.server)
+  const organization = snapshot.organization(request.caller.organization)
   if (!server) return { reason: 'stale', detail: 'this MCP server is not known here' }
   if (server.fact.status === 'frozen') return { reason: 'frozen', detail: `server ${server.fact.name}` }
   if (!organization) return { reason: 'stale', detail: 'the organization is not loaded' }
@@ -97,15 +106,15 @@ function stateOf(organization: OrganizationView, caller: Caller, now: number): R
   const principal = agent && organization.principals.get(agent.principal)
   if (!agent || !principal || principal.status === 'retired')
     return { reason: 'revoked', detail: 'the agent' }
-  if (principal.status !== 'active') return { reason: 'suspended', detail: `agent ${principal.name}` }
-  if (organization.principals.get(agent.owner)?.status !== 'active')
-    return { reason: 'suspended', detail: `the owner of agent ${principal.name} is gone` }
   const credential = organization.credentials.get(caller.credential)
   if (credential?.agent !== caller.agent) return { reason: 'revoked', detail: 'the credential' }
   if (credential.expiresAt !== null && credential.expiresAt <= now)
     return { reason: 'revoked', detail: 'the credential has expired' }
   if (organization.revokedTokens.has(caller.token)) return { reason: 'revoked', detail: 'the token' }
   if (caller.expiresAt <= now) return { reason: 'revoked', detail: 'the token has expired' }
+  if (principal.status !== 'active') return { reason: 'suspended', detail: `agent ${principal.name}` }
+  if (organization.principals.get(agent.owner)?.status !== 'active')
+    return { reason: 'suspended', detail: `the owner of agent ${principal.name} is gone` }
   return null
 }
 

@@ -61,6 +61,8 @@ export interface OrganizationView {
 export interface Snapshot {
   readonly catalogue: CatalogueView
   organization(id: string): OrganizationView | undefined
+  /** Ids of the organizations that are held. */
+  organizations(): string[]
   /** Revision that is held, or undefined where nothing is. The catalogue goes by the name `catalogue`. */
   revisionOf(organization: string): number | undefined
   /** Applies the next revision. An older one is ignored; a gap gives false, and the caller loads anew. */
@@ -93,6 +95,7 @@ export function createSnapshot(): Snapshot {
       return catalogue
     },
     organization: id => organizations.get(id),
+    organizations: () => [...organizations.keys()],
     revisionOf: id => (id === CATALOGUE ? catalogue.revision : organizations.get(id)?.revision),
     apply(change) {
       const held = change.organization === CATALOGUE ? catalogue : organizations.get(change.organization)

@@ -1,0 +1,102 @@
+import { hash } from 'node:crypto'
+import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
+import * as z from 'zod'
+import type { Caller } from '../engine/index.ts'
+
+/** The claims of an access token (RFC 9068, and ours of design section 5) that decisions rest on. */
+const Claims = z.object({
+  sub: z.string(),
+  jti: z.string(),
+  exp: z.number(),
+  client_id: z.string(),
+  scope: z.string().default(''),
+  org: z.string(),
+  agent: z.string(),
+  cred: z.string(),
+  gid: z.string().optional(),
+})
+
+export type TokenCheck = { ok: true; caller: Caller } | { ok: false; detail: string }
+
+const MOST_TOKENS = 10_000
+const SKEW_SECONDS = 5
+
+/**
+ * Verifies access tokens: type, an allowed algorithm, a signature by a key of the issuer, this server as the one
+ * audience, not expired (RFC 9068 section 4). A verified token is remembered by its SHA-256, never by its text.
+ */
+export function createTokenCheck(options: {
+  issuer: string
+  jwksUri: string
+  audience: string
+  now(): number
+}) {
+  const keys = createRemoteJWKSet(new URL(options.jwksUri), {
+    cooldownDuration: 2_000,
+    timeoutDuration: 3_000,
+  })
+  const known = new Map<string, Promise<TokenCheck>>()
+
+  async function verify(token: string): Promise<TokenCheck> {
+    try {
+      const { payload } = await jwtVerify(token, keys, {
+        issuer: options.issuer,
+        audience: options.audience,
+        typ: 'at+jwt',
+        algorithms: ['ES256', 'EdDSA'],
+        clockTolerance: SKEW_SECONDS,
+        currentDate: new Date(options.now()),
+      })
+      if (Array.isArray(payload.aud)) return { ok: false, detail: 'it has more than one audience' }
+      const claims = Claims.parse(payload)
+      return { ok: true, caller: toCaller(claims) }
+    } catch (fault) {
+      return { ok: false, detail: explain(fault) }
+    }
+  }
+
+  return async function check(token: string): Promise<TokenCheck> {
+    const key = hash('sha256', token, 'base64url')
+    let result = known.get(key)
+    if (!result) {
+      result = verify(token)
+      known.set(key, result)
+      if (known.size > MOST_TOKENS) known.delete(known.keys().next().value ?? '')
+      // A refusal is not remembered: the key set may be fetched again, and garbage must not push out good tokens.
+      if (!(await result).ok) known.delete(key)
+    }
+    const checked = await result
+    if (checked.ok && checked.caller.expiresAt <= options.now()) {
+      known.delete(key)
+      return { ok: false, detail: 'it has expired' }
+    }
+    return checked
+  }
+}
+
+function toCaller(claims: z.infer<typeof Claims>): Caller {
+  return {
+    organization: claims.org,
+    agent: claims.agent,
+    credential: claims.cred,
+    client: claims.client_id,
+    token: claims.jti,
+    scopes: claims.scope.split(' ').filter(Boolean),
+    expiresAt: claims.exp * 1000,
+    person: claims.gid === undefined ? null : claims.sub,
+    grant: claims.gid ?? null,
+    chain: [],
+  }
+}
+
+function explain(fault: unknown): string {
+  if (fault instanceof errors.JWTExpired) return 'it has expired'
+  if (fault instanceof errors.JWTClaimValidationFailed) return `its ${fault.claim} is not the expected one`
+  if (fault instanceof errors.JWKSNoMatchingKey) return 'no key of the issuer signed it'
+  if (fault instanceof errors.JWSSignatureVerificationFailed) return 'its signature is wrong'
+  if (fault instanceof errors.JOSEAlgNotAllowed) return 'its algorithm is not allowed'
+  if (fault instanceof errors.JWKSTimeout) return 'the keys of the issuer could not be fetched'
+  if (fault instanceof errors.JOSEError) return 'it is malformed'
+  if (fault instanceof z.ZodError) return 'it lacks a claim'
+  return 'it could not be verified'
+}

@@ -1,0 +1,211 @@
+import { newId } from '../../core/index.ts'
+import { type Caller, type Decision, mayObtain, type Refusal, refuseCaller } from '../../engine/index.ts'
+import { type Target, targetsOf } from '../protocol/action.ts'
+import {
+  type Answer,
+  answerDenied,
+  answerFault,
+  answerInsufficientScope,
+  answerPlain,
+  answerRefused,
+  answerUnauthorized,
+} from '../protocol/answer.ts'
+import { isFault, type Message, parseMessage, type RequestId } from '../protocol/message.ts'
+import { type Exchange, openExchange } from './exchange.ts'
+import type { Point } from './point.ts'
+import { type Ruling, requestOf, rule } from './ruling.ts'
+
+/** An HTTP request to the MCP endpoint, its body read as UTF-8 text. */
+export interface Inbound {
+  httpMethod: string
+  /** Path and query. */
+  target: string
+  header(name: string): string | undefined
+  body: string | null
+}
+
+export type Admission = { kind: 'answer'; answer: Answer } | { kind: 'forward'; exchange: Exchange }
+
+/** Decides whether a request goes on to the server. Every "no" is an answer, in the order of the steps below. */
+export async function admit(point: Point, inbound: Inbound): Promise<Admission> {
+  const misplaced = checkPlace(point, inbound)
+  if (misplaced) return { kind: 'answer', answer: misplaced }
+  const message = readMessage(inbound)
+  if (message && 'status' in message) return { kind: 'answer', answer: message }
+  const id = message?.id ?? null
+  const caller = await authenticate(point, inbound, id)
+  if ('status' in caller) return { kind: 'answer', answer: caller }
+  const refused = await checkCaller(point, caller, id)
+  if (refused) return { kind: 'answer', answer: refused }
+  const foreign = checkHandles(point, inbound, caller, message)
+  if (foreign) return { kind: 'answer', answer: foreign }
+  const ruled = message ? await checkTargets(point, inbound, caller, message) : []
+  if ('status' in ruled) return { kind: 'answer', answer: ruled }
+  const exchange = openExchange(point, {
+    caller,
+    message,
+    rulings: ruled,
+    session: inbound.header('mcp-session-id'),
+    lastEventId: lastEventIdOf(point, inbound, caller),
+    isStream: inbound.httpMethod === 'GET' || message?.method === 'subscriptions/listen',
+  })
+  if (inbound.httpMethod === 'DELETE') point.sessions.end(inbound.header('mcp-session-id') ?? '')
+  return { kind: 'forward', exchange }
+}
+
+/** DNS rebinding (MCP, transports): a browser may call only from where the server is meant to be called from. */
+function checkPlace(point: Point, inbound: Inbound): Answer | null {
+  const { httpMethod, header, target } = inbound
+  if (!['POST', 'GET', 'DELETE'].includes(httpMethod))
+    return answerPlain(405, 'MCP is spoken with POST, GET and DELETE.', { allow: 'POST, GET, DELETE' })
+  const own = new URL(point.server.url)
+  const origin = header('origin')
+  if (origin !== undefined && !isAllowedOrigin(point, own, origin))
+    return answerPlain(403, 'This origin may not call this server.')
+  const host = header('host')
+  if (isLoopback(own.hostname) && host !== undefined && !isLoopback(hostnameOf(`http://${host}`)))
+    return answerPlain(403, 'This server listens on loopback: the Host header must say so.')
+  if (/[?&]access_token=/i.test(target))
+    return answerPlain(
+      400,
+      'A token in the address is refused: it would end up in logs. Send it as a header.',
+    )
+  return null
+}
+
+function isAllowedOrigin(point: Point, own: URL, origin: string): boolean {
+  if (origin === own.origin || point.allowedOrigins.includes(origin)) return true
+  return isLoopback(own.hostname) && isLoopback(hostnameOf(origin))
+}
+
+function hostnameOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).hostname : ''
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
+}
+
+function readMessage(inbound: Inbound): Message | Answer | null {
+  if (inbound.httpMethod !== 'POST') return null
+  const type = inbound.header('content-type') ?? ''
+  const charset = /;\s*charset=("?)([^\s;"]+)\1/i.exec(type)?.[2]
+  if (
+    !/^application\/json\s*(;|$)/i.test(type.trim()) ||
+    (charset !== undefined && !/^utf-?8$/i.test(charset))
+  )
+    return answerPlain(415, 'The body must be application/json in UTF-8.')
+  if (!/^(identity)?$/i.test(inbound.header('content-encoding') ?? ''))
+    return answerPlain(415, 'An encoded body is not accepted.')
+  const parsed = parseMessage(inbound.body ?? '', inbound.header)
+  return isFault(parsed) ? answerFault(parsed) : parsed
+}
+
+async function authenticate(point: Point, inbound: Inbound, id: RequestId | null): Promise<Caller | Answer> {
+  const header = inbound.header('authorization')
+  const token = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(header ?? '')?.[1]
+  const checked = token === undefined ? undefined : await point.checkToken(token)
+  if (checked?.ok) return checked.caller
+  const detail = checked ? checked.detail : header === undefined ? null : 'it is not a bearer token'
+  countRefusal(point, detail === null ? 'token_missing' : 'token_invalid')
+  return unauthorized(point, id, detail)
+}
+
+function unauthorized(point: Point, id: RequestId | null, detail: string | null): Answer {
+  return answerUnauthorized(id, { metadata: point.metadataUrl, scopes: scopesOf(point), detail })
+}
+
+/** The permissions that this server's tools need: what a client may usefully ask for. */
+export function scopesOf(point: Point): string[] {
+  const rules = point.replica.snapshot.catalogue.servers.get(point.server.id)?.rules.values() ?? []
+  return [...new Set([...rules].map(rule => rule.fact.permission))].sort()
+}
+
+/** Who is not alive, or cannot be known to be, is heard in nothing. */
+async function checkCaller(point: Point, caller: Caller, id: RequestId | null): Promise<Answer | null> {
+  const { replica, clock, server } = point
+  const isCurrent =
+    (await replica.hold(caller.organization)) &&
+    (replica.hasLease('read') || (await replica.ensureLease('read')))
+  const refusal: Refusal | null = isCurrent
+    ? refuseCaller(replica.snapshot, { server: server.id, caller, now: clock.now() })
+    : { reason: 'stale', detail: 'the authority has not confirmed it' }
+  if (!refusal) return null
+  if (refusal.reason === 'revoked') return unauthorized(point, id, `${refusal.detail} is revoked`)
+  return answerRefused(id, { id: newId('decision', clock.now()), ...refusal })
+}
+
+/** Sessions, event ids and tasks of somebody else do not exist. */
+function checkHandles(
+  point: Point,
+  inbound: Inbound,
+  caller: Caller,
+  message: Message | null,
+): Answer | null {
+  const session = inbound.header('mcp-session-id')
+  if (session !== undefined && message?.era !== 'modern' && !point.sessions.owns(session, caller))
+    return answerPlain(404, 'Session not found.')
+  const eventId = inbound.header('last-event-id')
+  if (eventId !== undefined && message === null && lastEventIdOf(point, inbound, caller) === undefined)
+    return answerPlain(404, 'The event to resume after is not known.')
+  const task = message?.params['taskId']
+  if (
+    message?.method?.startsWith('tasks/') &&
+    typeof task === 'string' &&
+    !point.sessions.ownsTask(task, caller)
+  )
+    return answerFault({ status: 200, code: -32602, message: `Unknown task: ${task}`, id: message.id })
+  return null
+}
+
+function lastEventIdOf(point: Point, inbound: Inbound, caller: Caller): string | undefined {
+  const eventId = inbound.header('last-event-id')
+  return eventId === undefined
+    ? undefined
+    : point.sessions.fromEventId(eventId, inbound.header('mcp-session-id'), caller)
+}
+
+async function checkTargets(
+  point: Point,
+  inbound: Inbound,
+  caller: Caller,
+  message: Message,
+): Promise<readonly Ruling[] | Answer> {
+  const targets = targetsOf(message)
+  if (targets.length === 0) return []
+  const rulings = await rule(point, caller, message, targets, traceOf(inbound, message))
+  const denied = rulings.find(ruling => ruling.decision.decision !== 'permit' && ruling.isEnforced)
+  return denied ? answerFor(point, caller, message, denied.target, denied.decision) : rulings
+}
+
+function answerFor(
+  point: Point,
+  caller: Caller,
+  message: Message,
+  target: Target,
+  decision: Decision,
+): Answer {
+  if (decision.reason === 'revoked') return unauthorized(point, message.id, `${decision.detail} is revoked`)
+  if (
+    decision.reason === 'scope_missing' &&
+    mayObtain(point.replica.snapshot, requestOf(point, caller, target))
+  ) {
+    const needed = decision.permission === null ? [] : [decision.permission]
+    const scopes = [...new Set([...caller.scopes, ...needed])]
+    return answerInsufficientScope(message.id, { metadata: point.metadataUrl, scopes, decision })
+  }
+  const isOffered = target.kind === 'tool' && point.seen.offers(target.name)
+  return answerDenied(message, target, decision, isOffered)
+}
+
+/** W3C trace context, from the message or the request; anything else is not written down. */
+function traceOf(inbound: Inbound, message: Message): string | null {
+  const meta = message.params['_meta']
+  const inBody = meta && typeof meta === 'object' && !Array.isArray(meta) ? meta['traceparent'] : undefined
+  const trace = typeof inBody === 'string' ? inBody : inbound.header('traceparent')
+  return trace !== undefined && /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(trace) ? trace : null
+}
+
+function countRefusal(point: Point, reason: 'token_missing' | 'token_invalid'): void {
+  point.metrics.decided({ verdict: 'deny', reason, server: point.server.name, mode: 'enforce' })
+}

@@ -1,0 +1,26 @@
+import type { Clock } from '../../core/index.ts'
+import type { createTokenCheck } from '../access-token.ts'
+import type { Metrics } from '../metrics.ts'
+import type { SeenTools } from '../offer/seen-tools.ts'
+import type { Replica } from '../replica/replica.ts'
+import type { Sessions } from '../sessions.ts'
+import type { Spool } from '../spool/index.ts'
+import type { OpenExchanges } from './open-exchanges.ts'
+
+/** All that one enforcement point works with, put together once. */
+export interface Point {
+  server: { id: string; name: string; url: string }
+  issuer: string
+  /** Where the protected resource metadata of the server is (RFC 9728 section 3.1). */
+  metadataUrl: string
+  /** Origins that browsers may call from, besides the server's own. */
+  allowedOrigins: readonly string[]
+  clock: Clock
+  replica: Replica
+  spool: Pick<Spool, 'append' | 'note'>
+  checkToken: ReturnType<typeof createTokenCheck>
+  sessions: Sessions
+  seen: SeenTools
+  metrics: Metrics
+  open: OpenExchanges
+}

@@ -1,0 +1,273 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { AppError } from '../core/index.ts'
+import type { Caller } from '../engine/index.ts'
+import { admit, scopesOf } from './enforcement/admit.ts'
+import type { Exchange } from './enforcement/exchange.ts'
+import { toWebRequest, writeWebResponse } from './node-http.ts'
+import { readOffer, toDefinitions } from './offer/offer.ts'
+import { metadataUrlOf, openPoint, type PointOptions, type RunningPoint } from './open-point.ts'
+import { answerPlain, answerRefused, answerUnauthorized, answerUpstreamFault } from './protocol/answer.ts'
+import { readText, relayResponse, toResponse } from './web.ts'
+
+/** What the SDK's handlers take beside the request: who calls, and the body that was parsed already. */
+export interface HandlerOptions {
+  authInfo: AuthInfo
+  parsedBody?: unknown
+}
+
+/** The SDK's own shape. The token itself is withheld: nothing behind the guard has a use for it that would be right. */
+export interface AuthInfo {
+  token: string
+  clientId: string
+  scopes: string[]
+  expiresAt: number
+  resource: URL
+  extra: { organization: string; agent: string; person: string | null; grant: string | null }
+}
+
+/** An MCP server as a fetch-style handler: SDK v2's `createMcpHandler(…).fetch`, SDK v1's web-standard transport, or your own. */
+export type Handler = (request: Request, options: HandlerOptions) => Response | Promise<Response>
+
+export interface GuardOptions extends Partial<Omit<PointOptions, 'kind'>> {
+  maxBodyBytes?: number
+}
+
+/** The enforcement point in front of an MCP server in the same process. */
+export interface Guard {
+  /** Resolves once calls can be decided; until then they are refused. */
+  ready(): Promise<void>
+  /** Guards a handler: answers the metadata document, refuses what is not permitted, hands on the rest. */
+  fetch(handler: Handler): (request: Request) => Promise<Response>
+  /** The same for `node:http`, Express and the like; other paths go to `next`. */
+  node(
+    handler: Handler,
+  ): (request: IncomingMessage & { body?: unknown }, response: ServerResponse, next?: () => void) => void
+  /** Counts of decisions and the state of the spool, for Prometheus. */
+  metrics(): string
+  close(): Promise<void>
+}
+
+const START_WAIT_MS = 3_000
+const LOOK_AGAIN_MS = 60_000
+
+/**
+ * Puts a guard in front of an MCP server. Reads VALETKEY_URL, VALETKEY_SERVER_KEY and VALETKEY_DIRECTORY where the
+ * options do not say. While the authority cannot be reached, every call is refused.
+ */
+export function createGuard(options: GuardOptions = {}): Guard {
+  const { maxBodyBytes = 1 << 20 } = options
+  const starting = keepTrying(() => openPoint(toPointOptions(options)), options.log)
+  let running: RunningPoint | undefined
+  void starting.opened.then(
+    opened => {
+      running = opened
+    },
+    () => undefined,
+  )
+
+  async function handle(handler: Handler, request: Request): Promise<Response> {
+    const started =
+      running ?? (await Promise.race([starting.opened, wait(START_WAIT_MS)]).catch(() => undefined))
+    if (!started)
+      return toResponse(
+        answerRefused(null, {
+          id: '-',
+          reason: 'stale',
+          detail: 'the guard has not reached the authority yet',
+        }),
+      )
+    const { point } = started
+    const url = new URL(request.url)
+    if (isMetadataPath(point.server.url, url.pathname)) return metadata(started)
+    const text = await readText(request.body, maxBodyBytes)
+    if (text === undefined)
+      return toResponse(answerPlain(413, `The body is longer than ${maxBodyBytes} bytes.`))
+    if (text === null) return toResponse(answerPlain(415, 'The body is not UTF-8.'))
+    await seeTools(started, handler, request)
+    const admission = await admit(point, {
+      httpMethod: request.method,
+      target: url.pathname + url.search,
+      header: name => request.headers.get(name) ?? undefined,
+      body: text,
+    })
+    if (admission.kind === 'answer') return toResponse(admission.answer)
+    return forward(started, handler, request, admission.exchange)
+  }
+
+  return {
+    ready: async () => void (await starting.opened),
+    fetch: handler => request => handle(handler, request),
+    node: handler => (incoming, outgoing, next) => {
+      const path = new URL(incoming.url ?? '/', 'http://guard').pathname
+      const own = running ? new URL(running.point.server.url).pathname : path
+      if (next && running && path !== own && !isMetadataPath(running.point.server.url, path)) return next()
+      const request = toWebRequest(incoming, outgoing, running?.point.server.url ?? 'http://guard/')
+      handle(handler, request).then(
+        response => writeWebResponse(response, outgoing),
+        fault => {
+          options.log?.('A guarded request failed.', fault)
+          outgoing.writeHead(500).end()
+        },
+      )
+    },
+    metrics: () => running?.metrics() ?? '',
+    async close() {
+      starting.stop()
+      await running?.close()
+    },
+  }
+}
+
+function toPointOptions(options: GuardOptions): PointOptions {
+  const url = options.url ?? process.env['VALETKEY_URL']
+  const serverKey = options.serverKey ?? process.env['VALETKEY_SERVER_KEY']
+  if (!url) throw new AppError('config.invalid', 'Set VALETKEY_URL to where the authority answers.')
+  if (!serverKey)
+    throw new AppError(
+      'config.invalid',
+      'Set VALETKEY_SERVER_KEY to a key of this server (valetkey server key create).',
+    )
+  const directory = options.directory ?? process.env['VALETKEY_DIRECTORY'] ?? '.valetkey/guard'
+  return { ...options, url, serverKey, directory, kind: 'guard' }
+}
+
+function metadata(running: RunningPoint): Response {
+  const { point } = running
+  return Response.json(
+    {
+      resource: point.server.url,
+      authorization_servers: [point.issuer],
+      scopes_supported: scopesOf(point),
+      bearer_methods_supported: ['header'],
+      resource_name: point.server.name,
+    },
+    { headers: { 'access-control-allow-origin': '*', 'cache-control': 'public, max-age=60' } },
+  )
+}
+
+/** Both forms that clients try (MCP, authorization server discovery): with the path inserted, and at the root. */
+export function isMetadataPath(resource: string, path: string): boolean {
+  return (
+    path === new URL(metadataUrlOf(resource)).pathname || path === '/.well-known/oauth-protected-resource'
+  )
+}
+
+async function forward(
+  running: RunningPoint,
+  handler: Handler,
+  request: Request,
+  exchange: Exchange,
+): Promise<Response> {
+  const { caller, message } = exchange
+  const headers = new Headers(request.headers)
+  for (const name of ['authorization', 'content-length', 'last-event-id']) headers.delete(name)
+  if (exchange.lastEventId !== undefined) headers.set('last-event-id', exchange.lastEventId)
+  const inner = new Request(request.url, {
+    method: request.method,
+    headers,
+    signal: AbortSignal.any([request.signal, exchange.signal]),
+    ...(exchange.body !== null && { body: exchange.body }),
+  })
+  const authInfo = toAuthInfo(running.point.server.url, caller)
+  try {
+    const response = await Promise.race([
+      handler(inner, { authInfo, ...(message && { parsedBody: message.json }) }),
+      aborted(exchange.signal),
+    ])
+    return await relayResponse(response, exchange)
+  } catch (fault) {
+    if (exchange.signal.aborted) {
+      const detail = 'it was revoked while the call was under way'
+      return toResponse(
+        answerUnauthorized(message?.id ?? null, { metadata: running.point.metadataUrl, scopes: [], detail }),
+      )
+    }
+    exchange.finish('upstream_error')
+    if (fault instanceof AppError)
+      return toResponse(answerUpstreamFault(fault.status, message?.id ?? null, fault.message))
+    throw fault
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
+
+function toAuthInfo(resource: string, caller: Caller): AuthInfo {
+  const { organization, agent, person, grant } = caller
+  return {
+    token: '',
+    clientId: caller.client,
+    scopes: [...caller.scopes],
+    expiresAt: Math.floor(caller.expiresAt / 1000),
+    resource: new URL(resource),
+    extra: { organization, agent, person, grant },
+  }
+}
+
+const lookedAt = new WeakMap<RunningPoint, { at: number; done: Promise<void> }>()
+
+/** Reads what the server offers before the first call, and again from time to time: a changed tool is refused. */
+async function seeTools(running: RunningPoint, handler: Handler, request: Request): Promise<void> {
+  const { point, link } = running
+  const last = lookedAt.get(running)
+  const now = point.clock.monotonic()
+  if (last && now - last.at < LOOK_AGAIN_MS) return last.done
+  const authInfo = toAuthInfo(point.server.url, NOBODY)
+  const done = readOffer({ url: request.url, send: inner => handler(inner, { authInfo }) })
+    .then(async offer => {
+      point.seen.replace(offer.tools)
+      await link.sendDefinitions({ definitions: toDefinitions(offer) })
+    })
+    .catch(() => undefined)
+  lookedAt.set(running, { at: now, done })
+  if (!last) await done
+}
+
+/** Whom the guard itself reads the lists as. */
+const NOBODY: Caller = {
+  organization: '',
+  agent: '',
+  credential: '',
+  client: 'valetkey-guard',
+  token: '',
+  scopes: [],
+  expiresAt: 8.64e15,
+  person: null,
+  grant: null,
+  chain: [],
+}
+
+/** Opens the point, again and again while the authority is only out of reach. */
+function keepTrying(open: () => Promise<RunningPoint>, log: GuardOptions['log']) {
+  let isStopped = false
+  async function attempt(): Promise<RunningPoint> {
+    for (let pauseMs = 200; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+      try {
+        return await open()
+      } catch (fault) {
+        const isWorthIt = fault instanceof AppError && fault.code === 'authority.unreachable'
+        if (!isWorthIt || isStopped) throw fault
+        log?.('The authority cannot be reached yet.', fault)
+        await wait(pauseMs)
+      }
+    }
+  }
+  const opened = attempt()
+  opened.catch(() => undefined)
+  return {
+    opened,
+    stop: () => {
+      isStopped = true
+    },
+  }
+}
+
+function wait(ms: number): Promise<undefined> {
+  return new Promise(resolve => {
+    setTimeout(() => resolve(undefined), ms).unref()
+  })
+}

@@ -1,0 +1,20 @@
+/**
+ * Hides how a call is stopped or let through: tokens, the replica of the policy, the durable record, the two eras of
+ * MCP, and the forms of "no" that clients understand.
+ */
+export { type Admission, admit, type Inbound, scopesOf } from './enforcement/admit.ts'
+export type { Exchange } from './enforcement/exchange.ts'
+export {
+  type AuthInfo,
+  createGuard,
+  type Guard,
+  type GuardOptions,
+  type Handler,
+  type HandlerOptions,
+  isMetadataPath,
+} from './guard.ts'
+export { readOffer, type ServerOffer, toDefinitions } from './offer/offer.ts'
+export { metadataUrlOf, openPoint, type PointOptions, type RunningPoint } from './open-point.ts'
+export { type Answer, answerPlain, answerUnauthorized, answerUpstreamFault } from './protocol/answer.ts'
+export type { SpoolFilePort } from './spool/index.ts'
+export { createEventRelay } from './web.ts'

@@ -1,0 +1,154 @@
+import { readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AppError, type Clock, systemClock } from '../core/index.ts'
+import { refuseCaller } from '../engine/index.ts'
+import { createTokenCheck } from './access-token.ts'
+import { createOpenExchanges } from './enforcement/open-exchanges.ts'
+import type { Point } from './enforcement/point.ts'
+import { createMetrics } from './metrics.ts'
+import { createSeenTools } from './offer/seen-tools.ts'
+import { type Link, openLink } from './replica/link.ts'
+import { loadPointKeys } from './replica/point-key.ts'
+import { startReplica } from './replica/replica.ts'
+import { createSessions } from './sessions.ts'
+import { openSpool, type SpoolFilePort, startShipper } from './spool/index.ts'
+
+export interface PointOptions {
+  /** Where the authority answers. */
+  url: string
+  /** The key of the MCP server that this point stands in front of (`valetkey server key create`). */
+  serverKey: string
+  kind: 'guard' | 'gateway'
+  /** Where keys and the spool are kept: a directory of this process alone. */
+  directory: string
+  allowedOrigins?: readonly string[]
+  clock?: Clock
+  /** The file system under the spool. */
+  files?: SpoolFilePort
+  log?(message: string, fault?: unknown): void
+}
+
+/** An enforcement point that is registered, current and able to record. */
+export interface RunningPoint {
+  point: Point
+  link: Link
+  /** Why it decides nothing any more, once a newer start took over or its key was revoked. */
+  ended(): AppError | undefined
+  metrics(): string
+  close(): Promise<void>
+}
+
+const VERSION = '0.1.0'
+const SWEEP_EVERY_MS = 500
+
+/** Registers with the authority, loads the policy and opens the spool. From then on calls can be decided. */
+export async function openPoint(options: PointOptions): Promise<RunningPoint> {
+  const { url, serverKey, kind, directory, clock = systemClock, log = () => undefined } = options
+  const keys = await loadPointKeys(directory)
+  const link = await openLink({
+    url,
+    serverKey,
+    kind,
+    keys,
+    version: VERSION,
+    lastEpoch: await readEpoch(directory),
+  })
+  const { registration } = link
+  await writeEpoch(directory, registration.epoch)
+  let ended: AppError | undefined
+  const spool = await openSpool({
+    dir: join(directory, 'spool'),
+    epoch: registration.epoch,
+    now: clock.now,
+    ...(options.files && { file: options.files }),
+  })
+  const shipper = startShipper({
+    spool,
+    send: async batch => void (await link.sendRecords(batch.records)),
+    onFailure: (failure, inARow) => log(`Records could not be shipped (${inARow} times in a row).`, failure),
+  })
+  const replica = await startReplica({
+    link,
+    clock,
+    log,
+    onEnded(reason) {
+      ended = reason
+      log('This enforcement point was ended by the authority.', reason)
+    },
+  })
+  const point: Point = {
+    server: registration.server,
+    issuer: registration.issuer,
+    metadataUrl: metadataUrlOf(registration.server.url),
+    allowedOrigins: options.allowedOrigins ?? [],
+    clock,
+    replica,
+    spool,
+    checkToken: createTokenCheck({
+      issuer: registration.issuer,
+      jwksUri: registration.jwksUri,
+      audience: registration.server.url,
+      now: clock.now,
+    }),
+    sessions: createSessions(),
+    seen: createSeenTools(),
+    metrics: createMetrics(),
+    open: createOpenExchanges(),
+  }
+  replica.onApplied(() => cutRevoked(point))
+  const sweep = setInterval(() => cutRevoked(point), SWEEP_EVERY_MS)
+  sweep.unref()
+  return {
+    point,
+    link,
+    ended: () => ended,
+    metrics: () =>
+      point.metrics.render({
+        valetkey_spool_records: spool.backlog().records,
+        valetkey_spool_bytes: spool.backlog().bytes,
+        valetkey_spool_ship_failures: shipper.failures(),
+        valetkey_open_exchanges: point.open.size(),
+        valetkey_lease_age_seconds: Math.min(replica.ageMs(), 1e9) / 1000,
+      }),
+    async close() {
+      clearInterval(sweep)
+      point.open.cut(() => 'the server stops')
+      await shipper.close(3_000)
+      replica.close()
+      await spool.close()
+    },
+  }
+}
+
+/** Ends calls and streams whose caller was revoked, and streams that outlived their token. */
+function cutRevoked(point: Point): void {
+  const now = point.clock.now()
+  point.open.cut(({ caller, isStream }) => {
+    const refusal = refuseCaller(point.replica.snapshot, { server: point.server.id, caller, now })
+    if (!refusal) return null
+    if (refusal.detail === 'the token has expired' && !isStream) return null
+    return refusal.reason
+  })
+}
+
+/** RFC 9728 section 3.1: the well-known part goes between host and path. */
+export function metadataUrlOf(resource: string): string {
+  const url = new URL(resource)
+  const path = url.pathname === '/' ? '' : url.pathname
+  return `${url.origin}/.well-known/oauth-protected-resource${path}${url.search}`
+}
+
+async function readEpoch(directory: string): Promise<number> {
+  const text = await readFile(join(directory, 'epoch'), 'utf8').catch(() => '0')
+  const epoch = Number(text)
+  return Number.isSafeInteger(epoch) && epoch > 0 ? epoch : 0
+}
+
+async function writeEpoch(directory: string, epoch: number): Promise<void> {
+  try {
+    await writeFile(join(directory, 'epoch.tmp'), `${epoch}\n`, { mode: 0o600 })
+    await rename(join(directory, 'epoch.tmp'), join(directory, 'epoch'))
+  } catch (cause) {
+    throw new AppError('audit.unavailable', `The directory ${directory} cannot be written.`, { cause })
+  }
+}

@@ -1,0 +1,166 @@
+import type { JsonObject } from '../../core/index.ts'
+import { type Decision, describe } from '../../engine/index.ts'
+import type { Target } from './action.ts'
+import type { Message, MessageFault, RequestId } from './message.ts'
+
+/** An HTTP answer that the enforcement point gives itself. */
+export interface Answer {
+  status: number
+  headers: Record<string, string>
+  body: string
+}
+
+/** Codes of our own, outside the range that JSON-RPC and MCP keep for themselves (-32768 to -32000). */
+const REFUSED = 4030
+const TRY_LATER = 4031
+
+const JSON_HEADERS = { 'content-type': 'application/json', 'cache-control': 'no-store' }
+
+export function answerFault(fault: MessageFault): Answer {
+  const { status, code, message, data, id } = fault
+  return toAnswer(status, { jsonrpc: '2.0', id, error: { code, message, ...(data && { data }) } })
+}
+
+/** 401: the token is missing, bad, expired or revoked (RFC 6750 section 3, RFC 9728 section 5.1). */
+export function answerUnauthorized(
+  id: RequestId | null,
+  challenge: { metadata: string; scopes: readonly string[]; detail: string | null },
+): Answer {
+  const fault =
+    challenge.detail === null
+      ? []
+      : ['error="invalid_token"', `error_description="${plain(challenge.detail)}"`]
+  const sentence = challenge.detail === null ? 'No token.' : `The token is not accepted: ${challenge.detail}.`
+  return toAnswer(
+    401,
+    { jsonrpc: '2.0', id, error: { code: REFUSED, message: sentence } },
+    { 'www-authenticate': bearer([...fault, ...parameters(challenge)]) },
+  )
+}
+
+/** 403: the one refusal that asking for another token mends; names all scopes, held and needed, in one challenge. */
+export function answerInsufficientScope(
+  id: RequestId | null,
+  challenge: { metadata: string; scopes: readonly string[]; decision: Decision },
+): Answer {
+  const description = `error_description="${plain(describe(challenge.decision))}"`
+  return toAnswer(
+    403,
+    {
+      jsonrpc: '2.0',
+      id,
+      error: { code: REFUSED, message: describe(challenge.decision), data: dataOf(challenge.decision) },
+    },
+    { 'www-authenticate': bearer(['error="insufficient_scope"', description, ...parameters(challenge)]) },
+  )
+}
+
+/**
+ * Any other "no", in the form that a client of this method understands: a tool answers with a result that the model can
+ * read, a thing that nobody may know of does not exist, everything else is an error with a reason.
+ */
+export function answerDenied(
+  message: Message,
+  target: Target,
+  decision: Decision,
+  isOffered: boolean,
+): Answer {
+  const { id } = message
+  const sentence = describe(decision)
+  const data = dataOf(decision)
+  if (target.kind === 'tool') {
+    if (decision.reason === 'tool_unmapped' && !isOffered)
+      return toAnswer(200, {
+        jsonrpc: '2.0',
+        id,
+        error: { code: -32602, message: `Unknown tool: ${target.name}`, data },
+      })
+    const result = {
+      content: [{ type: 'text', text: sentence }],
+      isError: true,
+      _meta: { 'valetkey/denied': data },
+    }
+    return toAnswer(200, { jsonrpc: '2.0', id, result: withType(message, result) })
+  }
+  if (decision.reason !== 'tool_unmapped')
+    return toAnswer(200, { jsonrpc: '2.0', id, error: { code: codeOf(decision), message: sentence, data } })
+  if (target.kind === 'method') {
+    const status = message.era === 'modern' ? 404 : 200
+    return toAnswer(status, {
+      jsonrpc: '2.0',
+      id,
+      error: { code: -32601, message: 'Method not found', data },
+    })
+  }
+  const code = target.kind === 'resource' && message.era === 'legacy' ? -32002 : -32602
+  const named = target.kind === 'resource' ? { ...data, uri: target.name } : data
+  const what = target.kind === 'resource' ? 'Resource' : 'Prompt'
+  return toAnswer(200, {
+    jsonrpc: '2.0',
+    id,
+    error: { code, message: `${what} not found: ${target.name}`, data: named },
+  })
+}
+
+/** A refusal of the caller itself that a new token does not mend: frozen, suspended, stale. */
+export function answerRefused(
+  id: RequestId | null,
+  decision: Pick<Decision, 'id' | 'reason' | 'detail'>,
+): Answer {
+  return toAnswer(200, {
+    jsonrpc: '2.0',
+    id,
+    error: { code: codeOf(decision), message: describe(decision), data: dataOf(decision) },
+  })
+}
+
+/** An answer in plain HTTP, for what is not about a message. */
+export function answerPlain(status: number, sentence: string, headers: Record<string, string> = {}): Answer {
+  return {
+    ...toAnswer(status, { jsonrpc: '2.0', id: null, error: { code: REFUSED, message: sentence } }, headers),
+  }
+}
+
+/** The server behind does not answer, or not in MCP: never the caller's fault, and worth another try. */
+export function answerUpstreamFault(status: number, id: RequestId | null, sentence: string): Answer {
+  return toAnswer(status, {
+    jsonrpc: '2.0',
+    id,
+    error: { code: -32603, message: sentence, data: { retryable: true } },
+  })
+}
+
+function codeOf(decision: Pick<Decision, 'reason'>): number {
+  return decision.reason === 'stale' || decision.reason === 'audit_unavailable' ? TRY_LATER : REFUSED
+}
+
+function dataOf(decision: Pick<Decision, 'id' | 'reason'>): JsonObject {
+  return {
+    reason: decision.reason,
+    decision: decision.id,
+    retryable: decision.reason === 'stale' || decision.reason === 'audit_unavailable',
+  }
+}
+
+/** 2026-07-28 results say what they are. */
+function withType(message: Message, result: JsonObject): JsonObject {
+  return message.era === 'modern' ? { resultType: 'complete', ...result } : result
+}
+
+function toAnswer(status: number, body: JsonObject, headers: Record<string, string> = {}): Answer {
+  return { status, headers: { ...JSON_HEADERS, ...headers }, body: JSON.stringify(body) }
+}
+
+function parameters(challenge: { metadata: string; scopes: readonly string[] }): string[] {
+  const scope = challenge.scopes.length > 0 ? [`scope="${challenge.scopes.join(' ')}"`] : []
+  return [`resource_metadata="${challenge.metadata}"`, ...scope]
+}
+
+function bearer(parts: readonly string[]): string {
+  return `Bearer ${parts.join(', ')}`
+}
+
+/** What may stand in a quoted header value (RFC 6750 section 3: no quotes, backslashes or control characters). */
+function plain(text: string): string {
+  return text.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, "'")
+}

@@ -1,0 +1,58 @@
+import type { Json, JsonObject } from '../core/index.ts'
+
+const SECRET_NAME =
+  /pass(word|phrase|wd)?$|secret|token|api[-_]?key|authorization|cookie|credential|private[-_]?key|^pin$|^otp$|^cvv$|card[-_]?number/i
+const SECRET_VALUE =
+  /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|\bvk_[a-z]{3}_[A-Za-z0-9_-]{20,}|\b(?:sk|pk|ghp|gho|xox[abp])[-_][A-Za-z0-9_-]{16,}|-----BEGIN [A-Z ]*PRIVATE KEY-----/g
+const LONGEST_TEXT = 512
+const MOST_MEMBERS = 64
+const DEEPEST = 6
+
+/**
+ * What of a call's arguments is recorded: enough to say what was done, never a secret. Members whose name or schema
+ * (`writeOnly`, `format: password`) says secret and values that look like one become `[redacted]`; long text, long
+ * lists and deep nesting are cut, and the cut says how much is gone.
+ */
+export function redactArguments(args: JsonObject, inputSchema: JsonObject | null): Json {
+  const properties = inputSchema?.['properties']
+  return redactObject(args, isObject(properties) ? properties : {}, 0)
+}
+
+function redactObject(value: JsonObject, schemas: JsonObject, depth: number): Json {
+  if (depth >= DEEPEST) return '[nested deeper]'
+  const result: JsonObject = {}
+  let count = 0
+  for (const key in value) {
+    if (count++ === MOST_MEMBERS) {
+      result['…'] = `[${Object.keys(value).length - MOST_MEMBERS} more]`
+      break
+    }
+    const schema = schemas[key]
+    const isSecret =
+      SECRET_NAME.test(key) ||
+      (isObject(schema) && (schema['writeOnly'] === true || schema['format'] === 'password'))
+    result[key] = isSecret ? '[redacted]' : redactValue(value[key] ?? null, schema, depth)
+  }
+  return result
+}
+
+function redactValue(value: Json, schema: Json | undefined, depth: number): Json {
+  if (typeof value === 'string') return redactText(value)
+  if (value === null || typeof value !== 'object') return value
+  const inner = isObject(schema) ? schema : {}
+  if (!Array.isArray(value))
+    return redactObject(value, isObject(inner['properties']) ? inner['properties'] : {}, depth + 1)
+  if (depth >= DEEPEST) return '[nested deeper]'
+  const items = value.slice(0, MOST_MEMBERS).map(item => redactValue(item, inner['items'], depth + 1))
+  return value.length > MOST_MEMBERS ? [...items, `[${value.length - MOST_MEMBERS} more]`] : items
+}
+
+function redactText(text: string): string {
+  const cut = text.length > LONGEST_TEXT ? text.slice(0, LONGEST_TEXT) : text
+  const clean = cut.length < 16 ? cut : cut.replaceAll(SECRET_VALUE, '[redacted]')
+  return cut === text ? clean : `${clean}[${text.length - LONGEST_TEXT} more characters]`
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+}
