@@ -1,2 +1,38 @@
 /** Hides how organizations, people, agents, servers, tools, roles and assignments are kept and changed. */
+export * from './agents.ts'
+export * from './api-tokens.ts'
+export * from './assignments.ts'
+export * from './bootstrap.ts'
+export { checkDecision } from './check.ts'
 export type { Actor, Context } from './context.ts'
+export { createCredential, listCredentials, liveCredentials } from './credentials.ts'
+export { isDuplicate } from './duplicate.ts'
+export * from './fact-of.ts'
+export { loadCatalogue, loadOrganization } from './facts.ts'
+export type { InputOf, OutputOf } from './operation.ts'
+export {
+  createOrganization,
+  freezeOrganization,
+  listOrganizations,
+  showOrganization,
+  thawOrganization,
+} from './organizations.ts'
+export { createPerson, listPeople, showPerson, updatePerson } from './people.ts'
+export { createPermission, listPermissions } from './permissions.ts'
+export { listPoints } from './points.ts'
+export * from './reference.ts'
+export { createResourceType, listResourceTypes } from './resource-types.ts'
+export { createRevocation, denyToken, type WaitForPoints } from './revocations.ts'
+export { createRole, listRoles, showRole, updateRole } from './roles.ts'
+export { createServerKey, listServerKeys, revokeServerKey } from './server-keys.ts'
+export {
+  canonicalUrl,
+  createServer,
+  listDefinitions,
+  listServers,
+  setUpstreamCredential,
+  showServer,
+  updateServer,
+  upstreamPlace,
+} from './servers.ts'
+export { listTools, mapTool, unmapTool } from './tools.ts'
