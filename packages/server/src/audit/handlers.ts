@@ -1,0 +1,28 @@
+import type { AdminApi, Parsed } from '@valetkey/sdk/contract'
+import type { Db } from '../store/index.ts'
+import { namesOf } from './names.ts'
+import type { Audit } from './open.ts'
+import { callSentence } from './sentence.ts'
+
+type Reading = { store: { db: Db } }
+
+/** The operations of the admin API that ask the evidence. */
+export function auditHandlers(audit: Audit) {
+  return {
+    audit: {
+      calls: (_ctx: unknown, input: Parsed<AdminApi['audit']['calls']>) => audit.calls(input),
+      who: (_ctx: unknown, input: Parsed<AdminApi['audit']['who']>) => audit.who(input),
+      changes: (_ctx: unknown, input: Parsed<AdminApi['audit']['changes']>) => audit.changes(input),
+    },
+    decisions: {
+      async get(ctx: Reading, input: Parsed<AdminApi['decisions']['get']>) {
+        const call = await audit.get(input.id)
+        const name = await namesOf(
+          ctx.store.db,
+          call.assignments.map(({ createdBy }) => createdBy),
+        )
+        return { ...call, sentence: callSentence(call, name) }
+      },
+    },
+  }
+}

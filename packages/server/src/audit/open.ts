@@ -1,0 +1,95 @@
+import type { AdminApi, Output, Parsed } from '@valetkey/sdk/contract'
+import type { CallRecord } from '@valetkey/sdk/core'
+import type { Store } from '../store/index.ts'
+import { findCalls, getCall, type RecordedCall } from './calls.ts'
+import { findChanges } from './changes.ts'
+import { toBatch } from './entry.ts'
+import type { CallQuery } from './filter.ts'
+import type { Ingested } from './ingest.ts'
+import { moveOutbox } from './outbox.ts'
+import { openPostgresLedger } from './postgres-ledger.ts'
+import { createProgress } from './progress.ts'
+import { createRounds } from './rounds.ts'
+import { openSqliteLedger } from './sqlite-ledger.ts'
+import { countMissing, findWho } from './who.ts'
+
+const ROUND_EVERY_MS = 2000
+
+export interface AuditOptions {
+  store: Store
+  /** The file of the evidence, or `:memory:`. On PostgreSQL it is kept beside the facts, and this is not used. */
+  path: string
+  now(): number
+  /** Told what goes wrong while nobody waits: the outbox that cannot be moved on, tried again soon. */
+  onError?(error: unknown): void
+}
+
+/** What is known of the evidence's own health. Counts are those of this process since its start. */
+export interface AuditFigures {
+  accepted: number
+  repeated: number
+  conflicts: number
+  /** Records that enforcement points have numbered and that have not arrived. */
+  missing: number
+  /** Changes that are recorded and not moved on yet. */
+  outbox: number
+}
+
+export interface Audit {
+  /** Stores what a point ships, once, however often it comes; durable when it resolves. `point` is the session's. */
+  ingest(point: string, epoch: number, records: readonly CallRecord[]): Promise<Ingested>
+  calls(query: Parsed<AdminApi['audit']['calls']>): Promise<Output<AdminApi['audit']['calls']>>
+  who(query: CallQuery): Promise<Output<AdminApi['audit']['who']>>
+  changes(query: Parsed<AdminApi['audit']['changes']>): Promise<Output<AdminApi['audit']['changes']>>
+  get(decision: string): Promise<RecordedCall>
+  figures(): Promise<AuditFigures>
+  /** Resolves when all changes that were recorded before this call can be found. */
+  flush(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Opens the evidence and begins to move recorded changes into it. Whatever fails in it is `audit.unavailable`. */
+export async function openAudit(options: AuditOptions): Promise<Audit> {
+  const { store, path, now, onError = () => undefined } = options
+  const ledger = await (store.dialect === 'sqlite'
+    ? openSqliteLedger(path)
+    : openPostgresLedger(store, now()))
+  const progress = createProgress(store)
+  const rounds = createRounds(async () => {
+    await moveOutbox(store, ledger)
+    await progress.save()
+  }, onError)
+  const forget = store.onChange(() => rounds.wake())
+  rounds.wake()
+  const timer = setInterval(() => rounds.wake(), ROUND_EVERY_MS).unref()
+  const counts = { accepted: 0, repeated: 0, conflicts: 0 }
+  return {
+    async ingest(point, epoch, records) {
+      const result = await ledger.ingest(toBatch(point, epoch, records, now()))
+      counts.accepted += result.accepted
+      counts.repeated += result.repeated
+      counts.conflicts += result.conflicts
+      progress.note(point, { epoch, counter: result.counter, missing: result.missing })
+      return result
+    },
+    calls: query => findCalls(ledger, store, query),
+    who: query => findWho(ledger, store.db, query),
+    changes: query => findChanges(ledger, store, query),
+    get: decision => getCall(ledger, decision),
+    async figures() {
+      const { outbox } = await store.db
+        .selectFrom('auditOutbox')
+        .select(eb => eb.fn.countAll<number>().as('outbox'))
+        .executeTakeFirstOrThrow()
+      return { ...counts, missing: await countMissing(ledger), outbox: Number(outbox) }
+    },
+    flush: () => rounds.round(),
+    async close() {
+      clearInterval(timer)
+      forget()
+      // What cannot be moved on now stays in the facts, for the next start.
+      await rounds.round().catch(onError)
+      await ledger.close()
+    },
+  }
+}

@@ -1,0 +1,92 @@
+import { REASONS, type Reason } from '@valetkey/sdk/core'
+import { describe } from '@valetkey/sdk/engine'
+import type { RecordedCall } from './calls.ts'
+import type { CallQuery } from './filter.ts'
+import type { WhoRow } from './who.ts'
+
+const AGENTS_NAMED = 5
+
+/** What must be said beside the counts: calls let through in audit mode, records that have not arrived. */
+interface Caveats {
+  unenforced: number
+  missing: number
+}
+
+/**
+ * The rows as one sentence.
+ * @example '1 agent touched customer/acme on billing …: support-bot made 31 calls, authorized by maya@northwind.dev; 9 calls were refused.'
+ */
+export function whoSentence(query: CallQuery, rows: readonly WhoRow[], caveats: Caveats): string {
+  const about = subject(query)
+  const doubt =
+    caveats.missing > 0
+      ? ` ${plural(caveats.missing, 'record')} of enforcement points ${caveats.missing === 1 ? 'has' : 'have'} not arrived, so this may not be all.`
+      : ''
+  if (rows.length === 0) return `No call is on record for ${about}${asked(query)}.${doubt}`
+  const active = rows.filter(row => row.permitted > 0)
+  const agents = new Set(active.map(row => row.agent)).size
+  const refused = rows.reduce((sum, row) => sum + row.refused, 0)
+  const parts = active.slice(0, AGENTS_NAMED).map(whatOneDid)
+  if (active.length > AGENTS_NAMED) parts.push(`${active.length - AGENTS_NAMED} more made calls`)
+  if (caveats.unenforced > 0)
+    parts.push(`${plural(caveats.unenforced, 'call')} passed only because of audit mode`)
+  if (refused > 0) parts.push(`${plural(refused, 'call')} ${refused === 1 ? 'was' : 'were'} refused`)
+  const head = `${agents === 0 ? 'No agent' : plural(agents, 'agent')} touched ${about}${between(query, rows)}`
+  return `${head}: ${parts.join('; ')}.${doubt}`
+}
+
+function whatOneDid(row: WhoRow): string {
+  const name = shown(row.agentName ?? row.agent ?? 'an unidentified caller')
+  const by =
+    row.authorizedBy.length === 0 ? '' : `, authorized by ${row.authorizedBy.map(shown).join(' and ')}`
+  return `${name} made ${plural(row.permitted, 'call')}${by}`
+}
+
+function subject({ resource, server, tool }: CallQuery): string {
+  const what = [resource, tool].filter(part => part !== undefined).join(' with ')
+  if (what === '') return server === undefined ? 'anything' : shown(server)
+  return server === undefined ? shown(what) : `${shown(what)} on ${shown(server)}`
+}
+
+function asked({ since, until }: CallQuery): string {
+  if (since !== undefined && until !== undefined) return ` between ${since} and ${until}`
+  if (since !== undefined) return ` since ${since}`
+  return until === undefined ? '' : ` before ${until}`
+}
+
+function between(query: CallQuery, rows: readonly WhoRow[]): string {
+  const first = rows.map(row => row.first).reduce((a, b) => (a < b ? a : b))
+  const last = rows.map(row => row.last).reduce((a, b) => (a > b ? a : b))
+  return ` between ${query.since ?? first} and ${query.until ?? last}`
+}
+
+/** One recorded call in a sentence: what was decided, why, and whether to try again. */
+export function callSentence(call: RecordedCall, name: (id: string) => string): string {
+  const what = shown(call.tool ?? call.method)
+  if (call.decision === 'permit') {
+    const who = shown(call.agentName ?? call.agent ?? 'the caller')
+    const where = call.resource === null ? '' : ` on ${shown(call.resource)}`
+    const by = call.assignments.map(
+      ({ role, createdBy }) => `${shown(role)} given by ${shown(name(createdBy))}`,
+    )
+    const carried = by.length === 0 ? '' : `, by the role ${by.join(' and ')}`
+    return `Permitted: ${who} may use ${what}${where}${carried} (decision ${call.id}).`
+  }
+  const sentence = isReason(call.reason)
+    ? describe({ id: call.id, reason: call.reason, detail: call.detail === null ? null : shown(call.detail) })
+    : `Denied: ${shown(call.reason)} (decision ${call.id}).`
+  return call.enforced ? sentence : `Let pass in audit mode. ${sentence}`
+}
+
+function isReason(reason: string): reason is Reason {
+  return Object.hasOwn(REASONS, reason)
+}
+
+function plural(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`
+}
+
+/** A text from a record, safe on a terminal: it may have been chosen by whoever was refused. */
+function shown(text: string): string {
+  return text.slice(0, 200).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\uFFFD')
+}

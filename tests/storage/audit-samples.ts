@@ -1,0 +1,154 @@
+import type { AttemptRecord, OutcomeRecord } from '@valetkey/sdk/core'
+import type { Store } from '../../packages/server/src/store/index.ts'
+
+/** A permitted call of Northwind's support bot; name what matters to the test. */
+export function attempt(counter: number, fields: Partial<AttemptRecord> = {}): AttemptRecord {
+  return {
+    v: 1,
+    type: 'attempt',
+    id: `dec_${String(counter).padStart(8, '0')}`,
+    at: new Date(Date.UTC(2026, 8, 1) + counter * 1000).toISOString(),
+    organization: 'org_nw',
+    agent: 'agt_support',
+    agentName: 'support-bot',
+    credential: 'crd_1',
+    client: 'cli_1',
+    owner: 'usr_maya',
+    person: null,
+    grant: null,
+    chain: ['agt_support'],
+    token: 'jti-1',
+    server: 'srv_billing',
+    method: 'tools/call',
+    kind: 'tool',
+    tool: 'get_invoice',
+    definition: 'sha256-x',
+    permission: 'invoices:read',
+    arguments: { customer: 'acme' },
+    resource: 'customer/acme',
+    decision: 'permit',
+    reason: 'permitted',
+    detail: null,
+    enforced: true,
+    mode: 'enforce',
+    assignments: [{ id: 'asg_1', role: 'billing-reader', createdBy: 'usr_maya' }],
+    revision: { catalogue: 1, organization: 1 },
+    trace: null,
+    epoch: 1,
+    counter,
+    ...fields,
+  }
+}
+
+export function refusal(counter: number, fields: Partial<AttemptRecord> = {}): AttemptRecord {
+  return attempt(counter, {
+    decision: 'deny',
+    reason: 'agent_lacks_permission',
+    detail: 'invoices:delete',
+    assignments: [],
+    tool: 'delete_invoice',
+    ...fields,
+  })
+}
+
+export function outcome(counter: number, id: string, fields: Partial<OutcomeRecord> = {}): OutcomeRecord {
+  return {
+    v: 1,
+    type: 'outcome',
+    id,
+    at: new Date(Date.UTC(2026, 8, 1) + counter * 1000).toISOString(),
+    organization: 'org_nw',
+    outcome: 'ok',
+    durationMs: 12.5,
+    epoch: 1,
+    counter,
+    ...fields,
+  }
+}
+
+/** The names behind the ids of the samples, and the enforcement point that ships them. */
+export async function insertNames(store: Store): Promise<void> {
+  const createdAt = '2026-09-01T00:00:00.000Z'
+  const organizationId = 'org_nw'
+  await store.write(async tx => {
+    await tx
+      .insertInto('organization')
+      .values({
+        id: organizationId,
+        seq: 1,
+        slug: 'northwind',
+        name: 'Northwind',
+        status: 'active',
+        createdAt,
+      })
+      .execute()
+    await tx
+      .insertInto('principal')
+      .values([
+        {
+          organizationId,
+          seq: 1,
+          id: 'usr_maya',
+          kind: 'user',
+          externalId: 'maya@northwind.dev',
+          name: 'Maya',
+          status: 'active',
+          createdAt,
+        },
+        {
+          organizationId,
+          seq: 2,
+          id: 'agt_support',
+          kind: 'agent',
+          externalId: 'support-bot',
+          name: 'support-bot',
+          status: 'active',
+          createdAt,
+        },
+      ])
+      .execute()
+    await tx
+      .insertInto('server')
+      .values({
+        id: 'srv_billing',
+        name: 'billing',
+        url: 'https://billing.example/mcp',
+        mode: 'enforce',
+        status: 'active',
+        createdAt,
+      })
+      .execute()
+    await tx
+      .insertInto('serverKey')
+      .values({
+        id: 'sky_1',
+        serverId: 'srv_billing',
+        hash: 'h',
+        label: '',
+        createdAt,
+        createdBy: 'usr_maya',
+        revokedAt: null,
+        lastUsedAt: null,
+      })
+      .execute()
+    await tx
+      .insertInto('enforcementPoint')
+      .values({
+        id: 'pnt_1',
+        serverId: 'srv_billing',
+        serverKeyId: 'sky_1',
+        kind: 'guard',
+        publicJwk: '{}',
+        sealingJwk: null,
+        epoch: 1,
+        version: '0',
+        sessionHash: 's',
+        registeredAt: createdAt,
+        lastSeenAt: createdAt,
+        leaseUntil: 0,
+        recordCounter: 0,
+        recordGaps: 0,
+      })
+      .execute()
+  })
+}
