@@ -17,6 +17,7 @@ export default defineConfig({
         test: {
           name: 'world',
           include: ['tests/{storage,conformance,e2e}/**/*.test.ts'],
+          globalSetup: ['tests/storage/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

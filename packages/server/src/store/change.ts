@@ -1,4 +1,4 @@
-import { type CatalogueOp, isoTime, type OrganizationOp } from '@valetkey/sdk/core'
+import { AppError, type CatalogueOp, isoTime, type OrganizationOp } from '@valetkey/sdk/core'
 import type { Tx } from './store.ts'
 
 /** The organizations that a transaction changes, for waking followers once it is committed. */
@@ -17,7 +17,8 @@ export interface ChangeDraft {
 
 /**
  * Raises an organization's revision, which locks its row: writers of one organization queue up, so that its revisions
- * are committed in order and without gaps. Called first in every write that changes facts.
+ * are committed in order and without gaps. Called first in every write that changes facts: what is read after it cannot
+ * be changed by another writer of the organization before this one commits.
  */
 export async function beginChange(
   tx: Tx,
@@ -29,7 +30,7 @@ export async function beginChange(
     .set(eb => ({ revision: eb('revision', '+', 1) }))
     .where('id', '=', organization)
     .returning('revision')
-    .executeTakeFirstOrThrow()
+    .executeTakeFirstOrThrow(() => new AppError('not_found', `No organization "${organization}".`))
   const set = changed.get(tx) ?? new Set()
   changed.set(tx, set.add(organization))
   let ord = 0

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { AppError, isoTime } from '@valetkey/sdk/core'
 import { type Kysely, sql } from 'kysely'
 import * as first from './migrations/0001-first.ts'
@@ -5,14 +6,22 @@ import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
 
 /** Forward only; never edited after a release. */
-const MIGRATIONS = [first]
+const MIGRATIONS: readonly Migration[] = [first]
+
+interface Migration {
+  up(tx: Tx, define: (statement: string) => Promise<void>): Promise<void>
+}
 
 /**
  * Brings the tables up to date in one transaction that holds a lock, so that of two nodes that start at once one
- * migrates and the other finds nothing to do. A database of a newer version is refused.
+ * migrates and the other waits and finds nothing to do. A database of a newer version is refused.
  */
-export async function migrate(db: Kysely<Database>, dialect: 'sqlite' | 'postgres'): Promise<void> {
-  await db.transaction().execute(async tx => {
+export async function migrate(
+  db: Kysely<Database>,
+  dialect: 'sqlite' | 'postgres',
+  now: () => number,
+): Promise<{ instanceId: string }> {
+  return db.transaction().execute(async tx => {
     if (dialect === 'postgres') await sql`select pg_advisory_xact_lock(7310948)`.execute(tx)
     await sql`create table if not exists migration (number integer primary key, at text not null)`.execute(tx)
     const { rows } = await sql<{ last: number | null }>`select max(number) as last from migration`.execute(tx)
@@ -24,15 +33,31 @@ export async function migrate(db: Kysely<Database>, dialect: 'sqlite' | 'postgre
       )
     for (const [index, migration] of MIGRATIONS.entries()) {
       if (index < done) continue
-      await migration.up(tx)
-      await sql`insert into migration (number, at) values (${index + 1}, ${isoTime(Date.now())})`.execute(tx)
+      await migration.up(tx, statement => define(tx, dialect, statement))
+      await sql`insert into migration (number, at) values (${index + 1}, ${isoTime(now())})`.execute(tx)
     }
-    if (done === 0) await seedCatalogue(tx)
+    if (done === 0) await seed(tx, isoTime(now()))
+    const { value } = await tx
+      .selectFrom('setting')
+      .select('value')
+      .where('key', '=', 'instance')
+      .executeTakeFirstOrThrow()
+    return { instanceId: value }
   })
 }
 
-async function seedCatalogue(tx: Tx): Promise<void> {
-  const createdAt = isoTime(Date.now())
+/**
+ * PostgreSQL compares text by the rules of a language unless told otherwise; then pages would be cut in other places
+ * than on SQLite, and an upgrade of the operating system could break the indexes.
+ */
+async function define(tx: Tx, dialect: 'sqlite' | 'postgres', statement: string): Promise<void> {
+  const text = dialect === 'postgres' ? statement.replaceAll(/\btext\b/g, 'text collate "C"') : statement
+  await sql.raw(text).execute(tx)
+}
+
+/** What every database holds from its first moment: its name, the catalogue, the type of every organization's root. */
+async function seed(tx: Tx, createdAt: string): Promise<void> {
+  await tx.insertInto('setting').values({ key: 'instance', value: randomUUID() }).execute()
   await tx
     .insertInto('organization')
     .values({ id: 'catalogue', seq: 0, slug: 'catalogue', name: 'Catalogue', status: 'active', createdAt })

@@ -1,6 +1,6 @@
 import { AppError } from '@valetkey/sdk/core'
 import { openPostgres } from './postgres.ts'
-import { createSecretBox } from './secret-box.ts'
+import { createSecretBox, type SecretBox } from './secret-box.ts'
 import { openSqlite } from './sqlite.ts'
 import type { Store } from './store.ts'
 
@@ -8,12 +8,27 @@ export interface StoreOptions {
   /** `sqlite:PATH`, `sqlite::memory:` or `postgres://…`. */
   url: string
   masterKey: Uint8Array
+  /** PostgreSQL connections for queries (10); one more listens. */
+  connections?: number
+  /** The clock of this process. */
+  now?: () => number
 }
 
+/** How one kind of database is opened. */
+export type OpenStore = (
+  place: string,
+  options: { secrets: SecretBox; connections: number; now: () => number },
+) => Promise<Store>
+
 /** Opens the database that the URL names and brings its tables up to date. Two nodes that start at once do not race. */
-export async function openStore(options: StoreOptions): Promise<Store> {
-  const secrets = createSecretBox(options.masterKey)
-  if (options.url.startsWith('sqlite:')) return openSqlite(options.url.slice('sqlite:'.length), secrets)
-  if (/^postgres(ql)?:\/\//.test(options.url)) return openPostgres(options.url, secrets)
+export async function openStore({
+  url,
+  masterKey,
+  connections = 10,
+  now = Date.now,
+}: StoreOptions): Promise<Store> {
+  const options = { secrets: createSecretBox(masterKey), connections, now }
+  if (url.startsWith('sqlite:')) return openSqlite(url.slice('sqlite:'.length), options)
+  if (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url)) return openPostgres(url, options)
   throw new AppError('config.invalid', 'The database must be "sqlite:PATH" or "postgres://…".')
 }

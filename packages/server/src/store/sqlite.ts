@@ -1,48 +1,55 @@
+import { closeSync, openSync, realpathSync } from 'node:fs'
 import { AppError } from '@valetkey/sdk/core'
-import Sqlite from 'better-sqlite3'
 import { CamelCasePlugin, Kysely, SqliteDialect } from 'kysely'
-import { changedBy } from './change.ts'
+import { createListeners } from './listeners.ts'
 import { migrate } from './migrate.ts'
+import type { OpenStore } from './open.ts'
 import type { Database } from './schema.ts'
-import type { SecretBox } from './secret-box.ts'
-import type { Store, Tx } from './store.ts'
+import { connectSqlite } from './sqlite-connection.ts'
+import { lockDatabase } from './sqlite-lock.ts'
+import { createTransactions } from './transactions.ts'
 
-/** One connection: writes queue on it, and a commit is on the disk when it returns. */
-export async function openSqlite(path: string, secrets: SecretBox): Promise<Store> {
-  const database = new Sqlite(path)
-  database.pragma('journal_mode = WAL')
-  database.pragma('synchronous = FULL')
-  database.pragma('foreign_keys = ON')
-  database.pragma('busy_timeout = 5000')
-  if (database.pragma('synchronous', { simple: true }) !== 2)
-    throw new AppError(
-      'store.durability',
-      'SQLite did not take synchronous=FULL: commits would not survive a power cut.',
-    )
+/** One connection in one process: writes queue on it, and a commit is on the disk when it returns. */
+export const openSqlite: OpenStore = async (path, { secrets, now }) => {
+  const file = path === ':memory:' ? path : createFile(path)
+  const unlock = path === ':memory:' ? () => {} : await lockDatabase(file)
   const db = new Kysely<Database>({
-    dialect: new SqliteDialect({ database }),
+    dialect: new SqliteDialect({ database: async () => connectSqlite(file) }),
     plugins: [new CamelCasePlugin()],
   })
-  await migrate(db, 'sqlite')
-  const listeners = new Set<(organizations: readonly string[] | undefined) => void>()
-  return {
-    dialect: 'sqlite',
-    db,
-    secrets,
-    async write(work) {
-      let organizations: string[] = []
-      const result = await db.transaction().execute(async (tx: Tx) => {
-        const value = await work(tx)
-        organizations = changedBy(tx)
-        return value
-      })
-      if (organizations.length > 0) for (const listener of listeners) listener(organizations)
-      return result
-    },
-    onChange(listener) {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
-    close: () => db.destroy(),
+  async function close(): Promise<void> {
+    await db.destroy()
+    unlock()
+  }
+  try {
+    const { instanceId } = await migrate(db, 'sqlite', now)
+    const listeners = createListeners()
+    const { outside, write, read } = createTransactions(db, listeners.call)
+    return {
+      dialect: 'sqlite',
+      instanceId,
+      get db() {
+        return outside()
+      },
+      secrets,
+      write,
+      read,
+      clock: async () => now(),
+      onChange: listeners.add,
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** Only its owner may read the file; SQLite gives its journals the same mode. Returns the one name it goes by. */
+function createFile(path: string): string {
+  try {
+    closeSync(openSync(path, 'a', 0o600))
+    return realpathSync(path)
+  } catch (cause) {
+    throw new AppError('config.invalid', `The database file ${path} cannot be written.`, { cause })
   }
 }

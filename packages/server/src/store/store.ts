@@ -6,20 +6,36 @@ import type { SecretBox } from './secret-box.ts'
 export type Db = Kysely<Database>
 export type Tx = Transaction<Database>
 
+/** Told which organizations changed; undefined means "look at all". */
+export type ChangeListener = (organizations: readonly string[] | undefined) => void
+
 export interface Store {
   readonly dialect: 'sqlite' | 'postgres'
-  /** For reads outside a transaction: each statement sees what was committed when it began. */
+  /** Names this database for as long as it lives, so that a node can notice that it was pointed at another one. */
+  readonly instanceId: string
+  /** For reads outside a transaction: each statement sees what was committed when it began. Not for use inside a write. */
   readonly db: Db
   readonly secrets: SecretBox
   /**
    * Runs one transaction: all of it is committed and durable when the promise resolves, or nothing of it happened.
-   * Nothing but its own SQL may be awaited inside. On PostgreSQL a conflict with another node is tried again.
+   * Nothing but its own SQL may be awaited inside, and `work` does nothing but SQL: after a conflict with another node
+   * (PostgreSQL) it runs again from its beginning. Fails with `store.unavailable` where the database does not answer;
+   * if that was at the commit, the message says that the outcome is unknown, and nothing is tried again.
    */
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  /** Runs several reads that all see the same moment, for example all facts of an organization at one revision. */
+  read<T>(work: (db: Db) => Promise<T>): Promise<T>
+  /**
+   * Milliseconds since 1970 on the clock that all nodes of this database share: PostgreSQL's own, or on SQLite this
+   * process's, which is the only node. Leases are compared on it. Takes the transaction when asked inside a write.
+   */
+  clock(db: Db): Promise<number>
   /**
    * Calls back after commits, here and (PostgreSQL) on other nodes, with the organizations that changed; undefined
-   * means "look at all". A hint: it may come late or twice, so listeners read revisions from the database.
+   * means "look at all". A hint: it may come late, twice or not at all, so listeners read revisions from the database
+   * and also look by themselves from time to time.
    */
-  onChange(listener: (organizations: readonly string[] | undefined) => void): () => void
+  onChange(listener: ChangeListener): () => void
+  /** Ends all connections, after telling other nodes what they were not yet told. */
   close(): Promise<void>
 }

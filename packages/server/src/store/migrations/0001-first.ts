@@ -1,9 +1,11 @@
-import { sql } from 'kysely'
-import type { Db } from '../store.ts'
+import type { Tx } from '../store.ts'
 
-/** The first tables. One statement style for both databases: text, integer and bigint, no vendor types. */
-export async function up(db: Db): Promise<void> {
-  for (const statement of STATEMENTS) await sql.raw(statement).execute(db)
+/**
+ * The first tables. One statement style for both databases: text, integer and bigint, no vendor types. References
+ * carry the organization wherever both sides have one, so that no row can point into another organization.
+ */
+export async function up(_tx: Tx, define: (statement: string) => Promise<void>): Promise<void> {
+  for (const statement of STATEMENTS) await define(statement)
 }
 
 const STATEMENTS = [
@@ -25,17 +27,19 @@ const STATEMENTS = [
     primary key (organization_id, seq), unique (organization_id, kind, external_id), unique (organization_id, id))`,
   `create table agent (
     id text primary key, organization_id text not null, owner_id text not null, purpose text not null,
-    kind text not null, ceiling text not null,
+    kind text not null, ceiling text not null, unique (organization_id, id),
     foreign key (organization_id, id) references principal(organization_id, id),
     foreign key (organization_id, owner_id) references principal(organization_id, id))`,
   `create table client (
-    id text primary key, organization_id text not null, kind text not null, agent_id text not null references agent(id),
-    legacy_audience integer not null default 0, created_at text not null)`,
+    id text primary key, organization_id text not null, kind text not null, agent_id text not null,
+    legacy_audience integer not null default 0, created_at text not null, unique (organization_id, agent_id, id),
+    foreign key (organization_id, agent_id) references agent(organization_id, id))`,
   `create table credential (
-    id text primary key, organization_id text not null, agent_id text not null references agent(id),
-    client_id text not null references client(id), kind text not null, secret_hash text unique, public_jwk text,
+    id text primary key, organization_id text not null, agent_id text not null, client_id text not null,
+    kind text not null, secret_hash text unique, public_jwk text,
     thumbprint text unique, label text not null, created_at text not null, created_by text not null,
-    expires_at text, revoked_at text, last_used_at text, last_used_from text)`,
+    expires_at text, revoked_at text, last_used_at text, last_used_from text,
+    foreign key (organization_id, agent_id, client_id) references client(organization_id, agent_id, id))`,
   `create index credential_client on credential (client_id)`,
   `create index credential_agent on credential (organization_id, agent_id, id)`,
 
@@ -70,9 +74,9 @@ const STATEMENTS = [
     foreign key (organization_id, resource_seq) references resource(organization_id, seq))`,
   `create index assignment_resource on assignment (organization_id, resource_seq)`,
   `create table "grant" (
-    id text primary key, organization_id text not null, agent_id text not null references agent(id),
-    person_id text not null, scopes text not null, resources text not null, created_at text not null,
-    expires_at text, revoked_at text,
+    id text primary key, organization_id text not null, agent_id text not null, person_id text not null,
+    scopes text not null, resources text not null, created_at text not null, expires_at text, revoked_at text,
+    foreign key (organization_id, agent_id) references agent(organization_id, id),
     foreign key (organization_id, person_id) references principal(organization_id, id))`,
   `create table revoked_token (
     id text primary key, organization_id text not null references organization(id), agent_id text not null,

@@ -1,0 +1,91 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AppError } from '@valetkey/sdk/core'
+import { changedBy } from './change.ts'
+import { isConflict, isUnavailable } from './faults.ts'
+import type { Db, Tx } from './store.ts'
+
+/** How often a write that lost against another one is run, all told. */
+const ATTEMPTS = 8
+
+/** The three ways to a database, which exclude each other: reading, writing, reading at one moment. */
+export interface Transactions {
+  /** Throws inside a write or read, where it would wait for itself (SQLite) or see something else (PostgreSQL). */
+  outside(): Db
+  write<T>(work: (tx: Tx) => Promise<T>): Promise<T>
+  read<T>(work: (db: Db) => Promise<T>): Promise<T>
+}
+
+export function createTransactions(db: Db, committed: (organizations: string[]) => void): Transactions {
+  const running = new AsyncLocalStorage<{ open: boolean }>()
+
+  function outside(): Db {
+    if (running.getStore()?.open)
+      throw new Error('Inside store.write and store.read only the transaction they hand out may be used.')
+    return db
+  }
+
+  /** Marks all that `work` calls, until it is done: what it started and left running may use the database again. */
+  async function inside<T>(work: () => Promise<T>): Promise<T> {
+    const mark = { open: true }
+    try {
+      return await running.run(mark, work)
+    } finally {
+      mark.open = false
+    }
+  }
+
+  async function attempt<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    let organizations: string[] = []
+    let isCommitting = false
+    try {
+      const result = await outside()
+        .transaction()
+        .execute(async tx => {
+          const value = await inside(() => work(tx))
+          organizations = changedBy(tx)
+          isCommitting = true
+          return value
+        })
+      if (organizations.length > 0) committed(organizations)
+      return result
+    } catch (error) {
+      throw isCommitting && isUnavailable(error) ? outcomeUnknown(error) : error
+    }
+  }
+
+  return {
+    outside,
+    async write(work) {
+      for (let tried = 1; ; tried++) {
+        try {
+          return await attempt(work)
+        } catch (error) {
+          if (!isConflict(error)) throw error
+          if (tried === ATTEMPTS) throw tooManyConflicts(error)
+          await sleep(Math.random() * 5 * 2 ** tried)
+        }
+      }
+    },
+    read: work =>
+      outside()
+        .transaction()
+        .setIsolationLevel('repeatable read')
+        .setAccessMode('read only')
+        .execute(tx => inside(() => work(tx))),
+  }
+}
+
+function outcomeUnknown(cause: unknown): AppError {
+  return new AppError(
+    'store.unavailable',
+    'The database did not answer the commit: whether the change was made is unknown. Look before you try again.',
+    { cause },
+  )
+}
+
+function tooManyConflicts(cause: unknown): AppError {
+  return new AppError('store.unavailable', 'The change lost against other changes too often. Try again.', {
+    cause,
+  })
+}
