@@ -8,6 +8,7 @@ export async function listPoints(
   ctx: Context,
   input: InputOf<'points', 'list'>,
 ): Promise<OutputOf<'points', 'list'>> {
+  const now = await ctx.store.clock(ctx.store.db)
   const read = (after: string, limit: number) =>
     ctx.store.db
       .selectFrom('enforcementPoint')
@@ -22,7 +23,7 @@ export async function listPoints(
     kind: row.kind,
     epoch: row.epoch,
     version: row.version,
-    live: row.leaseUntil > ctx.now(),
+    live: row.leaseUntil > now,
     lastSeenAt: row.lastSeenAt,
     leaseUntil: row.leaseUntil > 0 ? isoTime(row.leaseUntil) : null,
     records: row.recordCounter,

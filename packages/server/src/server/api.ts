@@ -1,0 +1,50 @@
+import { AppError } from '@valetkey/sdk/core'
+import type { Hono } from 'hono'
+import type { Logger } from 'pino'
+import manifest from '../../package.json' with { type: 'json' }
+import { type Audit, auditHandlers } from '../audit/index.ts'
+import { createBootstrapCode, type WaitForPoints } from '../directory/index.ts'
+import type { Store } from '../store/index.ts'
+import { createHandlers } from './handlers.ts'
+import { createRoutes, type Env } from './routes.ts'
+
+export interface ApiOptions {
+  store: Store
+  audit: Audit
+  now(): number
+  issuer: string
+  isDev: boolean
+  /** Waits for the enforcement points; the feed knows how. */
+  barrier: WaitForPoints
+  log: Logger
+}
+
+export interface AdminApiServer {
+  app: Hono<Env>
+  /** The one-time code for the first API token, new at every start until it is traded; null from then on. */
+  bootstrapCode: string | null
+}
+
+/** Puts the admin API together: every operation of the contract with its handler, behind who calls and may they. */
+export async function createApi(options: ApiOptions): Promise<AdminApiServer> {
+  const { store, audit, now, issuer, isDev, barrier, log } = options
+  const handlers = createHandlers({
+    evidence: auditHandlers(audit),
+    policy: {
+      async apply() {
+        throw new AppError('internal', 'Policies cannot be applied yet.')
+      },
+    },
+    waitForPoints: barrier,
+    issuer,
+    dev: isDev,
+  })
+  const app = createRoutes({
+    store,
+    now,
+    handlers,
+    version: manifest.version,
+    onFault: (error, requestId) => log.error({ err: error, requestId }, 'a request failed'),
+  })
+  return { app, bootstrapCode: await createBootstrapCode(store, now()) }
+}

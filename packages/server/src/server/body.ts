@@ -1,0 +1,89 @@
+import { AppError } from '@valetkey/sdk/core'
+
+export const MAX_BODY_BYTES = 1_000_000
+const MAX_DEPTH = 64
+
+/** Reads a JSON body within limits of size and depth, as plain UTF-8; no body at all is an empty object. */
+export async function readBody(request: Request): Promise<unknown> {
+  const encoding = request.headers.get('content-encoding')
+  if (encoding !== null && encoding !== 'identity')
+    throw new AppError('request.encoding', 'Send the body as it is, without a content encoding.')
+  const bytes = await readBytes(request)
+  if (bytes.length === 0) return {}
+  const type = request.headers.get('content-type') ?? ''
+  if (!/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i.test(type))
+    throw new AppError('request.encoding', 'Send the body as "Content-Type: application/json".')
+  const text = decode(bytes)
+  refuseDeep(text)
+  const value = parse(text)
+  refuseUnstorable(value, '')
+  return value
+}
+
+async function readBytes(request: Request): Promise<Uint8Array> {
+  if (Number(request.headers.get('content-length')) > MAX_BODY_BYTES) throw tooLarge()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of request.body ?? []) {
+    size += chunk.length
+    if (size > MAX_BODY_BYTES) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function tooLarge(): AppError {
+  return new AppError('request.too_large', `A body may have ${MAX_BODY_BYTES} bytes at most.`)
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new AppError('request.encoding', 'The body is not UTF-8.', { cause })
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new AppError('request.invalid', 'The body is not JSON.', { cause })
+  }
+}
+
+/** Counts brackets outside of strings, before anything that recurses sees the value. */
+function refuseDeep(text: string): void {
+  let depth = 0
+  let inString = false
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i]
+    if (inString) {
+      if (character === '\\') i++
+      else if (character === '"') inString = false
+    } else if (character === '"') inString = true
+    else if (character === '{' || character === '[') {
+      if (++depth > MAX_DEPTH)
+        throw new AppError('request.invalid', `The body is nested more than ${MAX_DEPTH} levels deep.`)
+    } else if (character === '}' || character === ']') depth--
+  }
+}
+
+/** Refuses texts that a database or a hash would not take as they are, and the one key that is more than a key. */
+function refuseUnstorable(value: unknown, path: string): void {
+  if (typeof value === 'string') refuseText(value, path)
+  if (typeof value !== 'object' || value === null) return
+  for (const [key, member] of Object.entries(value)) {
+    refuseText(key, path)
+    if (key === '__proto__')
+      throw new AppError('request.invalid', 'A key may not be called "__proto__".', { path })
+    refuseUnstorable(member, path === '' ? key : `${path}.${key}`)
+  }
+}
+
+function refuseText(text: string, path: string): void {
+  if (text.includes('\u0000') || !text.isWellFormed())
+    throw new AppError('request.invalid', 'A text holds U+0000 or half a character.', {
+      path: path.slice(0, 200),
+    })
+}

@@ -1,0 +1,91 @@
+import type { AdminApi } from '@valetkey/sdk/contract'
+import * as directory from '../directory/index.ts'
+
+/** One operation of the contract: authenticated, permitted and parsed input comes in, a value goes out. */
+type Handler<G extends keyof AdminApi, O extends keyof AdminApi[G]> = (
+  ctx: directory.Context,
+  input: directory.InputOf<G, O>,
+) => Promise<directory.OutputOf<G, O>>
+
+/** A handler for every operation of the contract; the compiler asks for each. */
+export type Handlers = { [G in keyof AdminApi]: { [O in keyof AdminApi[G]]: Handler<G, O> } }
+
+/** What other modules and the configuration bring to the table. */
+export interface HandlerParts {
+  evidence: { audit: Handlers['audit']; decisions: Pick<Handlers['decisions'], 'get'> }
+  policy: Handlers['policy']
+  waitForPoints: directory.WaitForPoints
+  issuer: string
+  dev: boolean
+}
+
+export function createHandlers(parts: HandlerParts): Handlers {
+  const { evidence, policy, waitForPoints, issuer, dev } = parts
+  return {
+    session: {
+      bootstrap: directory.claimBootstrapCode,
+      async whoami({ actor }) {
+        return { id: actor.id, name: actor.name, permissions: [...actor.permissions], dev, issuer }
+      },
+    },
+    organizations: {
+      list: directory.listOrganizations,
+      get: directory.showOrganization,
+      create: directory.createOrganization,
+      freeze: directory.freezeOrganization,
+      thaw: directory.thawOrganization,
+    },
+    people: {
+      list: directory.listPeople,
+      get: directory.showPerson,
+      create: directory.createPerson,
+      update: directory.updatePerson,
+    },
+    agents: {
+      list: directory.listAgents,
+      get: directory.showAgent,
+      create: directory.createAgent,
+      update: directory.updateAgent,
+      suspend: directory.suspendAgent,
+      resume: directory.resumeAgent,
+    },
+    credentials: { list: directory.listCredentials, create: directory.createCredential },
+    servers: {
+      list: directory.listServers,
+      get: directory.showServer,
+      create: directory.createServer,
+      update: directory.updateServer,
+      definitions: directory.listDefinitions,
+      setUpstreamCredential: directory.setUpstreamCredential,
+    },
+    serverKeys: {
+      list: directory.listServerKeys,
+      create: directory.createServerKey,
+      revoke: directory.revokeServerKey,
+    },
+    tools: { list: directory.listTools, map: directory.mapTool, unmap: directory.unmapTool },
+    resourceTypes: { list: directory.listResourceTypes, create: directory.createResourceType },
+    permissions: { list: directory.listPermissions, create: directory.createPermission },
+    roles: {
+      list: directory.listRoles,
+      get: directory.showRole,
+      create: directory.createRole,
+      update: directory.updateRole,
+    },
+    assignments: {
+      list: directory.listAssignments,
+      create: directory.createAssignment,
+      remove: directory.removeAssignment,
+    },
+    points: { list: directory.listPoints },
+    revocations: { create: (ctx, input) => directory.createRevocation(ctx, input, waitForPoints) },
+    decisions: { check: directory.checkDecision, get: evidence.decisions.get },
+    audit: evidence.audit,
+    policy,
+    apiTokens: {
+      list: directory.listApiTokens,
+      create: directory.createApiToken,
+      revoke: directory.revokeApiToken,
+    },
+  }
+}
