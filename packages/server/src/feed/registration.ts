@@ -1,0 +1,198 @@
+import { AppError, isoTime, newSecret, type RegisterRequest } from '@valetkey/sdk/core'
+import { sql } from 'kysely'
+import { type Db, hashSecret, type Store, type Tx } from '../store/index.ts'
+import { PROOF_SECONDS, type ProvenKey, verifyProof } from './proof.ts'
+
+/** One start of an enforcement point, as its session token shows. */
+export interface Session {
+  point: string
+  epoch: number
+  kind: 'guard' | 'gateway'
+  /** SHA-256 of the session token; another start has another one. */
+  hash: string
+  sealingJwk: string | null
+  server: { id: string; name: string; url: string }
+}
+
+export interface Registered {
+  point: string
+  epoch: number
+  session: string
+  server: { id: string; name: string; url: string }
+}
+
+/** The column holds twice as many. */
+const MOST_EPOCHS = 1_000_000_000
+const FENCED_SECONDS = 7 * 24 * 3600
+
+/**
+ * Makes the caller the present start of its point and fences the one before: the counters of its records begin anew
+ * under the next epoch, and the earlier session is of no use from now on.
+ */
+export async function registerPoint(
+  store: Store,
+  serverKey: string,
+  request: RegisterRequest,
+  at: { issuer: string; now: number },
+): Promise<Registered> {
+  if (request.lastEpoch > MOST_EPOCHS)
+    throw new AppError('request.invalid', 'No enforcement point starts that often.', { path: 'lastEpoch' })
+  const serverKeyHash = hashSecret(serverKey)
+  await requireServerKey(store.db, serverKeyHash)
+  const proven = await verifyProof(request, { ...at, serverKeyHash })
+  const session = newSecret('vk_ses')
+  return store.write(async tx => {
+    const key = await useServerKey(tx, serverKeyHash, at.now)
+    const proofId = `feed:${proven.point}:${proven.proofId}`
+    if (!(await insertReplay(tx, proofId, at.now / 1000 + 2 * PROOF_SECONDS)))
+      throw new AppError('auth.invalid', 'This proof was used before.')
+    await fenceEarlierStart(tx, proven.point, at.now)
+    const epoch = await insertStart(tx, { ...proven, key, request, sessionHash: hashSecret(session) }, at.now)
+    return { point: proven.point, epoch, session, server: key.server }
+  })
+}
+
+interface UsedKey {
+  id: string
+  server: { id: string; name: string; url: string }
+}
+
+async function requireServerKey(db: Db, hash: string): Promise<UsedKey> {
+  const row = await db
+    .selectFrom('serverKey')
+    .innerJoin('server', 'server.id', 'serverKey.serverId')
+    .where('serverKey.hash', '=', hash)
+    .where('serverKey.revokedAt', 'is', null)
+    .select(['serverKey.id', 'server.id as serverId', 'server.name', 'server.url'])
+    .executeTakeFirst()
+  if (!row) throw new AppError('auth.invalid', 'The server key is unknown or revoked.')
+  return { id: row.id, server: { id: row.serverId, name: row.name, url: row.url } }
+}
+
+/** Locks the key's row, so that starts with the same key queue up. */
+async function useServerKey(tx: Tx, hash: string, now: number): Promise<UsedKey> {
+  await tx
+    .updateTable('serverKey')
+    .set({ lastUsedAt: isoTime(now) })
+    .where('hash', '=', hash)
+    .execute()
+  return requireServerKey(tx, hash)
+}
+
+/** Notes an id that may be used once; false where it was there already. `expiresAt` is in seconds. */
+async function insertReplay(tx: Tx, id: string, expiresAt: number): Promise<boolean> {
+  const result = await tx
+    .insertInto('replay')
+    .values({ id, expiresAt: Math.ceil(expiresAt) })
+    .onConflict(conflict => conflict.column('id').doNothing())
+    .executeTakeFirst()
+  return (result.numInsertedOrUpdatedRows ?? 0n) > 0n
+}
+
+/** What the earlier start held is forgotten; that it may go on deciding until its lease ends is not (`fenced_until`). */
+async function fenceEarlierStart(tx: Tx, point: string, now: number): Promise<void> {
+  const earlier = await tx
+    .selectFrom('enforcementPoint')
+    .where('id', '=', point)
+    .select('sessionHash')
+    .executeTakeFirst()
+  if (!earlier) return
+  await insertReplay(tx, fencedId(earlier.sessionHash), now / 1000 + FENCED_SECONDS)
+  await tx.deleteFrom('enforcementPointOrganization').where('pointId', '=', point).execute()
+}
+
+async function insertStart(
+  tx: Tx,
+  start: ProvenKey & { key: UsedKey; request: RegisterRequest; sessionHash: string },
+  now: number,
+): Promise<number> {
+  const { point, publicJwk, sealingJwk, key, request, sessionHash } = start
+  const present = {
+    serverKeyId: key.id,
+    kind: request.kind,
+    publicJwk: JSON.stringify(publicJwk),
+    sealingJwk: sealingJwk && JSON.stringify(sealingJwk),
+    version: request.version,
+    sessionHash,
+    registeredAt: isoTime(now),
+    lastSeenAt: isoTime(now),
+    leaseUntil: 0,
+  }
+  const { lastEpoch } = request
+  const first = { epoch: lastEpoch + 1, recordCounter: 0, recordGaps: 0 }
+  const row = await tx
+    .insertInto('enforcementPoint')
+    .values({ ...present, ...first, id: point, serverId: key.server.id })
+    .onConflict(conflict =>
+      conflict
+        .column('id')
+        .doUpdateSet({
+          ...present,
+          epoch: sql<number>`case when enforcement_point.epoch > ${lastEpoch}
+            then enforcement_point.epoch else ${lastEpoch} end + 1`,
+          fencedUntil: sql<number>`case when enforcement_point.lease_until > enforcement_point.fenced_until
+            then enforcement_point.lease_until else enforcement_point.fenced_until end`,
+        })
+        .where('enforcementPoint.serverId', '=', key.server.id),
+    )
+    .returning('epoch')
+    .executeTakeFirst()
+  if (!row) throw new AppError('conflict.exists', 'This key is registered with another MCP server.')
+  return row.epoch
+}
+
+function fencedId(sessionHash: string): string {
+  return `feed:fenced:${sessionHash}`
+}
+
+/** Who a session token belongs to, while its server key is not revoked. `point.fenced` for an earlier start. */
+export async function requireSession(db: Db, authorization: string | undefined): Promise<Session> {
+  const hash = hashSecret(bearerOf(authorization))
+  const row = await liveSessions(db).where('enforcementPoint.sessionHash', '=', hash).executeTakeFirst()
+  if (row) {
+    const { id, epoch, kind, sealingJwk, serverId, name, url } = row
+    return { point: id, epoch, kind, hash, sealingJwk, server: { id: serverId, name, url } }
+  }
+  const fenced = await db
+    .selectFrom('replay')
+    .where('id', '=', fencedId(hash))
+    .select('id')
+    .executeTakeFirst()
+  if (fenced) throw fencedError()
+  throw new AppError('auth.invalid', 'The session is unknown, or its server key was revoked.')
+}
+
+/** Those of these sessions that are still what their points go by. */
+export async function findLiveSessions(db: Db, hashes: readonly string[]): Promise<Set<string>> {
+  if (hashes.length === 0) return new Set()
+  const rows = await liveSessions(db).where('enforcementPoint.sessionHash', 'in', hashes).execute()
+  return new Set(rows.map(row => row.sessionHash))
+}
+
+function liveSessions(db: Db) {
+  return db
+    .selectFrom('enforcementPoint')
+    .innerJoin('serverKey', 'serverKey.id', 'enforcementPoint.serverKeyId')
+    .innerJoin('server', 'server.id', 'enforcementPoint.serverId')
+    .where('serverKey.revokedAt', 'is', null)
+    .select([
+      'enforcementPoint.id',
+      'enforcementPoint.epoch',
+      'enforcementPoint.kind',
+      'enforcementPoint.sessionHash',
+      'enforcementPoint.sealingJwk',
+      'server.id as serverId',
+      'server.name',
+      'server.url',
+    ])
+}
+
+export function fencedError(): AppError {
+  return new AppError('point.fenced', 'A newer start of this enforcement point has taken its place.')
+}
+
+export function bearerOf(authorization: string | undefined): string {
+  const [, token] = /^Bearer ([A-Za-z0-9._~+/=-]{16,500})$/i.exec(authorization ?? '') ?? []
+  if (token === undefined) throw new AppError('auth.required', 'The request carries no bearer credential.')
+  return token
+}
