@@ -1,0 +1,104 @@
+import type { InferResult } from 'kysely'
+import type { Db, Store } from '../store/index.ts'
+
+/** A credential that is not revoked; whether it has expired is for the moment of use to say. */
+export interface CallerCredential {
+  readonly id: string
+  readonly kind: 'secret' | 'key'
+  readonly secretHash: string | null
+  readonly publicJwk: string | null
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number | null
+}
+
+/** The agent behind a client id, as the database says at this moment. */
+export interface Caller {
+  readonly clientId: string
+  readonly agent: string
+  readonly agentKind: 'autonomous' | 'user_authorized' | 'both'
+  readonly organization: string
+  readonly ceiling: readonly string[]
+  readonly legacyAudience: boolean
+  readonly credentials: readonly CallerCredential[]
+  /** Why this agent may not act at all, for the record only. */
+  readonly barred: string | undefined
+  /** The catalogue's revision in the same moment. */
+  readonly catalogueRevision: string
+}
+
+const CLIENT_ID = '\u0000client'
+
+/**
+ * Prepares the one query of a token request: client, agent, owner, organization and all live credentials. Nothing of
+ * it is kept: what was revoked or suspended a moment ago fails at the very next request.
+ */
+export function createCallerLookup(store: Store): (clientId: string) => Promise<Caller | undefined> {
+  const prepared = callerQuery(store.db)
+  return async clientId => {
+    const parameters = prepared.parameters.map(value => (value === CLIENT_ID ? clientId : value))
+    const { rows } = await store.db.executeQuery<Row>({ ...prepared, parameters })
+    const [first] = rows
+    if (!first) return undefined
+    return {
+      clientId: first.clientId,
+      agent: first.agentId,
+      agentKind: first.agentKind,
+      organization: first.organizationId,
+      ceiling: JSON.parse(first.ceiling) as string[],
+      legacyAudience: first.legacyAudience === 1,
+      credentials: rows.flatMap(toCredential),
+      barred: barrier(first),
+      catalogueRevision: String(first.catalogueRevision),
+    }
+  }
+}
+
+type Row = InferResult<ReturnType<typeof callerQuery>>[number]
+
+function callerQuery(db: Db) {
+  return db
+    .selectFrom('client')
+    .innerJoin('agent', 'agent.id', 'client.agentId')
+    .innerJoin('principal as self', 'self.id', 'agent.id')
+    .innerJoin('principal as owner', 'owner.id', 'agent.ownerId')
+    .innerJoin('organization as home', 'home.id', 'client.organizationId')
+    .innerJoin('organization as catalogue', join => join.on('catalogue.id', '=', 'catalogue'))
+    .leftJoin('credential', join =>
+      join.onRef('credential.clientId', '=', 'client.id').on('credential.revokedAt', 'is', null),
+    )
+    .select([
+      'client.id as clientId',
+      'client.agentId',
+      'client.organizationId',
+      'client.legacyAudience',
+      'agent.kind as agentKind',
+      'agent.ceiling',
+      'self.status as agentStatus',
+      'owner.status as ownerStatus',
+      'home.status as organizationStatus',
+      'catalogue.revision as catalogueRevision',
+      'credential.id as credentialId',
+      'credential.kind as credentialKind',
+      'credential.secretHash',
+      'credential.publicJwk',
+      'credential.expiresAt',
+    ])
+    .where('client.id', '=', CLIENT_ID)
+    .orderBy('credential.id')
+    .compile()
+}
+
+function toCredential(row: Row): CallerCredential[] {
+  if (row.credentialId === null || row.credentialKind === null) return []
+  const expiresAt = row.expiresAt === null ? null : Date.parse(row.expiresAt)
+  const { credentialId: id, credentialKind: kind, secretHash, publicJwk } = row
+  return [{ id, kind, secretHash, publicJwk, expiresAt }]
+}
+
+function barrier(row: Row): string | undefined {
+  if (row.organizationStatus !== 'active') return `organization_${row.organizationStatus}`
+  if (row.agentStatus !== 'active') return `agent_${row.agentStatus}`
+  // An agent whose owner is gone answers to nobody.
+  if (row.ownerStatus !== 'active') return `owner_${row.ownerStatus}`
+  return undefined
+}

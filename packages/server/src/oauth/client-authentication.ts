@@ -1,0 +1,196 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { JWK } from 'jose'
+import { type ClientKeys, errors, type KoaContext, type OidcClient, Provider } from 'oidc-provider'
+import { hashSecret } from '../store/index.ts'
+import { type Addressing, checkAssertion } from './assertion.ts'
+import type { Caller, CallerCredential } from './caller.ts'
+import type { FailureLimit } from './failure-limit.ts'
+import type { Journal } from './journal.ts'
+import { available, tooManyFailures } from './trouble.ts'
+
+/** What one request has shown so far about who sends it. */
+export interface Attempt {
+  /** The client id that it claims. */
+  client?: string
+  /** The agent behind that id; not proven before `credential` is set. */
+  caller?: Caller
+  /** The credential that the caller proved to hold. */
+  credential?: CallerCredential
+  addressing?: Addressing
+  /** Why it is refused, for the record. */
+  refusal?: string | undefined
+}
+
+const attempts = new WeakMap<KoaContext, Attempt>()
+
+export function attemptOf(ctx: KoaContext): Attempt {
+  const attempt = attempts.get(ctx) ?? {}
+  attempts.set(ctx, attempt)
+  return attempt
+}
+
+/** The caller and the credential it proved to hold; only called once oidc-provider has authenticated the client. */
+export function provenCaller(ctx: KoaContext): { caller: Caller; credential: CallerCredential } {
+  const { caller, credential } = attemptOf(ctx)
+  if (!caller || !credential) throw new Error('unreachable: an authenticated client without a credential')
+  return { caller, credential }
+}
+
+export interface ClientAuthenticationOptions {
+  issuer: string
+  tokenEndpoint: string
+  findCaller: (clientId: string) => Promise<Caller | undefined>
+  journal: Journal
+  limit: FailureLimit
+  addressOf: (request: IncomingMessage) => string
+  now: () => number
+}
+
+/** The hook by which oidc-provider asks about a verified assertion. */
+export function assertionHook(options: ClientAuthenticationOptions) {
+  const { issuer, tokenEndpoint, now } = options
+  return (ctx: KoaContext, claims: Record<string, unknown>, header: Record<string, unknown>): void => {
+    const attempt = attemptOf(ctx)
+    const legacyAudience = attempt.caller?.legacyAudience === true
+    attempt.addressing = checkAssertion(claims, header, { issuer, tokenEndpoint, legacyAudience, now: now() })
+  }
+}
+
+/**
+ * Makes oidc-provider authenticate against our own tables. A client object of its carries nothing that can go stale:
+ * keys and secrets come with every request from the caller that was read for it.
+ */
+export function authenticateByOwnTables(provider: Provider, options: ClientAuthenticationOptions): void {
+  const { issuer, tokenEndpoint, findCaller, journal, limit, addressOf, now } = options
+  const clients = createClients(provider, now)
+
+  const proven = (ctx: KoaContext, credential: CallerCredential) => {
+    const attempt = attemptOf(ctx)
+    attempt.credential = credential
+    const address = addressOf(ctx.req)
+    limit.succeeded(attempt.client ?? '', address)
+    journal.used(credential.id, address)
+  }
+
+  provider.OIDCContext.prototype.clientJwtAuthExpectedAudience = () => new Set([issuer, tokenEndpoint])
+
+  provider.Client.find = async id => {
+    const ctx = Provider.ctx
+    // RFC 6749 appendix A.1: client ids are visible ASCII.
+    if (!ctx || typeof id !== 'string' || !/^[\x20-\x7e]{1,500}$/.test(id)) return undefined
+    const attempt = attemptOf(ctx)
+    attempt.client = id
+    const waitSeconds = limit.waitSeconds(id, addressOf(ctx.req))
+    if (waitSeconds > 0) {
+      ctx.set('retry-after', String(waitSeconds))
+      throw tooManyFailures()
+    }
+    const caller = await available(findCaller(id))
+    if (caller) attempt.caller = caller
+    attempt.refusal = caller ? caller.barred : 'client_unknown'
+    if (attempt.refusal !== undefined) return undefined
+    return clients(id, ctx.oidc.params['client_assertion'] === undefined ? 'secret' : 'key')
+  }
+
+  provider.Client.prototype.compareClientSecret = secret => {
+    const ctx = requireContext()
+    const hash = Buffer.from(hashSecret(secret))
+    let match: CallerCredential | undefined
+    for (const credential of attemptOf(ctx).caller?.credentials ?? []) {
+      if (credential.secretHash === null) continue
+      const stored = Buffer.from(credential.secretHash)
+      if (stored.length === hash.length && timingSafeEqual(stored, hash)) match = credential
+    }
+    attemptOf(ctx).refusal = match ? 'credential_expired' : 'secret_unknown'
+    if (!match || hasExpired(match, now())) return false
+    proven(ctx, match)
+    return true
+  }
+
+  provider.ReplayDetection.unique = async (iss, jti, expiresAt) => {
+    const ctx = requireContext()
+    const id = createHash('sha256').update(`${iss}\n${jti}`).digest('base64url')
+    const first = await available(journal.useOnce(id, expiresAt * 1000))
+    const tried = triedKeys.get(ctx)
+    if (first && tried) proven(ctx, tried)
+    else attemptOf(ctx).refusal = 'assertion_replayed'
+    return first
+  }
+}
+
+/** The key that was tried last; the verified one, once the signature holds. */
+const triedKeys = new WeakMap<KoaContext, CallerCredential>()
+
+const MAX_CLIENTS = 10_000
+
+function createClients(
+  provider: Provider,
+  now: () => number,
+): (id: string, kind: 'secret' | 'key') => OidcClient {
+  const made = new Map<string, OidcClient>()
+  // Never compared: `compareClientSecret` is ours. Unguessable all the same.
+  const unusedSecret = randomBytes(32).toString('base64url')
+  const keys: ClientKeys = {
+    selectForVerify: ({ kid }) => candidates(attemptOf(requireContext()), kid, now()),
+    getKeyObject(credential) {
+      triedKeys.set(requireContext(), credential as CallerCredential)
+      return publicKey(credential as CallerCredential)
+    },
+    fresh: () => true,
+  }
+  return (id, kind) => {
+    const known = made.get(`${kind} ${id}`)
+    if (known) return known
+    const method =
+      kind === 'key'
+        ? { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [] } }
+        : { token_endpoint_auth_method: 'client_secret_basic', client_secret: unusedSecret }
+    const client = new provider.Client({
+      client_id: id,
+      grant_types: ['client_credentials'],
+      redirect_uris: [],
+      response_types: [],
+      ...method,
+    })
+    if (kind === 'key') Object.assign(client.asymmetricKeyStore, keys)
+    if (made.size >= MAX_CLIENTS) made.clear()
+    made.set(`${kind} ${id}`, client)
+    return client
+  }
+}
+
+/** The live keys that may have signed: the one that `kid` names, by our id or the key's own; else all are tried. */
+function candidates(attempt: Attempt, kid: string | undefined, now: number): CallerCredential[] {
+  const keys = (attempt.caller?.credentials ?? []).filter(credential => credential.kind === 'key')
+  const named = keys.filter(credential => credential.id === kid || publicKey(credential)?.kid === kid)
+  const wanted = kid !== undefined && named.length > 0 ? named : keys
+  const live = wanted.filter(credential => !hasExpired(credential, now))
+  if (keys.length === 0) attempt.refusal = 'key_missing'
+  else if (live.length === 0) attempt.refusal = 'credential_expired'
+  return live
+}
+
+/** Parsed once a text, so that jose keeps the imported key with the object. */
+const parsedKeys = new Map<string, JWK>()
+
+function publicKey(credential: CallerCredential): JWK | undefined {
+  const text = credential.publicJwk
+  if (text === null) return undefined
+  const known = parsedKeys.get(text)
+  if (known) return known
+  const key = JSON.parse(text) as JWK
+  if (parsedKeys.size >= MAX_CLIENTS) parsedKeys.clear()
+  parsedKeys.set(text, key)
+  return key
+}
+
+function hasExpired(credential: CallerCredential, now: number): boolean {
+  return credential.expiresAt !== null && credential.expiresAt <= now
+}
+
+function requireContext(): KoaContext {
+  const ctx = Provider.ctx
+  if (!ctx) throw new errors.InvalidClientAuth('outside of a request')
+  return ctx
+}

@@ -1,0 +1,7 @@
+/** Hides the OAuth protocol: how agents prove who they are, and how tokens are issued, verified and taken back. */
+export {
+  type AuthorizationServer,
+  type AuthorizationServerOptions,
+  createAuthorizationServer,
+} from './authorization-server.ts'
+export type { TokenAlgorithm } from './signing-key.ts'

@@ -1,0 +1,59 @@
+import type { TokenAlgorithm } from './signing-key.ts'
+
+/** Where the authorization server answers; all derive from the issuer, never from a Host header. */
+export interface Endpoints {
+  token: string
+  revocation: string
+  jwks: string
+  /** Paths of the metadata documents, by kind. */
+  oauthMetadata: readonly string[]
+  openidMetadata: readonly string[]
+}
+
+/** What an assertion of a client may be signed with. */
+export const ASSERTION_ALGORITHMS = ['ES256', 'EdDSA', 'Ed25519', 'ES384', 'PS256', 'RS256']
+export const AUTH_METHODS = ['private_key_jwt', 'client_secret_basic', 'client_secret_post']
+
+/** The paths of the endpoints. Metadata is found at every form that clients probe (RFC 8414 §3, OpenID discovery §4). */
+export function endpointPaths(issuer: string): Endpoints {
+  const base = new URL(issuer).pathname.replace(/\/$/, '')
+  const oauth = '/.well-known/oauth-authorization-server'
+  const openid = '/.well-known/openid-configuration'
+  return {
+    token: `${base}/token`,
+    revocation: `${base}/token/revocation`,
+    jwks: `${base}/jwks`,
+    oauthMetadata: [oauth + base],
+    openidMetadata: [...new Set([openid + base, base + openid])],
+  }
+}
+
+/**
+ * The metadata document: nothing that is not there. `authorization_endpoint` and the S256 line are there for clients
+ * that refuse a document without them; that no response type is offered says that it answers nothing yet.
+ */
+export function oauthMetadata(issuer: string): Record<string, unknown> {
+  return {
+    issuer,
+    authorization_endpoint: `${issuer}/authorize`,
+    token_endpoint: `${issuer}/token`,
+    jwks_uri: `${issuer}/jwks`,
+    revocation_endpoint: `${issuer}/token/revocation`,
+    response_types_supported: [],
+    grant_types_supported: ['client_credentials'],
+    code_challenge_methods_supported: ['S256'],
+    token_endpoint_auth_methods_supported: AUTH_METHODS,
+    token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
+    revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+    revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
+  }
+}
+
+/** The same in the form of OpenID discovery, with the two members that its readers require. */
+export function openidMetadata(issuer: string, algorithm: TokenAlgorithm): Record<string, unknown> {
+  return {
+    ...oauthMetadata(issuer),
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: [algorithm],
+  }
+}

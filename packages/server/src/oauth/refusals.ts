@@ -1,0 +1,56 @@
+import type { JsonObject } from '@valetkey/sdk/core'
+import type { Journal } from './journal.ts'
+import type { Log } from './log.ts'
+
+/** A token that was not issued, and why; for the record, not for the caller. */
+export interface Refusal {
+  organization: string | undefined
+  /** The agent, once it proved itself. */
+  agent: string | undefined
+  client: string | undefined
+  credential: string | undefined
+  /** The error that the caller got. */
+  error: string
+  reason: string
+  audience: string | undefined
+  scope: string | undefined
+  address: string
+}
+
+const BURST = 50
+const PER_SECOND = 10
+const MAX_TEXT = 300
+
+/**
+ * Records refusals as `token.refused`, at a bounded rate: who floods the endpoint must not fill the audit store. What
+ * was left out is counted in the next event.
+ */
+export function createRefusals(options: {
+  journal: Journal
+  now: () => number
+  log: Log
+}): (refusal: Refusal) => void {
+  const { journal, now, log } = options
+  let allowance = BURST
+  let since = now()
+  let suppressed = 0
+  return refusal => {
+    allowance = Math.min(BURST, allowance + (Math.max(0, now() - since) / 1000) * PER_SECOND)
+    since = now()
+    if (allowance < 1) {
+      suppressed++
+      return
+    }
+    allowance--
+    const { organization = null, agent, client = '', ...rest } = refusal
+    const detail: JsonObject = { client: client.slice(0, MAX_TEXT) }
+    for (const [name, value] of Object.entries(rest)) if (value) detail[name] = value.slice(0, MAX_TEXT)
+    if (suppressed > 0) detail['suppressed'] = suppressed
+    suppressed = 0
+    const actor = agent ?? 'anonymous'
+    const target = agent ?? client.slice(0, MAX_TEXT)
+    journal
+      .record({ organization, type: 'token.refused', actor, target, detail })
+      .catch((error: unknown) => log.error({ err: error }, 'could not record a refused token'))
+  }
+}

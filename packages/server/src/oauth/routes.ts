@@ -1,0 +1,132 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Log } from './log.ts'
+import type { Endpoints } from './metadata.ts'
+
+/** Gives the text of a JSON document. */
+export type Document = () => Promise<string>
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>
+
+interface Route {
+  methods: readonly string[]
+  answer: Handler
+}
+
+/** A token request is a few hundred bytes, with an assertion a few thousand. */
+const MAX_BODY_BYTES = 32 * 1024
+const PREFLIGHT_SECONDS = '3600'
+
+/**
+ * The door before oidc-provider: only the paths, methods and bodies that are meant get through, with the status that
+ * HTTP has for each of the others.
+ */
+export function createRoutes(options: {
+  paths: Endpoints
+  protocol: Handler
+  documents: { oauth: Document; openid: Document; jwks: Document }
+  log: Log
+}): { serves(path: string): boolean; handler: Handler } {
+  const { paths, protocol, documents, log } = options
+  const routes = new Map<string, Route>()
+  const serve = (path: string, document: Document, type?: string) =>
+    routes.set(path, {
+      methods: ['GET', 'HEAD'],
+      answer: (_, response) => sendDocument(response, document, type),
+    })
+  for (const path of paths.oauthMetadata) serve(path, documents.oauth)
+  for (const path of paths.openidMetadata) serve(path, documents.openid)
+  serve(paths.jwks, documents.jwks, 'application/jwk-set+json')
+  // oidc-provider knows its routes without the issuer's path.
+  const post = (path: string, inner: string) =>
+    routes.set(path, { methods: ['POST'], answer: toProtocol(protocol, inner) })
+  post(paths.token, '/token')
+  post(paths.revocation, '/token/revocation')
+
+  return {
+    serves: path => routes.has(path),
+    async handler(request, response) {
+      const route = routes.get(pathOf(request))
+      try {
+        if (!route) refuse(response, 404, 'not_found')
+        else if (request.method === 'OPTIONS') preflight(response, route)
+        else if (!route.methods.includes(request.method ?? '')) notAllowed(response, route)
+        else await route.answer(request, response)
+      } catch (error) {
+        log.error({ err: error }, 'the authorization server failed')
+        if (response.headersSent) response.destroy()
+        else refuse(response, 503, 'temporarily_unavailable')
+      }
+    },
+  }
+}
+
+/** RFC 6749 §2.3.1 and §3.2: parameters go into the body, once, as a form. */
+function toProtocol(protocol: Handler, inner: string): Handler {
+  return async (request, response) => {
+    const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
+    const length = request.headers['content-length']
+    if (request.url?.includes('?'))
+      return refuse(response, 400, 'invalid_request', 'parameters belong in the body, never in the URL')
+    if (type !== 'application/x-www-form-urlencoded' || request.headers['content-encoding'] !== undefined)
+      return refuse(
+        response,
+        415,
+        'invalid_request',
+        'send the parameters as application/x-www-form-urlencoded',
+      )
+    // A body without a length is cut off by oidc-provider's own limit.
+    if (Number(length ?? 0) > MAX_BODY_BYTES) {
+      response.setHeader('connection', 'close')
+      return refuse(response, 413, 'invalid_request', 'the body is too large')
+    }
+    request.url = inner
+    await protocol(request, response)
+  }
+}
+
+async function sendDocument(
+  response: ServerResponse,
+  document: Document,
+  type = 'application/json',
+): Promise<void> {
+  const body = await document()
+  response.writeHead(200, {
+    'content-type': type,
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'public, max-age=300',
+    'access-control-allow-origin': '*',
+  })
+  response.end(body)
+}
+
+function preflight(response: ServerResponse, { methods }: Route): void {
+  response.writeHead(204, {
+    'access-control-allow-origin': '*',
+    'access-control-allow-methods': methods.join(', '),
+    'access-control-allow-headers': 'authorization, content-type, mcp-protocol-version',
+    'access-control-max-age': PREFLIGHT_SECONDS,
+  })
+  response.end()
+}
+
+function notAllowed(response: ServerResponse, { methods }: Route): void {
+  response.setHeader('allow', [...methods, 'OPTIONS'].join(', '))
+  refuse(response, 405, 'invalid_request', 'the method is not allowed here')
+}
+
+function refuse(response: ServerResponse, status: number, error: string, description?: string): void {
+  const body = JSON.stringify({ error, ...(description ? { error_description: description } : {}) })
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    'access-control-allow-origin': '*',
+  })
+  response.end(body)
+}
+
+function pathOf(request: IncomingMessage): string {
+  const url = request.url ?? ''
+  const end = url.indexOf('?')
+  return end === -1 ? url : url.slice(0, end)
+}

@@ -1,0 +1,67 @@
+import type { Store } from '../store/index.ts'
+
+/** An MCP server as a token can name it: its registered URL becomes the one audience. */
+export interface Target {
+  readonly server: string
+  readonly audience: string
+  readonly active: boolean
+  /** The permissions that the server's rules need; more than these no token for it carries. */
+  readonly scopes: readonly string[]
+}
+
+/** Finds the server that a resource indicator names, as of a catalogue revision that was read in this request. */
+export type TargetLookup = (resource: string, catalogueRevision: string) => Promise<Target | undefined>
+
+/** Keeps what it has read until the catalogue's revision moves, so that an answer is never older than the question. */
+export function createTargetLookup(store: Store): TargetLookup {
+  let revision: string | undefined
+  let targets = new Map<string, Target>()
+  return async (resource, catalogueRevision) => {
+    const key = canonicalResource(resource)
+    if (key === undefined) return undefined
+    if (revision !== catalogueRevision) {
+      targets = new Map()
+      revision = catalogueRevision
+    }
+    const kept = targets
+    const known = kept.get(key)
+    if (known) return known
+    const target = await readTarget(store, key)
+    if (target) kept.set(key, target)
+    return target
+  }
+}
+
+async function readTarget(store: Store, key: string): Promise<Target | undefined> {
+  // A server at the root may be registered with or without its slash (RFC 3986 §6.2.3); paths are compared exactly.
+  const rows = await store.db
+    .selectFrom('server')
+    .leftJoin('tool', 'tool.serverId', 'server.id')
+    .leftJoin('permission', join =>
+      join.onRef('permission.id', '=', 'tool.permissionId').on('permission.retiredRevision', 'is', null),
+    )
+    .select(['server.id', 'server.url', 'server.status', 'permission.slug'])
+    .distinct()
+    .where('server.url', 'in', [key, `${key}/`])
+    .orderBy('server.id')
+    .execute()
+  const first = rows.find(row => canonicalResource(row.url) === key)
+  if (!first) return undefined
+  return {
+    server: first.id,
+    audience: first.url,
+    active: first.status === 'active',
+    scopes: rows.flatMap(row => (row.id === first.id && row.slug) || []),
+  }
+}
+
+/**
+ * A resource indicator in the one form in which it is compared: scheme and host in lower case, the default port left
+ * out, the path untouched. Undefined for what is not an absolute http URL without fragment (RFC 8707 §2).
+ */
+export function canonicalResource(resource: string): string | undefined {
+  const match = /^(https?):\/\/([^/?#@\\\s]+)((?:[/?][^#\s]*)?)$/i.exec(resource)
+  if (!match) return undefined
+  const origin = URL.parse(`${match[1]}://${match[2]}`)?.origin
+  return origin && origin + (match[3] === '/' ? '' : match[3])
+}
