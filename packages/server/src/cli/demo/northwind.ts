@@ -1,0 +1,96 @@
+import type { AdminApi, Client } from '@valetkey/sdk/contract'
+import type { JsonObject } from '@valetkey/sdk/core'
+import { type ServerOffer, toDefinitions } from '@valetkey/sdk/guard'
+
+interface Rule {
+  needs: string
+  resource?: string
+  when?: string
+  risk: 'read' | 'write' | 'dangerous'
+}
+
+/** What each tool of the demo's servers needs. What is not listed is refused. */
+const BILLING: Record<string, Rule> = {
+  list_invoices: { needs: 'invoices:read', resource: 'customer/{args.customer}', risk: 'read' },
+  get_invoice: {
+    needs: 'invoices:read',
+    resource: 'customer/{args.customer}/invoice/{args.id}',
+    risk: 'read',
+  },
+  refund_invoice: {
+    needs: 'invoices:refund',
+    resource: 'customer/{args.customer}/invoice/{args.id}',
+    when: 'args.amount <= 500.0',
+    risk: 'dangerous',
+  },
+}
+
+const FILES: Record<string, Rule> = {
+  read_text_file: { needs: 'files:read', resource: 'file/{args.path}', risk: 'read' },
+  list_directory: { needs: 'files:read', resource: 'file/{args.path}', risk: 'read' },
+  write_file: { needs: 'files:write', resource: 'file/{args.path}', risk: 'write' },
+}
+
+/**
+ * Makes the demo organization: two people, four agents, roles, and the rules of the two servers, pinned to the
+ * definitions that they offer.
+ */
+export async function seedNorthwind(
+  api: Client<AdminApi>,
+  servers: { billing: { url: string; offer: ServerOffer }; files?: { url: string; offer: ServerOffer } },
+): Promise<void> {
+  const { items } = await api.organizations.list({})
+  if (!items.some(organization => organization.slug === 'northwind'))
+    await api.organizations.create({ slug: 'northwind', name: 'Northwind' })
+  await api.policy.apply({ organization: 'northwind', policy: northwindPolicy(servers) })
+}
+
+function northwindPolicy(servers: Parameters<typeof seedNorthwind>[1]): JsonObject {
+  const { billing, files } = servers
+  return {
+    version: 1,
+    organization: 'northwind',
+    people: { 'maya@northwind.dev': { name: 'Maya' }, 'jon@northwind.dev': { name: 'Jon' } },
+    permissions: {
+      'invoices:read': { label: 'Read invoices', risk: 'read' },
+      'invoices:refund': { label: 'Refund invoices', risk: 'dangerous' },
+      'files:read': { label: 'Read shared files', risk: 'read' },
+      'files:write': { label: 'Write shared files', risk: 'write' },
+    },
+    roles: {
+      'support-agent': { permissions: ['invoices:read', 'files:read'] },
+      'billing-analyst': { permissions: ['invoices:read', 'invoices:refund'] },
+      'file-keeper': { permissions: ['files:read', 'files:write'] },
+    },
+    servers: {
+      billing: { url: billing.url, mode: 'enforce', tools: rules(BILLING, billing.offer) },
+      ...(files && { files: { url: files.url, mode: 'enforce', tools: rules(FILES, files.offer) } }),
+    },
+    agents: {
+      'support-bot': agent(
+        'maya@northwind.dev',
+        'Answers tickets',
+        ['invoices:*', 'files:*'],
+        ['support-agent'],
+      ),
+      'billing-analyst': agent('jon@northwind.dev', 'Checks invoices', ['invoices:*'], ['billing-analyst']),
+      'file-keeper': agent('jon@northwind.dev', 'Keeps the shared files', ['files:*'], ['file-keeper']),
+      'research-agent': agent('maya@northwind.dev', 'Reads and summarises', ['invoices:read'], []),
+    },
+  }
+}
+
+function agent(owner: string, purpose: string, ceiling: string[], roles: string[]): JsonObject {
+  return { owner, purpose, kind: 'autonomous', ceiling, roles }
+}
+
+/** The rules as a policy names them, each pinned to the tool's definition. */
+function rules(wanted: Record<string, Rule>, offer: ServerOffer): JsonObject {
+  const pinned: JsonObject = {}
+  for (const { kind, name, definition, inputSchema } of toDefinitions(offer)) {
+    const rule = kind === 'tool' ? wanted[name] : undefined
+    if (rule && definition && inputSchema)
+      pinned[name] = { ...rule, definition, input: inputSchema } as JsonObject
+  }
+  return pinned
+}
