@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import type { AttemptRecord, CallRecord } from '@valetkey/sdk/core'
 import fc from 'fast-check'
@@ -442,7 +443,7 @@ describeOnBoth('evidence', (open, place) => {
     for (const bad of [
       unnumbered,
       attempt(0),
-      attempt(2 ** 52),
+      attempt(1, { counter: 2 ** 52 }),
       attempt(1, { id: '' }),
       attempt(1, { id: 'ü'.repeat(300) }),
     ])
@@ -506,4 +507,21 @@ describeOnBoth('evidence', (open, place) => {
     await audit.close()
     expect(await store.db.selectFrom('auditOutbox').selectAll().execute()).toEqual([])
   })
+})
+
+test('a disk that fills refuses with audit.unavailable; what was acknowledged is there and nothing else', () => {
+  const script = join(import.meta.dirname, 'audit-full-disk.ts')
+  const file = join(freshDirectory(), 'audit.db')
+  // A limit on the size of files, in KiB, is what any user can set; writing past it fails as on a full disk.
+  const output = execFileSync('bash', [
+    '-c',
+    'ulimit -f 1000; exec "$0" "$1" "$2"',
+    process.execPath,
+    script,
+    file,
+  ])
+  const { acknowledged, found, errors } = JSON.parse(output.toString())
+  expect(errors).toEqual(['audit.unavailable', 'audit.unavailable', 'audit.unavailable'])
+  expect(acknowledged).toBeGreaterThan(0)
+  expect(found).toBe(acknowledged)
 })

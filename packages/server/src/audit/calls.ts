@@ -75,7 +75,7 @@ function toCall(row: CallRow): RecordedCall {
   return {
     ...AttemptRecord.parse(JSON.parse(row.body)),
     point: row.point,
-    receivedAt: isoTime(Number(row.receivedAt)),
+    receivedAt: isoTime(row.receivedAt),
     outcome: row.outcome,
     durationMs: row.durationMs,
   }

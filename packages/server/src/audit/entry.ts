@@ -24,6 +24,8 @@ export interface Batch {
 /** Longest text of a column that is searched by; what is longer is whole in the body. Keeps B-tree entries legal. */
 export const MAX_TEXT = 500
 export const MAX_TOOL = 2000
+/** More calls than any point makes; keeps sums of what is missing exact. */
+const MAX_COUNTER = 1e12
 const MAX_TIME = Date.UTC(9999, 11, 31)
 
 /** A text as a column can hold it: PostgreSQL takes neither NUL nor half a character. */
@@ -41,8 +43,13 @@ export function toBatch(
 ): Batch {
   const entries = records.map(record => {
     const position = { epoch: record.epoch ?? epoch, counter: record.counter ?? 0 }
-    if (position.counter < 1 || position.epoch < 0 || position.epoch > epoch)
-      throw new AppError('request.invalid', 'A record has no counter, or one of a start that has not been.')
+    if (position.counter < 1 || position.counter > MAX_COUNTER)
+      throw new AppError('request.invalid', 'A record has no counter, or an impossible one.')
+    if (position.epoch < 1 || position.epoch > epoch)
+      throw new AppError(
+        'request.invalid',
+        'A record names a start of its enforcement point that has not been.',
+      )
     if (!/^[\x21-\x7e]{1,200}$/.test(record.id))
       throw new AppError('request.invalid', 'A record has an unusable id.')
     const numbered = { ...record, ...position }

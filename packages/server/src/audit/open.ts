@@ -81,7 +81,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         .selectFrom('auditOutbox')
         .select(eb => eb.fn.countAll<number>().as('outbox'))
         .executeTakeFirstOrThrow()
-      return { ...counts, missing: await countMissing(ledger), outbox: Number(outbox) }
+      return { ...counts, missing: await countMissing(ledger), outbox: outbox }
     },
     flush: () => rounds.round(),
     async close() {

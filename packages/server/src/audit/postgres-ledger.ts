@@ -11,7 +11,9 @@ import { type AuditTables, auditMigrations, CALL_COLUMNS, CHANGE_COLUMNS, OUTCOM
 export async function openPostgresLedger(store: Store, now: number): Promise<Ledger> {
   await available(store.write(tx => migrate(tx, now)))
   return {
-    db: store.db.$extendTables<AuditTables>().$pickTables<keyof AuditTables>(),
+    get db() {
+      return store.db.$extendTables<AuditTables>().$pickTables<keyof AuditTables>()
+    },
     ingest: batch => available(store.write(tx => ingestBatch(statementsOf(tx), batch))),
     append: rows => available(store.write(async tx => statementsOf(tx).insertChanges(rows))),
     close: async () => undefined,
@@ -90,15 +92,15 @@ function counterStatements(tx: Tx): Pick<LedgerTx, 'received' | 'saveReceived' |
       await sql`insert into audit_point (point, epoch, highest) values (${point}, ${epoch}, 0)
         on conflict do nothing`.execute(tx)
       // Shipments of one start queue here: what each finds received is what the one before left.
-      const { rows } = await sql<{ highest: string }>`
+      const { rows } = await sql<{ highest: number }>`
         select highest from audit_point where point = ${point} and epoch = ${epoch} for update`.execute(tx)
-      const gaps = await sql<Record<keyof Gap, string>>`
+      const gaps = await sql<Gap>`
         select first, last from audit_gap
         where point = ${point} and epoch = ${epoch} and last >= ${range.first} and first <= ${range.last}
         order by first`.execute(tx)
       return {
-        highest: Number(rows[0]?.highest ?? 0),
-        gaps: gaps.rows.map(({ first, last }) => ({ first: Number(first), last: Number(last) })),
+        highest: rows[0]?.highest ?? 0,
+        gaps: gaps.rows,
       }
     },
     async saveReceived(point, epoch, highest, closed, opened) {
@@ -113,14 +115,14 @@ function counterStatements(tx: Tx): Pick<LedgerTx, 'received' | 'saveReceived' |
             ${opened.map(gap => gap.first)}::bigint[], ${opened.map(gap => gap.last)}::bigint[])`.execute(tx)
     },
     async standing(point, epoch) {
-      const { rows } = await sql<{ counter: string | null; missing: string }>`
+      const { rows } = await sql<{ counter: number | null; missing: number }>`
         select
           coalesce((select min(first) - 1 from audit_gap where point = ${point} and epoch = ${epoch}),
                    (select highest from audit_point where point = ${point} and epoch = ${epoch})) as counter,
           coalesce((select sum(last - first + 1) from audit_gap where point = ${point}), 0) as missing`.execute(
         tx,
       )
-      return { counter: Number(rows[0]?.counter ?? 0), missing: Number(rows[0]?.missing ?? 0) }
+      return { counter: rows[0]?.counter ?? 0, missing: rows[0]?.missing ?? 0 }
     },
   }
 }

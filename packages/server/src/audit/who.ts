@@ -32,9 +32,9 @@ export async function findWho(ledger: Ledger, facts: Db, query: CallQuery): Prom
     ...row,
     owner: row.owner === null ? null : name(row.owner),
     person: row.person === null ? null : name(row.person),
-    authorizedBy: row.authorizedBy.map(name),
+    authorizedBy: row.authorizedBy.map(name).sort(),
   }))
-  const unenforced = groups.reduce((sum, group) => sum + Number(group.unenforced), 0)
+  const unenforced = groups.reduce((sum, group) => sum + group.unenforced, 0)
   const missing = await countMissing(ledger)
   return { sentence: whoSentence(query, named, { unenforced, missing }), rows: named }
 }
@@ -63,7 +63,7 @@ export async function countMissing(ledger: Ledger): Promise<number> {
     .selectFrom('auditGap')
     .select(sql<number>`coalesce(sum(last - first + 1), 0)`.as('missing'))
     .executeTakeFirstOrThrow()
-  return Number(row.missing)
+  return row.missing
 }
 
 /** Brings together what only another name or another set of assignments kept apart; the newest name stands. */
@@ -74,17 +74,17 @@ function mergeGroups(groups: Awaited<ReturnType<typeof selectGroups>>): WhoRow[]
     const key = JSON.stringify([agent, owner, person, grantId, chain])
     const before = merged.get(key)
     const creators = person === null ? Ids.parse(JSON.parse(carriers)) : [person]
-    const [first, last] = [isoTime(Number(group.first)), isoTime(Number(group.last))]
+    const [first, last] = [isoTime(group.first), isoTime(group.last)]
     merged.set(key, {
       agent,
       agentName,
       owner,
       person,
-      authorizedBy: [...new Set([...(before?.authorizedBy ?? []), ...creators])].sort(),
+      authorizedBy: [...new Set([...(before?.authorizedBy ?? []), ...creators])],
       grant: grantId,
       via: Ids.parse(JSON.parse(chain)),
-      permitted: (before?.permitted ?? 0) + Number(group.passed),
-      refused: (before?.refused ?? 0) + Number(group.refused),
+      permitted: (before?.permitted ?? 0) + group.passed,
+      refused: (before?.refused ?? 0) + group.refused,
       first: before && before.first < first ? before.first : first,
       last: before && before.last > last ? before.last : last,
     })

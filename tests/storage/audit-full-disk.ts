@@ -1,0 +1,24 @@
+import { openAudit } from '../../packages/server/src/audit/index.ts'
+import { openStore } from '../../packages/server/src/store/index.ts'
+import { attempt } from './audit-samples.ts'
+
+/**
+ * Run under `ulimit -f`: ships records until the file may not grow, then says as JSON what was acknowledged, what was
+ * refused with, and what can be found.
+ */
+const store = await openStore({ url: 'sqlite::memory:', masterKey: new Uint8Array(32).fill(7) })
+const audit = await openAudit({ store, path: process.argv[2] ?? '', now: () => Date.UTC(2026, 8, 30) })
+let acknowledged = 0
+const errors: string[] = []
+for (let batch = 0; batch < 2000 && errors.length < 3; batch++) {
+  const records = Array.from({ length: 10 }, (_, index) => attempt(acknowledged + index + 1))
+  try {
+    await audit.ingest('pnt_1', 1, records)
+    acknowledged += records.length
+  } catch (error) {
+    errors.push(error instanceof Error && 'code' in error ? String(error.code) : String(error))
+  }
+}
+const { rows } = await audit.who({})
+console.log(JSON.stringify({ acknowledged, errors, found: rows[0]?.permitted ?? 0 }))
+process.exit(0)
