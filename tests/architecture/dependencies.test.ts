@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { expect, test } from 'vitest'
+
+const root = resolve(import.meta.dirname, '../..')
+
+interface Manifest {
+  name: string
+  dependencies: Record<string, string>
+}
+
+function manifestOf(workspace: string): Manifest {
+  return JSON.parse(readFileSync(resolve(root, `packages/${workspace}/package.json`), 'utf8')) as Manifest
+}
+
+/** Programs that are started, not imported. */
+const PROGRAMS = ['mcp-proxy', '@modelcontextprotocol/server-filesystem']
+
+const dependencies = ['sdk', 'server'].flatMap(workspace =>
+  Object.entries(manifestOf(workspace).dependencies).map(([name, version]) => ({ workspace, name, version })),
+)
+
+test.each(dependencies)('$workspace pins $name exactly', ({ version }) => {
+  expect(version).toMatch(/^\d+\.\d+\.\d+(-[a-z0-9.]+)?$/)
+})
+
+test.each(dependencies.filter(({ name }) => !PROGRAMS.includes(name) && !name.startsWith('@valetkey/')))(
+  '$workspace can load $name',
+  async ({ name }) => {
+    expect(await import(name)).toBeTypeOf('object')
+  },
+)

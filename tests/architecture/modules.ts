@@ -1,0 +1,63 @@
+/** A module: who it may import, and which npm packages besides `node:` modules. ARCHITECTURE.md shows the same table. */
+export interface Module {
+  imports: readonly string[]
+  packages: readonly string[]
+}
+
+const SDK = ['sdk/core', 'sdk/engine', 'sdk/contract', 'sdk/agent', 'sdk/guard']
+
+/** The house (design, section 3). Imports go down this list only. */
+export const MODULES: Record<string, Module> = {
+  'sdk/core': { imports: [], packages: ['zod'] },
+  'sdk/engine': { imports: ['sdk/core'], packages: ['@marcbachmann/cel-js', '@cfworker/json-schema'] },
+  'sdk/contract': { imports: ['sdk/core'], packages: ['zod'] },
+  'sdk/agent': { imports: ['sdk/core'], packages: ['jose', 'zod'] },
+  'sdk/guard': { imports: ['sdk/core', 'sdk/engine', 'sdk/agent'], packages: ['jose', 'zod'] },
+  'server/store': { imports: ['sdk/core'], packages: ['kysely', 'pg', 'better-sqlite3'] },
+  'server/audit': {
+    imports: ['server/store', 'sdk/core', 'sdk/engine', 'sdk/contract'],
+    packages: ['kysely', 'better-sqlite3', 'zod'],
+  },
+  'server/directory': {
+    imports: ['server/store', 'server/audit', 'sdk/core', 'sdk/engine', 'sdk/contract'],
+    packages: ['jose', 'kysely', 'zod'],
+  },
+  'server/policy': {
+    imports: ['server/directory', 'server/store', 'server/audit', 'sdk/core', 'sdk/engine', 'sdk/contract'],
+    packages: ['yaml', 'zod'],
+  },
+  'server/oauth': {
+    imports: ['server/store', 'server/audit', 'server/directory', 'sdk/core'],
+    packages: ['oidc-provider', 'jose', 'kysely', 'zod'],
+  },
+  'server/feed': {
+    imports: ['server/store', 'server/directory', 'sdk/core'],
+    packages: ['hono', 'jose', 'kysely', 'zod'],
+  },
+  'server/gateway': { imports: ['sdk/core', 'sdk/guard', 'sdk/agent'], packages: ['undici'] },
+  'server/server': {
+    imports: [
+      'server/store',
+      'server/audit',
+      'server/directory',
+      'server/policy',
+      'server/oauth',
+      'server/feed',
+      ...SDK,
+    ],
+    packages: ['hono', '@hono/node-server', 'pino', 'prom-client', 'yaml', 'zod'],
+  },
+  'server/cli': {
+    imports: ['server/server', 'server/policy', 'server/gateway', ...SDK],
+    packages: [
+      'commander',
+      'picocolors',
+      'yaml',
+      'zod',
+      'jose',
+      'pino',
+      '@modelcontextprotocol/server',
+      '@modelcontextprotocol/client',
+    ],
+  },
+}
