@@ -59,10 +59,15 @@ export async function seed(ctx: Context) {
 
 export type Seeded = Awaited<ReturnType<typeof seed>>
 
-export function map(ctx: Context, server: string, name: string) {
+export function map(
+  ctx: Context,
+  server: string,
+  name: string,
+  inputSchema: { [key: string]: string } = { type: 'object' },
+) {
   return mapTool(ctx, {
     ...{ server, kind: 'tool', name, permission: 'invoices:refund', definition: `sha256-${name}` },
-    ...{ inputSchema: { type: 'object' }, resource: null, condition: null, risk: 'write', mode: null },
+    ...{ inputSchema, resource: null, condition: null, risk: 'write', mode: null },
   })
 }
 

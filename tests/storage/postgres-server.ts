@@ -86,8 +86,8 @@ async function becomeReady(child: ChildProcess): Promise<void> {
   let log = ''
   await new Promise<void>((resolve, reject) => {
     child.stderr?.on('data', chunk => {
-      // Read to the end, or the server would stop at a full pipe; kept only until it stands.
-      if (log.length < 20_000) log += chunk
+      // Read for as long as it runs, or the server would stop at a full pipe.
+      log = (log + chunk).slice(-20_000)
       if (log.includes('ready to accept connections')) resolve()
     })
     child.once('exit', () => reject(new Error(`PostgreSQL did not start:\n${log}`)))

@@ -1,11 +1,11 @@
 import { AppError, type CatalogueOp, isoTime, type OrganizationOp } from '@valetkey/sdk/core'
 import type { Tx } from './store.ts'
 
-/** The organizations that a transaction changes, for waking followers once it is committed. */
-const changed = new WeakMap<Tx, Set<string>>()
+/** The revisions that a transaction makes, by organization; their followers are woken once it is committed. */
+const drafts = new WeakMap<Tx, Map<string, ChangeDraft>>()
 
 export function changedBy(tx: Tx): string[] {
-  return [...(changed.get(tx) ?? [])]
+  return [...(drafts.get(tx)?.keys() ?? [])]
 }
 
 /** One revision of an organization (or the catalogue) in the making. */
@@ -18,9 +18,21 @@ export interface ChangeDraft {
 /**
  * Raises an organization's revision, which locks its row: writers of one organization queue up, so that its revisions
  * are committed in order and without gaps. Called first in every write that changes facts: what is read after it cannot
- * be changed by another writer of the organization before this one commits.
+ * be changed by another writer of the organization before this one commits. A transaction makes one revision of an
+ * organization, however often it begins.
  */
 export async function beginChange(
+  tx: Tx,
+  organization: string,
+  by: { actor: string; now: number },
+): Promise<ChangeDraft> {
+  const begun = drafts.get(tx) ?? new Map<string, ChangeDraft>()
+  const draft = begun.get(organization) ?? (await raiseRevision(tx, organization, by))
+  drafts.set(tx, begun.set(organization, draft))
+  return draft
+}
+
+async function raiseRevision(
   tx: Tx,
   organization: string,
   by: { actor: string; now: number },
@@ -31,8 +43,6 @@ export async function beginChange(
     .where('id', '=', organization)
     .returning('revision')
     .executeTakeFirstOrThrow(() => new AppError('not_found', `No organization "${organization}".`))
-  const set = changed.get(tx) ?? new Set()
-  changed.set(tx, set.add(organization))
   let ord = 0
   return {
     revision,

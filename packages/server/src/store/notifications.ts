@@ -26,6 +26,7 @@ export async function openNotifications(
   let isClosed = false
   let timer: NodeJS.Timeout | undefined
   let current: Client | undefined
+  let sending = Promise.resolve()
 
   async function connect(): Promise<void> {
     const client = createClient()
@@ -65,8 +66,14 @@ export async function openNotifications(
     }
   }
 
-  async function send(): Promise<void> {
+  /** One at a time: what changes while one is on its way goes with the next. */
+  function send(): Promise<void> {
     timer = undefined
+    sending = sending.then(sendUntold)
+    return sending
+  }
+
+  async function sendUntold(): Promise<void> {
     if (current === undefined || untold.size === 0) return
     const organizations = [...untold]
     untold.clear()

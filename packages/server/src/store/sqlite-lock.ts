@@ -15,10 +15,10 @@ const PATIENCE_MS = 2000
 export async function lockDatabase(path: string): Promise<() => void> {
   const database = new Sqlite(`${path}-lock`, { timeout: 0 })
   const giveUpAt = performance.now() + PATIENCE_MS
-  database.pragma('journal_mode = OFF')
   for (;;) {
     try {
-      database.exec('begin exclusive')
+      // Nothing is ever written to it; without a journal there is nothing to recover either.
+      database.exec('pragma journal_mode = off; begin exclusive')
       return () => void database.close()
     } catch (cause) {
       const isBusy = cause instanceof Sqlite.SqliteError && cause.code.startsWith('SQLITE_BUSY')
