@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AppError } from '../core/index.ts'
 import type { Caller } from '../engine/index.ts'
-import { admit, scopesOf } from './enforcement/admit.ts'
+import { admit } from './enforcement/admit.ts'
 import type { Exchange } from './enforcement/exchange.ts'
+import { keepTrying } from './keep-trying.ts'
 import { toWebRequest, writeWebResponse } from './node-http.ts'
 import { readOffer, toDefinitions } from './offer/offer.ts'
-import { metadataUrlOf, openPoint, type PointOptions, type RunningPoint } from './open-point.ts'
-import { answerPlain, answerRefused, answerUnauthorized, answerUpstreamFault } from './protocol/answer.ts'
+import { openPoint, type PointOptions, type RunningPoint } from './open-point.ts'
+import { answerPlain, answerRefused, answerUpstreamFault } from './protocol/answer.ts'
+import { answerMetadata, isMetadataPath } from './resource-metadata.ts'
 import { readText, relayResponse, toResponse } from './web.ts'
 
 /** What the SDK's handlers take beside the request: who calls, and the body that was parsed already. */
@@ -78,7 +80,7 @@ export function createGuard(options: GuardOptions = {}): Guard {
       )
     const { point } = started
     const url = new URL(request.url)
-    if (isMetadataPath(point.server.url, url.pathname)) return metadata(started)
+    if (isMetadataPath(point.server.url, url.pathname)) return toResponse(answerMetadata(point))
     const text = await readText(request.body, maxBodyBytes)
     if (text === undefined)
       return toResponse(answerPlain(413, `The body is longer than ${maxBodyBytes} bytes.`))
@@ -131,27 +133,6 @@ function toPointOptions(options: GuardOptions): PointOptions {
   return { ...options, url, serverKey, directory, kind: 'guard' }
 }
 
-function metadata(running: RunningPoint): Response {
-  const { point } = running
-  return Response.json(
-    {
-      resource: point.server.url,
-      authorization_servers: [point.issuer],
-      scopes_supported: scopesOf(point),
-      bearer_methods_supported: ['header'],
-      resource_name: point.server.name,
-    },
-    { headers: { 'access-control-allow-origin': '*', 'cache-control': 'public, max-age=60' } },
-  )
-}
-
-/** Both forms that clients try (MCP, authorization server discovery): with the path inserted, and at the root. */
-export function isMetadataPath(resource: string, path: string): boolean {
-  return (
-    path === new URL(metadataUrlOf(resource)).pathname || path === '/.well-known/oauth-protected-resource'
-  )
-}
-
 async function forward(
   running: RunningPoint,
   handler: Handler,
@@ -176,12 +157,7 @@ async function forward(
     ])
     return await relayResponse(response, exchange)
   } catch (fault) {
-    if (exchange.signal.aborted) {
-      const detail = 'it was revoked while the call was under way'
-      return toResponse(
-        answerUnauthorized(message?.id ?? null, { metadata: running.point.metadataUrl, scopes: [], detail }),
-      )
-    }
+    if (exchange.signal.aborted) return toResponse(exchange.answerCut())
     exchange.finish('upstream_error')
     if (fault instanceof AppError)
       return toResponse(answerUpstreamFault(fault.status, message?.id ?? null, fault.message))
@@ -239,31 +215,6 @@ const NOBODY: Caller = {
   person: null,
   grant: null,
   chain: [],
-}
-
-/** Opens the point, again and again while the authority is only out of reach. */
-function keepTrying(open: () => Promise<RunningPoint>, log: GuardOptions['log']) {
-  let isStopped = false
-  async function attempt(): Promise<RunningPoint> {
-    for (let pauseMs = 200; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
-      try {
-        return await open()
-      } catch (fault) {
-        const isWorthIt = fault instanceof AppError && fault.code === 'authority.unreachable'
-        if (!isWorthIt || isStopped) throw fault
-        log?.('The authority cannot be reached yet.', fault)
-        await wait(pauseMs)
-      }
-    }
-  }
-  const opened = attempt()
-  opened.catch(() => undefined)
-  return {
-    opened,
-    stop: () => {
-      isStopped = true
-    },
-  }
 }
 
 function wait(ms: number): Promise<undefined> {

@@ -11,10 +11,11 @@ export {
   type GuardOptions,
   type Handler,
   type HandlerOptions,
-  isMetadataPath,
 } from './guard.ts'
+export { keepTrying, type Opening } from './keep-trying.ts'
 export { readOffer, type ServerOffer, toDefinitions } from './offer/offer.ts'
-export { metadataUrlOf, openPoint, type PointOptions, type RunningPoint } from './open-point.ts'
+export { openPoint, type PointOptions, type RunningPoint } from './open-point.ts'
 export { type Answer, answerPlain, answerUnauthorized, answerUpstreamFault } from './protocol/answer.ts'
+export { answerMetadata, isMetadataPath, metadataUrlOf } from './resource-metadata.ts'
 export type { SpoolFilePort } from './spool/index.ts'
 export { createEventRelay } from './web.ts'

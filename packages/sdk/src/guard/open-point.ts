@@ -10,6 +10,7 @@ import { createSeenTools } from './offer/seen-tools.ts'
 import { type Link, openLink } from './replica/link.ts'
 import { loadPointKeys } from './replica/point-key.ts'
 import { startReplica } from './replica/replica.ts'
+import { metadataUrlOf } from './resource-metadata.ts'
 import { createSessions } from './sessions.ts'
 import { openSpool, type SpoolFilePort, startShipper } from './spool/index.ts'
 
@@ -94,6 +95,7 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
     seen: createSeenTools(),
     metrics: createMetrics(),
     open: createOpenExchanges(),
+    ended: () => ended,
   }
   replica.onApplied(() => cutRevoked(point))
   const sweep = setInterval(() => cutRevoked(point), SWEEP_EVERY_MS)
@@ -112,7 +114,7 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
       }),
     async close() {
       clearInterval(sweep)
-      point.open.cut(() => 'the server stops')
+      point.open.stop('all')
       await shipper.close(3_000)
       replica.close()
       await spool.close()
@@ -127,15 +129,8 @@ function cutRevoked(point: Point): void {
     const refusal = refuseCaller(point.replica.snapshot, { server: point.server.id, caller, now })
     if (!refusal) return null
     if (refusal.detail === 'the token has expired' && !isStream) return null
-    return refusal.reason
+    return refusal
   })
-}
-
-/** RFC 9728 section 3.1: the well-known part goes between host and path. */
-export function metadataUrlOf(resource: string): string {
-  const url = new URL(resource)
-  const path = url.pathname === '/' ? '' : url.pathname
-  return `${url.origin}/.well-known/oauth-protected-resource${path}${url.search}`
 }
 
 async function readEpoch(directory: string): Promise<number> {

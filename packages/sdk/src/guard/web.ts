@@ -1,6 +1,9 @@
+import { AppError } from '../core/index.ts'
 import type { Exchange } from './enforcement/exchange.ts'
 import type { Answer } from './protocol/answer.ts'
 import { createBlockSplitter, parseBlock, rewriteBlock } from './protocol/sse.ts'
+
+const MOST_EVENT_CHARACTERS = 16 << 20
 
 /** Reads a body as UTF-8 text. Undefined where it is longer than allowed, null where it is not UTF-8. */
 export async function readText(
@@ -70,7 +73,7 @@ function relayStream(body: ReadableStream<Uint8Array>, exchange: Exchange): Read
   })
 }
 
-/** Passes a stream of events on as it arrives, each message as the caller may see it. */
+/** Passes a stream of events on as it arrives, each message as the caller may see it. Throws where one never ends. */
 export function createEventRelay(exchange: Exchange): (text: string) => string {
   const blocks = createBlockSplitter()
   return text => {
@@ -84,6 +87,8 @@ export function createEventRelay(exchange: Exchange): (text: string) => string {
       }
       out += rewriteBlock(block, change)
     }
+    if (blocks.rest().length > MOST_EVENT_CHARACTERS)
+      throw new AppError('upstream.invalid', 'The MCP server sent an event larger than can be looked at.')
     return out
   }
 }

@@ -1,4 +1,4 @@
-import { newId } from '../../core/index.ts'
+import { newId, type Reason } from '../../core/index.ts'
 import { type Caller, type Decision, mayObtain, type Refusal, refuseCaller } from '../../engine/index.ts'
 import { type Target, targetsOf } from '../protocol/action.ts'
 import {
@@ -24,7 +24,10 @@ export interface Inbound {
   body: string | null
 }
 
-export type Admission = { kind: 'answer'; answer: Answer } | { kind: 'forward'; exchange: Exchange }
+export type Admission =
+  /** `refused` says which message a decision refused and why; absent for what was refused before one. */
+  | { kind: 'answer'; answer: Answer; refused?: { id: RequestId | null; reason: Reason } }
+  | { kind: 'forward'; exchange: Exchange }
 
 /** Decides whether a request goes on to the server. Every "no" is an answer, in the order of the steps below. */
 export async function admit(point: Point, inbound: Inbound): Promise<Admission> {
@@ -40,7 +43,7 @@ export async function admit(point: Point, inbound: Inbound): Promise<Admission> 
   const foreign = checkHandles(point, inbound, caller, message)
   if (foreign) return { kind: 'answer', answer: foreign }
   const ruled = message ? await checkTargets(point, inbound, caller, message) : []
-  if ('status' in ruled) return { kind: 'answer', answer: ruled }
+  if ('kind' in ruled) return ruled
   const exchange = openExchange(point, {
     caller,
     message,
@@ -129,7 +132,7 @@ async function checkCaller(point: Point, caller: Caller, id: RequestId | null): 
     (replica.hasLease('read') || (await replica.ensureLease('read')))
   const refusal: Refusal | null = isCurrent
     ? refuseCaller(replica.snapshot, { server: server.id, caller, now: clock.now() })
-    : { reason: 'stale', detail: 'the authority has not confirmed it' }
+    : { reason: 'stale', detail: point.ended()?.message ?? 'the authority has not confirmed it' }
   if (!refusal) return null
   if (refusal.reason === 'revoked') return unauthorized(point, id, `${refusal.detail} is revoked`)
   return answerRefused(id, { id: newId('decision', clock.now()), ...refusal })
@@ -170,12 +173,18 @@ async function checkTargets(
   inbound: Inbound,
   caller: Caller,
   message: Message,
-): Promise<readonly Ruling[] | Answer> {
+): Promise<readonly Ruling[] | Admission> {
   const targets = targetsOf(message)
   if (targets.length === 0) return []
   const rulings = await rule(point, caller, message, targets, traceOf(inbound, message))
   const denied = rulings.find(ruling => ruling.decision.decision !== 'permit' && ruling.isEnforced)
-  return denied ? answerFor(point, caller, message, denied.target, denied.decision) : rulings
+  if (!denied) return rulings
+  const { target, decision } = denied
+  return {
+    kind: 'answer',
+    answer: answerFor(point, caller, message, target, decision),
+    refused: { id: message.id, reason: decision.reason },
+  }
 }
 
 function answerFor(

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../core/index.ts'
-import { type Caller, mayUse } from '../../engine/index.ts'
+import { type Caller, mayUse, type Refusal } from '../../engine/index.ts'
+import { type Answer, answerPlain, answerRefused, answerUnauthorized } from '../protocol/answer.ts'
 import type { Message } from '../protocol/message.ts'
 import type { OpenExchange } from './open-exchanges.ts'
 import type { Point } from './point.ts'
@@ -10,12 +11,18 @@ export interface Exchange {
   readonly caller: Caller
   /** Null for the streams and session ends of the 2025-11-25 era. */
   readonly message: Message | null
+  /** The answer is a list: it can only be passed on whole. */
+  readonly isList: boolean
   /** What is sent on: the parsed message, written again. */
   readonly body: string | null
   /** Where a stream goes on, in the server's own words. */
   readonly lastEventId: string | undefined
-  /** Aborts when the caller is revoked: the answer is cut. */
+  /** Aborts when the exchange is cut: the caller was revoked, or this point stops. */
   readonly signal: AbortSignal
+  /** The same without the cost of a signal, for one listener. */
+  onCut(listener: () => void): void
+  /** What a caller is told whose exchange was cut before its answer began. */
+  answerCut(): Answer
   /** Looks at the head of the answer. */
   answered(status: number, header: (name: string) => string | null | undefined): void
   /** A message of the answer, as the caller may see it. */
@@ -52,7 +59,9 @@ export interface Admitted {
 export function openExchange(point: Point, admitted: Admitted): Exchange {
   const { caller, message, rulings } = admitted
   const startedAt = point.clock.monotonic()
-  const cut = new AbortController()
+  const state: { refusal: Refusal | null; isCut: boolean } = { refusal: null, isCut: false }
+  let abort: AbortController | undefined
+  let onCut = () => {}
   const listing = message?.method ? LISTS[message.method] : undefined
   let { session } = admitted
   let outcome: OutcomeName = 'ok'
@@ -60,9 +69,11 @@ export function openExchange(point: Point, admitted: Admitted): Exchange {
   const entry: OpenExchange = {
     caller,
     isStream: admitted.isStream,
-    abort(reason) {
-      finish('revoked')
-      cut.abort(new DOMException(reason, 'AbortError'))
+    cut(refusal) {
+      Object.assign(state, { refusal, isCut: true })
+      finish(refusal ? 'revoked' : 'cancelled')
+      onCut()
+      abort?.abort()
     },
   }
   point.open.add(entry)
@@ -78,9 +89,19 @@ export function openExchange(point: Point, admitted: Admitted): Exchange {
   return {
     caller,
     message,
+    isList: listing !== undefined,
     body: message ? JSON.stringify(message.json) : null,
     lastEventId: admitted.lastEventId,
-    signal: cut.signal,
+    get signal() {
+      abort ??= new AbortController()
+      if (state.isCut) abort.abort()
+      return abort.signal
+    },
+    onCut(listener) {
+      onCut = listener
+      if (state.isCut) listener()
+    },
+    answerCut: () => answerCut(point, message, rulings, state.refusal),
     answered(status, header) {
       const given = header('mcp-session-id')
       if (given && message?.method === 'initialize') {
@@ -100,6 +121,21 @@ export function openExchange(point: Point, admitted: Admitted): Exchange {
     relayEventId: id => point.sessions.toEventId(id, session, caller),
     finish,
   }
+}
+
+function answerCut(
+  point: Point,
+  message: Message | null,
+  rulings: readonly Ruling[],
+  refusal: Refusal | null,
+): Answer {
+  const id = message?.id ?? null
+  if (!refusal) return answerPlain(503, 'This enforcement point stops.', { 'retry-after': '1' })
+  if (refusal.reason === 'revoked') {
+    const detail = `${refusal.detail}: revoked while the call was under way`
+    return answerUnauthorized(id, { metadata: point.metadataUrl, scopes: [], detail })
+  }
+  return answerRefused(id, { id: rulings[0]?.decision.id ?? '-', ...refusal })
 }
 
 /** Most answers are neither errors nor tasks: a look at the text spares parsing them. */
@@ -127,9 +163,11 @@ function filterList(
 ): string | undefined {
   const answer = parseObject(text)
   const result = objectOf(answer?.['result'])
-  const items = result?.[listing.member]
-  if (!answer || !result || answer['id'] !== message.id || !Array.isArray(items)) return undefined
-  const things = items.filter((item): item is JsonObject => objectOf(item) !== undefined)
+  if (!answer || !result || answer['id'] !== message.id) return undefined
+  const items = result[listing.member]
+  const things = (Array.isArray(items) ? items : []).filter(
+    (item): item is JsonObject => objectOf(item) !== undefined,
+  )
   if (listing.kind === 'tool') point.seen.see(things)
   const now = point.clock.now()
   result[listing.member] = things.filter(thing => {

@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/index.ts'
+import type { AppError, Clock } from '../../core/index.ts'
 import type { createTokenCheck } from '../access-token.ts'
 import type { Metrics } from '../metrics.ts'
 import type { SeenTools } from '../offer/seen-tools.ts'
@@ -23,4 +23,6 @@ export interface Point {
   seen: SeenTools
   metrics: Metrics
   open: OpenExchanges
+  /** Why the authority ended this start for good, once it has. */
+  ended(): AppError | undefined
 }

@@ -59,7 +59,7 @@ export function parseMessage(text: string, header: MessageHeaders): Message | Me
   if (params === null || typeof params !== 'object' || Array.isArray(params))
     return fault(400, -32602, 'The parameters must be an object.', id)
   const era = eraOf(params, header)
-  const mismatch = era === 'modern' ? headerMismatch(method, params, header) : null
+  const mismatch = headerMismatch(method, params, header, era)
   if (mismatch) return fault(400, -32020, mismatch, id)
   return { method, id, params, json: message, era }
 }
@@ -91,17 +91,27 @@ function eraOf(params: JsonObject, header: MessageHeaders): 'modern' | 'legacy' 
     : 'legacy'
 }
 
-/** Where a header that a 2026-07-28 client must send does not say what the body says. */
-function headerMismatch(method: string, params: JsonObject, header: MessageHeaders): string | null {
+/**
+ * Where a header that a 2026-07-28 client must send does not say what the body says. Older clients need not send them,
+ * but what they send must be true all the same: a program behind may go by it.
+ */
+function headerMismatch(
+  method: string,
+  params: JsonObject,
+  header: MessageHeaders,
+  era: Message['era'],
+): string | null {
+  const isRequired = era === 'modern'
   const version = header('mcp-protocol-version')?.trim()
   const inBody = bodyVersion(params)
   if (inBody !== undefined && version !== inBody)
     return 'The MCP-Protocol-Version header does not match the version in _meta.'
-  if (decode(header('mcp-method')) !== method)
+  const spoken = header('mcp-method')
+  if ((isRequired || spoken !== undefined) && decode(spoken) !== method)
     return 'The Mcp-Method header does not match the method of the message.'
   const name = nameOf(method, params)
   const named = header('mcp-name')
-  if (name !== undefined && decode(named) !== name)
+  if (name !== undefined && (isRequired || named !== undefined) && decode(named) !== name)
     return 'The Mcp-Name header does not match the name in the message.'
   return null
 }

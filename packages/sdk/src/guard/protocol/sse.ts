@@ -32,12 +32,20 @@ export async function* readEvents(
 
 /** Cuts a stream of text into blocks, each ended by an empty line, whatever line ends the sender uses. */
 export function createBlockSplitter(): { push(text: string): string[]; rest(): string } {
+  const emptyLine = /(?:\r\n|\n|\r(?!\n)){2}/g
   let rest = ''
   return {
     push(text) {
+      // What was searched before is not searched again, so that a large event in many chunks stays cheap.
+      emptyLine.lastIndex = Math.max(0, rest.length - 3)
       rest += text
-      const blocks = rest.split(/\r\n\r\n|\n\n|\r\r/)
-      rest = blocks.pop() ?? ''
+      const blocks: string[] = []
+      let from = 0
+      for (let end = emptyLine.exec(rest); end; end = emptyLine.exec(rest)) {
+        blocks.push(rest.slice(from, end.index))
+        from = emptyLine.lastIndex
+      }
+      rest = rest.slice(from)
       return blocks
     },
     rest: () => rest,
