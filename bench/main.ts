@@ -1,0 +1,61 @@
+import { cpus, totalmem } from 'node:os'
+import { parseArgs } from 'node:util'
+
+/** What a bench found: figures that are promised, and what every stage costs. */
+export interface Result {
+  figures: Record<string, number>
+  stages: Record<string, number | string>
+}
+
+/** Benches by name, loaded when they are called. */
+const BENCHES: Record<string, () => Promise<{ run(): Promise<Result> }>> = {
+  decide: () => import('./decide.ts'),
+  guard: () => import('./guard.ts'),
+  gateway: () => import('./gateway.ts'),
+  token: () => import('./token.ts'),
+  start: () => import('./start.ts'),
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false } },
+})
+const names = positionals.length > 0 ? positionals : Object.keys(BENCHES)
+const [cpu] = cpus()
+const machine = {
+  cpu: cpu?.model ?? 'unknown',
+  cores: cpus().length,
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+  node: process.version,
+}
+
+for (const name of names) {
+  const load = BENCHES[name]
+  if (!load) {
+    process.stderr.write(`There is no bench "${name}". There are: ${Object.keys(BENCHES).join(', ')}.\n`)
+    process.exit(2)
+  }
+  const bench = await load()
+  const { figures, stages } = await bench.run()
+  if (values.json) process.stdout.write(`${JSON.stringify({ name, figures, stages, machine })}\n`)
+  else process.stdout.write(toText(name, figures, stages))
+}
+process.exit(0)
+
+function toText(name: string, figures: Result['figures'], stages: Result['stages']): string {
+  const rows = [
+    ...Object.entries(figures).map(([key, value]) => ['*', key, String(round(value))]),
+    ...Object.entries(stages).map(([key, value]) => [
+      ' ',
+      key,
+      typeof value === 'number' ? String(round(value)) : value,
+    ]),
+  ]
+  const width = Math.max(...rows.map(([, key]) => key?.length ?? 0))
+  const lines = rows.map(([mark, key, value]) => `  ${mark} ${key?.padEnd(width)}  ${value}`)
+  return `\n${name}  (${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; * is promised)\n${lines.join('\n')}\n`
+}
+
+function round(value: number): number {
+  return Math.round(value * 1000) / 1000
+}
