@@ -40,14 +40,24 @@ export async function registerPoint(
   const serverKeyHash = hashSecret(serverKey)
   await requireServerKey(store.db, serverKeyHash)
   const proven = await verifyProof(request, { ...at, serverKeyHash })
+  return beginStart(store, { ...proven, serverKeyHash, request }, at.now)
+}
+
+type Proven = ProvenKey & {
+  serverKeyHash: string
+  request: Pick<RegisterRequest, 'kind' | 'version' | 'lastEpoch'>
+}
+
+/** Writes down the start of a point whose key is proven. */
+export async function beginStart(store: Store, proven: Proven, now: number): Promise<Registered> {
   const session = newSecret('vk_ses')
   return store.write(async tx => {
-    const key = await useServerKey(tx, serverKeyHash, at.now)
+    const key = await useServerKey(tx, proven.serverKeyHash, now)
     const proofId = `feed:${proven.point}:${proven.proofId}`
-    if (!(await insertReplay(tx, proofId, at.now / 1000 + 2 * PROOF_SECONDS)))
+    if (!(await insertReplay(tx, proofId, now / 1000 + 2 * PROOF_SECONDS)))
       throw new AppError('auth.invalid', 'This proof was used before.')
-    await fenceEarlierStart(tx, proven.point, at.now)
-    const epoch = await insertStart(tx, { ...proven, key, request, sessionHash: hashSecret(session) }, at.now)
+    await fenceEarlierStart(tx, proven.point, now)
+    const epoch = await insertStart(tx, { ...proven, key, sessionHash: hashSecret(session) }, now)
     return { point: proven.point, epoch, session, server: key.server }
   })
 }
@@ -103,7 +113,7 @@ async function fenceEarlierStart(tx: Tx, point: string, now: number): Promise<vo
 
 async function insertStart(
   tx: Tx,
-  start: ProvenKey & { key: UsedKey; request: RegisterRequest; sessionHash: string },
+  start: Proven & { key: UsedKey; sessionHash: string },
   now: number,
 ): Promise<number> {
   const { point, publicJwk, sealingJwk, key, request, sessionHash } = start
