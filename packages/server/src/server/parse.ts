@@ -1,8 +1,7 @@
 import type { Route } from '@valetkey/sdk/contract'
-import { AppError } from '@valetkey/sdk/core'
+import { AppError, didYouMean } from '@valetkey/sdk/core'
 import * as z from 'zod'
 import { quote } from '../directory/index.ts'
-import { didYouMean } from '../policy/index.ts'
 import { readBody } from './body.ts'
 
 /** Turns a request into the input of its operation: path, query and body in one flat object, nothing unknown in it. */

@@ -1,0 +1,162 @@
+import { api, type Route } from '@valetkey/sdk/contract'
+import { expect, test } from 'vitest'
+import { INVOICE_RULE, northwind, type Product, start } from './product.ts'
+
+type Client = ReturnType<Product['client']>
+type World = Awaited<ReturnType<typeof northwind>>
+/** `facts`: enforcement points are told. `event`: only recorded. `nothing`: asks, changes nothing. */
+type Trace = 'facts' | 'event' | 'nothing'
+
+const KEY = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }
+
+/** One way to make each operation that is not a GET do something. An operation that is missing here fails the test. */
+const WRITES: Record<string, [Trace, (client: Client, world: World, product: Product) => Promise<unknown>]> =
+  {
+    'session.bootstrap': ['event', async () => undefined],
+    'organizations.create': ['facts', c => c.organizations.create({ slug: 'contoso', name: 'Contoso' })],
+    'organizations.freeze': ['facts', c => c.organizations.freeze({ id: 'northwind' })],
+    'organizations.thaw': [
+      'facts',
+      async c => {
+        await c.organizations.freeze({ id: 'northwind' })
+        return c.organizations.thaw({ id: 'northwind' })
+      },
+    ],
+    'people.create': ['facts', c => c.people.create({ email: 'ada@northwind.test', name: 'Ada' })],
+    'people.update': ['facts', c => c.people.update({ id: 'maya@northwind.test', status: 'suspended' })],
+    'agents.create': [
+      'facts',
+      c => c.agents.create({ name: 'new', owner: 'maya@northwind.test', ceiling: [] }),
+    ],
+    'agents.update': ['facts', c => c.agents.update({ id: 'support-bot', purpose: 'answers' })],
+    'agents.suspend': ['facts', c => c.agents.suspend({ id: 'support-bot' })],
+    'agents.resume': [
+      'facts',
+      async c => {
+        await c.agents.suspend({ id: 'support-bot' })
+        return c.agents.resume({ id: 'support-bot' })
+      },
+    ],
+    'credentials.create': [
+      'facts',
+      c => c.credentials.create({ agent: 'support-bot', publicKey: KEY as never }),
+    ],
+    'servers.create': ['facts', c => c.servers.create({ name: 'crm', url: 'https://crm.test/mcp' })],
+    'servers.update': ['facts', c => c.servers.update({ id: 'billing', mode: 'audit' })],
+    'servers.setUpstreamCredential': [
+      'facts',
+      c => c.servers.setUpstreamCredential({ id: 'billing', value: 'Bearer upstream-s3cret' }),
+    ],
+    'serverKeys.create': ['event', c => c.serverKeys.create({ server: 'billing' })],
+    'serverKeys.revoke': [
+      'event',
+      async c => {
+        const { id } = await c.serverKeys.create({ server: 'billing' })
+        return c.serverKeys.revoke({ server: 'billing', id })
+      },
+    ],
+    'tools.map': ['facts', c => c.tools.map({ server: 'billing', ...INVOICE_RULE, name: 'other' })],
+    'tools.unmap': ['facts', c => c.tools.unmap({ server: 'billing', id: 'get_invoice' })],
+    'resourceTypes.create': ['facts', c => c.resourceTypes.create({ slug: 'customer' })],
+    'permissions.create': ['facts', c => c.permissions.create({ slug: 'invoices:write' })],
+    'roles.create': ['facts', c => c.roles.create({ slug: 'viewer', permissions: ['invoices:read'] })],
+    'roles.update': ['facts', c => c.roles.update({ id: 'clerk', permissions: [] })],
+    'assignments.create': [
+      'facts',
+      c => c.assignments.create({ principal: 'maya@northwind.test', role: 'clerk' }),
+    ],
+    'assignments.remove': ['facts', (c, { assignment }) => c.assignments.remove({ id: assignment.id })],
+    'revocations.create': ['facts', c => c.revocations.create({ kind: 'agent', id: 'support-bot' })],
+    'decisions.check': [
+      'nothing',
+      c => c.decisions.check({ agent: 'support-bot', server: 'billing', name: 'get_invoice' }),
+    ],
+    'policy.apply': [
+      'facts',
+      c => c.policy.apply({ policy: { version: 1, permissions: { 'orders:read': {} } } }),
+    ],
+    'apiTokens.create': ['event', c => c.apiTokens.create({ name: 'ci', permissions: ['agent:read'] })],
+    'apiTokens.revoke': [
+      'event',
+      async c => {
+        const { id } = await c.apiTokens.create({ name: 'ci', permissions: ['agent:read'] })
+        return c.apiTokens.revoke({ id })
+      },
+    ],
+  }
+
+const WRITING = Object.entries(api).flatMap(([group, operations]) =>
+  Object.entries<Route>(operations)
+    .filter(([, { method }]) => method !== 'GET')
+    .map(([name]) => `${group}.${name}`),
+)
+
+test.each(WRITING)('%s leaves what it must: facts in the change log, an event in the record', async name => {
+  const write = WRITES[name]
+  expect(write, `add ${name} to WRITES`).toBeDefined()
+  if (!write || name === 'session.bootstrap') return
+  const [trace, run] = write
+  await using product = await start()
+  const world = await northwind(product)
+  const before = await countTraces(product)
+  await run(product.client(), world, product)
+  const after = await countTraces(product)
+  expect(after.log > before.log, 'change log').toBe(trace === 'facts')
+  expect(after.events > before.events, 'events').toBe(trace !== 'nothing')
+  expect(after.revisions > before.revisions, 'revisions').toBe(trace === 'facts')
+})
+
+test.each(WRITING)('%s changes nothing when it is refused', async name => {
+  await using product = await start()
+  await northwind(product)
+  const before = await countTraces(product)
+  const route = routeOf(name)
+  const path = route.path.replace(/:\w+/g, 'nobody')
+  const answer = await product.request(route.method, path, { unknown: 1 })
+  expect(answer.status).toBeGreaterThanOrEqual(400)
+  expect(answer.status).toBeLessThan(500)
+  expect(await countTraces(product)).toEqual(before)
+})
+
+test('no secret is in an event, a fact or a log', async () => {
+  await using product = await start()
+  const { credential } = await northwind(product)
+  const admin = product.client()
+  const { key } = await admin.serverKeys.create({ server: 'billing' })
+  await admin.servers.setUpstreamCredential({ id: 'billing', value: 'Bearer upstream-s3cret' })
+  const { token } = await admin.apiTokens.create({ name: 'ci', permissions: ['agent:read'] })
+  const facts = await product.store.db.selectFrom('changeLog').select('value').execute()
+  const text = JSON.stringify([facts, await product.events()])
+  for (const secret of [
+    credential.secret,
+    key,
+    token,
+    product.adminToken,
+    product.bootstrapCode,
+    'upstream-s3cret',
+  ])
+    expect(text).not.toContain(secret)
+})
+
+function routeOf(name: string): Route {
+  const [group = '', operation = ''] = name.split('.')
+  const routes = api as unknown as Record<string, Record<string, Route>>
+  const route = routes[group]?.[operation]
+  if (!route) throw new Error(`no route ${name}`)
+  return route
+}
+
+async function countTraces(product: Product) {
+  const { db } = product.store
+  const [log, revisions] = [
+    await db
+      .selectFrom('changeLog')
+      .select(eb => eb.fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow(),
+    await db
+      .selectFrom('organization')
+      .select(eb => eb.fn.sum<number>('revision').as('sum'))
+      .executeTakeFirstOrThrow(),
+  ]
+  return { log: log.count, revisions: revisions.sum, events: (await product.events()).length }
+}
