@@ -66,11 +66,11 @@ export function callsMatching(filter: CallFilter) {
     if (until !== undefined) all.push(eb('auditCall.at', '<', until))
     if (resource !== undefined)
       all.push(
-        eb.or([
-          eb('resource', '=', resource),
-          // All that begins with `resource/`: `0` is the character after `/`. No pattern, so nothing is a wildcard.
-          eb.and([eb('resource', '>=', `${resource}/`), eb('resource', '<', `${resource}0`)]),
-        ]),
+        // One range of the index, from `resource` to the last that begins with `resource/` (`0` is the character after
+        // `/`), without what lies between the two. No pattern, so nothing in it is a wildcard.
+        eb('resource', '>=', resource),
+        eb('resource', '<', `${resource}0`),
+        eb.or([eb('resource', '=', resource), eb('resource', '>=', `${resource}/`)]),
       )
     return eb.and(all)
   }

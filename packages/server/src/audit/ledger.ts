@@ -10,5 +10,10 @@ export interface Ledger {
   ingest(batch: Batch): Promise<Ingested>
   /** Appends changes whose id is new. */
   append(rows: readonly ChangeValues[]): Promise<void>
+  /** How many records enforcement points have numbered that have not arrived. Answers only where it can be written. */
+  missing(): Promise<number>
   close(): Promise<void>
 }
+
+/** Gives one row, `missing`. */
+export const COUNT_MISSING = 'select coalesce(sum(last - first + 1), 0) as missing from audit_gap'

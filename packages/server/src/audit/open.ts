@@ -11,7 +11,7 @@ import { openPostgresLedger } from './postgres-ledger.ts'
 import { createProgress } from './progress.ts'
 import { createRounds } from './rounds.ts'
 import { openSqliteLedger } from './sqlite-ledger.ts'
-import { countMissing, findWho } from './who.ts'
+import { findWho } from './who.ts'
 
 const ROUND_EVERY_MS = 2000
 
@@ -81,7 +81,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         .selectFrom('auditOutbox')
         .select(eb => eb.fn.countAll<number>().as('outbox'))
         .executeTakeFirstOrThrow()
-      return { ...counts, missing: await countMissing(ledger), outbox: outbox }
+      return { ...counts, missing: await ledger.missing(), outbox: outbox }
     },
     flush: () => rounds.round(),
     async close() {

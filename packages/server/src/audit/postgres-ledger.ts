@@ -4,7 +4,7 @@ import type { Store, Tx } from '../store/index.ts'
 import { available } from './available.ts'
 import type { Gap } from './counters.ts'
 import { ingestBatch, type LedgerTx } from './ingest.ts'
-import type { Ledger } from './ledger.ts'
+import { COUNT_MISSING, type Ledger } from './ledger.ts'
 import { type AuditTables, auditMigrations, CALL_COLUMNS, CHANGE_COLUMNS, OUTCOME_COLUMNS } from './tables.ts'
 
 /** The evidence in tables beside the facts, in the same database and through the same connections. */
@@ -16,6 +16,10 @@ export async function openPostgresLedger(store: Store, now: number): Promise<Led
     },
     ingest: batch => available(store.write(tx => ingestBatch(statementsOf(tx), batch))),
     append: rows => available(store.write(async tx => statementsOf(tx).insertChanges(rows))),
+    async missing() {
+      const { rows } = await sql.raw<{ missing: number }>(COUNT_MISSING).execute(store.db)
+      return rows[0]?.missing ?? 0
+    },
     close: async () => undefined,
   }
 }

@@ -9,7 +9,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { available } from './available.ts'
-import type { Ledger } from './ledger.ts'
+import { COUNT_MISSING, type Ledger } from './ledger.ts'
 import { openSqliteFile, type SqliteFile } from './sqlite-file.ts'
 import type { AuditTables } from './tables.ts'
 import { startThread } from './thread.ts'
@@ -29,6 +29,10 @@ export async function openSqliteLedger(path: string): Promise<Ledger> {
     db,
     ingest: batch => available(writer.ingest(batch)),
     append: rows => available(writer.append(rows)),
+    async missing() {
+      const [row] = (await available(writer.query(COUNT_MISSING, []))) as { missing: number }[]
+      return row?.missing ?? 0
+    },
     async close() {
       await db.destroy()
       if (reader !== writer) await reader.close()

@@ -35,7 +35,7 @@ export async function findWho(ledger: Ledger, facts: Db, query: CallQuery): Prom
     authorizedBy: row.authorizedBy.map(name).sort(),
   }))
   const unenforced = groups.reduce((sum, group) => sum + group.unenforced, 0)
-  const missing = await countMissing(ledger)
+  const missing = await ledger.missing()
   return { sentence: whoSentence(query, named, { unenforced, missing }), rows: named }
 }
 
@@ -55,15 +55,6 @@ function selectGroups(ledger: Ledger, filter: Parameters<typeof callsMatching>[0
     ])
     .limit(MAX_GROUPS + 1)
     .execute()
-}
-
-/** Records that enforcement points have numbered and that have not arrived. */
-export async function countMissing(ledger: Ledger): Promise<number> {
-  const row = await ledger.db
-    .selectFrom('auditGap')
-    .select(sql<number>`coalesce(sum(last - first + 1), 0)`.as('missing'))
-    .executeTakeFirstOrThrow()
-  return row.missing
 }
 
 /** Brings together what only another name or another set of assignments kept apart; the newest name stands. */
