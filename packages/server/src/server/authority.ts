@@ -76,10 +76,14 @@ export async function startAuthority(config: Config, options: AuthorityOptions):
     onFault: fault => log.warn({ err: fault }, 'the feed met a fault'),
   })
   const api = await createApi({ store, audit, now, issuer: config.issuer, isDev, barrier: feed.barrier, log })
-  const web = getRequestListener(async request => {
-    const { pathname } = new URL(request.url)
-    return pathname.startsWith('/feed/') ? feed.app.fetch(request) : api.app.fetch(request)
-  })
+  // Without overriding the process's own Request and Response: other code in it compares against those.
+  const web = getRequestListener(
+    async request => {
+      const { pathname } = new URL(request.url)
+      return pathname.startsWith('/feed/') ? feed.app.fetch(request) : api.app.fetch(request)
+    },
+    { overrideGlobalObjects: false },
+  )
   const prefix = new URL(config.issuer).pathname.replace(/\/$/, '')
   const server = createServer((request, response) => {
     const [path = '/'] = (request.url ?? '/').split('?', 1)

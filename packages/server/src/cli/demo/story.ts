@@ -6,6 +6,7 @@ import {
   type Client as ApiClient,
   api as contract,
   createClient,
+  shapes,
 } from '@valetkey/sdk/contract'
 import { createGuard, readOffer } from '@valetkey/sdk/guard'
 import { exportJWK, generateKeyPair } from 'jose'
@@ -68,12 +69,19 @@ export async function tellStory(stage: Stage): Promise<Story> {
   }
 }
 
+/** An agent of the demo: it connects as itself, with a token for each server. */
+interface Agent {
+  connect(url: string): Promise<Client>
+  /** The token that it holds for a server. */
+  tokenFor(url: string): string
+}
+
 interface Cast {
   api: ApiClient<AdminApi>
   billing: string
   files: { url: string; folder: string }
-  supportBot: { clientId: string; provider: PrivateKeyJwtProvider; connect(url: string): Promise<Client> }
-  analyst: { connect(url: string): Promise<Client> }
+  supportBot: Agent
+  analyst: Agent
 }
 
 async function setTheStage(stage: Stage, closers: Closer[]): Promise<Cast> {
@@ -149,27 +157,25 @@ async function keyOf(api: ApiClient<AdminApi>, server: string): Promise<string> 
 }
 
 /** Gives an agent a key of its own; the private part stays here, with the agent. */
-async function hire(stage: Stage, api: ApiClient<AdminApi>, name: string, closers: Closer[]) {
+async function hire(stage: Stage, api: ApiClient<AdminApi>, name: string, closers: Closer[]): Promise<Agent> {
   const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
-  const publicJwk = await exportJWK(publicKey)
-  const credential = await api.credentials.create({
-    agent: name,
-    publicKey: publicJwk as never,
-    label: 'demo',
-  })
-  const provider = new PrivateKeyJwtProvider({
-    clientId: credential.clientId,
-    privateKey: (await exportJWK(privateKey)) as never,
-    algorithm: 'ES256',
-    clientName: name,
-    expectedIssuer: stage.url,
-  })
+  const publicJwk = shapes.PublicJwk.parse(await exportJWK(publicKey))
+  const { clientId } = await api.credentials.create({ agent: name, publicKey: publicJwk, label: 'demo' })
+  const key = { ...(await exportJWK(privateKey)) }
+  const providers = new Map<string, PrivateKeyJwtProvider>()
   return {
-    clientId: credential.clientId,
-    provider,
-    async connect(url: string): Promise<Client> {
+    tokenFor: url => providers.get(url)?.tokens()?.access_token ?? '',
+    async connect(url) {
+      const provider = new PrivateKeyJwtProvider({
+        clientId,
+        privateKey: key,
+        algorithm: 'ES256',
+        clientName: name,
+        expectedIssuer: stage.url,
+      })
       const client = new Client({ name, version: '1.0.0' })
       await client.connect(new StreamableHTTPClientTransport(new URL(url), { authProvider: provider }))
+      providers.set(url, provider)
       closers.push(() => client.close())
       return client
     },
@@ -241,12 +247,12 @@ async function whoTouched(api: ApiClient<AdminApi>, since: string): Promise<stri
 /** Takes the agent's keys away and shows that the token it still holds opens nothing. */
 async function revokeAndCall(
   api: ApiClient<AdminApi>,
-  agent: Cast['supportBot'],
+  agent: Agent,
   url: string,
   request: { name: string; arguments: Record<string, unknown> },
   tell: Tell,
 ): Promise<Story['revocation']> {
-  const token = agent.provider.tokens()?.access_token ?? ''
+  const token = agent.tokenFor(url)
   const from = performance.now()
   let confirmedMs = 0
   let points = 0
