@@ -29,8 +29,8 @@ export function endpointPaths(issuer: string): Endpoints {
 }
 
 /**
- * The metadata document: nothing that is not there. `authorization_endpoint` and the S256 line are there for clients
- * that refuse a document without them; that no response type is offered says that it answers nothing yet.
+ * The metadata document: nothing that is not there, but for `authorization_endpoint`, `code` and S256. Clients refuse a
+ * document without them even where they use another grant (mcp-remote looks for `code` on its way to client credentials).
  */
 export function oauthMetadata(issuer: string): Record<string, unknown> {
   return {
@@ -39,7 +39,7 @@ export function oauthMetadata(issuer: string): Record<string, unknown> {
     token_endpoint: `${issuer}/token`,
     jwks_uri: `${issuer}/jwks`,
     revocation_endpoint: `${issuer}/token/revocation`,
-    response_types_supported: [],
+    response_types_supported: ['code'],
     grant_types_supported: ['client_credentials'],
     code_challenge_methods_supported: ['S256'],
     token_endpoint_auth_methods_supported: AUTH_METHODS,
