@@ -84,7 +84,6 @@ function callerQuery(db: Db) {
       'credential.expiresAt',
     ])
     .where('client.id', '=', CLIENT_ID)
-    .orderBy('credential.id')
     .compile()
 }
 

@@ -14,8 +14,9 @@ function revoked(world: World) {
 async function changes(world: World) {
   return world.store.db
     .selectFrom('changeLog')
-    .select(['revision', 'fact', 'factId', 'value', 'actor'])
+    .select(['fact', 'factId', 'value', 'actor'])
     .where('organizationId', '=', world.organization)
+    .where('fact', '=', 'revoked_token')
     .execute()
 }
 
@@ -37,7 +38,6 @@ test('an agent takes back its own token, and enforcement points will learn of it
   ])
   expect(await changes(world)).toEqual([
     {
-      revision: 1,
       fact: 'revoked_token',
       factId: jti,
       value: JSON.stringify({ id: jti, expiresAt: exp * 1000 }),

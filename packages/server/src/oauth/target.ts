@@ -33,7 +33,6 @@ export function createTargetLookup(store: Store): TargetLookup {
 }
 
 async function readTarget(store: Store, key: string): Promise<Target | undefined> {
-  // A server at the root may be registered with or without its slash (RFC 3986 §6.2.3); paths are compared exactly.
   const rows = await store.db
     .selectFrom('server')
     .leftJoin('tool', 'tool.serverId', 'server.id')
@@ -42,22 +41,21 @@ async function readTarget(store: Store, key: string): Promise<Target | undefined
     )
     .select(['server.id', 'server.url', 'server.status', 'permission.slug'])
     .distinct()
-    .where('server.url', 'in', [key, `${key}/`])
-    .orderBy('server.id')
+    .where('server.url', '=', key)
     .execute()
-  const first = rows.find(row => canonicalResource(row.url) === key)
+  const [first] = rows
   if (!first) return undefined
   return {
     server: first.id,
     audience: first.url,
     active: first.status === 'active',
-    scopes: rows.flatMap(row => (row.id === first.id && row.slug) || []),
+    scopes: rows.flatMap(row => row.slug ?? []),
   }
 }
 
 /**
- * A resource indicator in the one form in which it is compared: scheme and host in lower case, the default port left
- * out, the path untouched. Undefined for what is not an absolute http URL without fragment (RFC 8707 §2).
+ * A resource indicator in the form in which servers are registered: scheme and host in lower case, no default port, no
+ * path where that is `/`; any other path is compared as it is. Undefined for what is not an absolute http URL without fragment (RFC 8707 §2).
  */
 export function canonicalResource(resource: string): string | undefined {
   const match = /^(https?):\/\/([^/?#@\\\s]+)((?:[/?][^#\s]*)?)$/i.exec(resource)

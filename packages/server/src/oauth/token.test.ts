@@ -8,6 +8,7 @@ import {
   addKey,
   addSecret,
   answerOf,
+  BARE_RESOURCE,
   RESOURCE,
   startWorld,
   type World,
@@ -121,7 +122,7 @@ describe('authentication by secret', () => {
 
   test('takes every live secret of an agent, and names the one that was used', async () => {
     await using world = await startWorld()
-    const second = await addSecret(world.store, world)
+    const second = await addSecret(world.store, world.agent)
     for (const [secret, credential] of [
       [world.secret, world.secretCredential],
       [second.secret, second.credential],
@@ -163,8 +164,11 @@ describe('authentication by secret', () => {
 
   test('refuses a secret that has expired', async () => {
     await using world = await startWorld()
-    const { secret } = await addSecret(world.store, world, new Date(Date.now() - 1000).toISOString())
-    const response = await world.token(bySecret(world, { client_secret: secret }))
+    const expiresAt = new Date(Date.now() - 1000).toISOString()
+    await world.store.write(tx =>
+      tx.updateTable('credential').set({ expiresAt }).where('id', '=', world.secretCredential).execute(),
+    )
+    const response = await world.token(bySecret(world))
     expect(await refusal(world, response)).toMatchObject({ status: 401, reason: 'credential_expired' })
   })
 
@@ -179,7 +183,7 @@ describe('authentication by secret', () => {
 describe('authentication by key', () => {
   test('takes an assertion to the issuer, without a client_id, and names the key that signed', async () => {
     await using world = await startWorld()
-    const second = await addKey(world.store, world, 'EdDSA')
+    const second = await addKey(world.store, world.agent, 'EdDSA')
     const first = await answerOf(world.token(byKey(await world.assertion())))
     expect(decodeJwt(first.access_token)['cred']).toBe(world.keyCredential)
     const assertion = await world.assertion({}, { alg: 'EdDSA', kid: second.credential }, second.key)
@@ -189,7 +193,7 @@ describe('authentication by key', () => {
 
   test('finds the key by verifying where the kid is not ours', async () => {
     await using world = await startWorld()
-    const second = await addKey(world.store, world)
+    const second = await addKey(world.store, world.agent)
     for (const [key, credential] of [
       [world.key, world.keyCredential],
       [second.key, second.credential],
@@ -388,7 +392,7 @@ describe('scope', () => {
 
   test('a server without rules gives nothing', async () => {
     await using world = await startWorld()
-    const response = await world.token(bySecret(world, { resource: 'https://bare.example.com' }))
+    const response = await world.token(bySecret(world, { resource: BARE_RESOURCE }))
     expect(await refusal(world, response)).toMatchObject({
       error: 'invalid_scope',
       reason: 'server_has_no_rules',

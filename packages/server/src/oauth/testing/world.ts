@@ -1,29 +1,52 @@
-import { createServer } from 'node:http'
+import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { newId, newSecret } from '@valetkey/sdk/core'
-import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose'
-import { beginChange, hashSecret, openStore, type Store } from '../../store/index.ts'
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose'
+import {
+  type Context,
+  createAgent,
+  createCredential,
+  createOrganization,
+  createPermission,
+  createPerson,
+  createServer,
+  mapTool,
+} from '../../directory/index.ts'
+import { openStore, type Store } from '../../store/index.ts'
 import { type AuthorizationServerOptions, createAuthorizationServer } from '../index.ts'
 
+export const RESOURCE = 'https://billing.example.com/mcp'
+export const BARE_RESOURCE = 'https://bare.example.com'
+export const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+type Form = Record<string, string> | [string, string][]
+type Claims = Record<string, unknown>
+interface Event {
+  type: string
+  organization: string | null
+  actor: string
+  target: string
+  detail: Record<string, unknown>
+}
+
 /**
- * An authorization server on a real socket over a real store, with one organization, one MCP server and one agent that
+ * An authorization server on a real socket over a real store, with one organization, two MCP servers and one agent that
  * holds a secret and a key.
  */
 export async function startWorld(options: Partial<AuthorizationServerOptions> & { path?: string } = {}) {
   const store =
     options.store ?? (await openStore({ url: 'sqlite::memory:', masterKey: new Uint8Array(32).fill(7) }))
   const logged: object[] = []
-  const log = {
-    warn: (fields: object, message: string) => void logged.push({ ...fields, message }),
-    error: (fields: object, message: string) => void logged.push({ ...fields, message }),
-  }
-  const http = createServer()
+  const note = (fields: object, message: string) => void logged.push({ ...fields, message })
+  const http = createHttpServer()
   await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve))
   const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
   const issuer = origin + (options.path ?? '')
+  const log = { warn: note, error: note }
   const authorizationServer = await createAuthorizationServer({ store, issuer, log, ...options })
   http.on('request', (request, response) => void authorizationServer.handler(request, response))
   const seeds = await seed(store)
+  const post = (path: string, form: Form, headers: Record<string, string> = {}) =>
+    fetch(issuer + path, { method: 'POST', body: new URLSearchParams(form), headers })
 
   return {
     store,
@@ -32,10 +55,8 @@ export async function startWorld(options: Partial<AuthorizationServerOptions> & 
     logged,
     authorizationServer,
     ...seeds,
-    token: (form: Form, headers: Record<string, string> = {}) =>
-      fetch(`${issuer}/token`, { method: 'POST', body: formBody(form), headers }),
-    revoke: (form: Form, headers: Record<string, string> = {}) =>
-      fetch(`${issuer}/token/revocation`, { method: 'POST', body: formBody(form), headers }),
+    token: (form: Form, headers?: Record<string, string>) => post('/token', form, headers),
+    revoke: (form: Form, headers?: Record<string, string>) => post('/token/revocation', form, headers),
     assertion: (claims: Claims = {}, header: object = {}, key: CryptoKey = seeds.key) =>
       signAssertion({ iss: seeds.agent, sub: seeds.agent, aud: issuer, ...claims }, header, key),
     /** Audit events so far, oldest first. */
@@ -54,218 +75,59 @@ export async function startWorld(options: Partial<AuthorizationServerOptions> & 
 }
 
 export type World = Awaited<ReturnType<typeof startWorld>>
-type Form = Record<string, string> | [string, string][]
-type Claims = Record<string, unknown>
-interface Event {
-  type: string
-  organization: string | null
-  actor: string
-  target: string
-  detail: Record<string, unknown>
+
+/** Northwind, its billing server where the catalogue has none yet, and an agent with its credentials. */
+export async function seed(store: Store) {
+  const ctx = contextOf(store)
+  const known = await store.db
+    .selectFrom('server')
+    .select('id')
+    .where('url', '=', RESOURCE)
+    .executeTakeFirst()
+  if (!known) await seedCatalogue(ctx)
+  const slug = `northwind-${crypto.randomUUID().slice(0, 8)}`
+  const { id: organization } = await createOrganization(ctx, { slug, name: 'Northwind' })
+  const { id: owner } = await createPerson(ctx, { organization, email: 'ada@northwind.example', name: 'Ada' })
+  const { id: agent } = await createAgent(ctx, {
+    ...{ organization, name: 'billing-bot', owner, purpose: 'bills', kind: 'autonomous' },
+    ceiling: ['invoices:*', 'customers:read'],
+  })
+  const { secret, credential: secretCredential } = await addSecret(store, agent)
+  const { key, credential: keyCredential } = await addKey(store, agent)
+  return { organization, owner, agent, secret, secretCredential, key, keyCredential }
 }
 
-export const RESOURCE = 'https://billing.example.com/mcp'
+function contextOf(store: Store): Context {
+  return { store, now: Date.now, actor: { id: 'tok_test', name: 'test', permissions: ['*'] } }
+}
 
-/** The rows that the directory would write, and the credentials that only the agent holds. */
-export async function seed(store: Store) {
-  const at = new Date().toISOString()
-  const organization = newId('organization')
-  const owner = newId('person')
-  const agent = newId('agent')
-  await store.write(async tx => {
-    await tx
-      .insertInto('organization')
-      .values({
-        id: organization,
-        seq: Math.floor(Math.random() * 1e9) + 1,
-        slug: organization,
-        name: 'Northwind',
-        status: 'active',
-        createdAt: at,
-      })
-      .execute()
-    const principal = { organizationId: organization, status: 'active' as const, createdAt: at }
-    await tx
-      .insertInto('principal')
-      .values([
-        { ...principal, seq: 1, id: owner, kind: 'user', externalId: 'ada@northwind.example', name: 'Ada' },
-        { ...principal, seq: 2, id: agent, kind: 'agent', externalId: 'billing-bot', name: 'billing-bot' },
-      ])
-      .execute()
-    const ceiling = JSON.stringify(['invoices:*', 'customers:read'])
-    await tx
-      .insertInto('agent')
-      .values({
-        id: agent,
-        organizationId: organization,
-        ownerId: owner,
-        purpose: 'bills',
-        kind: 'autonomous',
-        ceiling,
-      })
-      .execute()
-    await tx
-      .insertInto('client')
-      .values({
-        id: agent,
-        organizationId: organization,
-        kind: 'pre-registered',
-        agentId: agent,
-        legacyAudience: 0,
-        createdAt: at,
-      })
-      .execute()
-  })
-  if (!(await store.db.selectFrom('server').select('id').where('url', '=', RESOURCE).executeTakeFirst()))
-    await seedCatalogue(store, at)
-  const secret = await addSecret(store, { organization, agent })
-  const { key, credential: keyCredential } = await addKey(store, { organization, agent })
-  return {
-    organization,
-    owner,
-    agent,
-    secret: secret.secret,
-    secretCredential: secret.credential,
-    key,
-    keyCredential,
+async function seedCatalogue(ctx: Context): Promise<void> {
+  await createServer(ctx, { name: 'bare', url: BARE_RESOURCE, mode: 'enforce' })
+  const { id: server } = await createServer(ctx, { name: 'billing', url: RESOURCE, mode: 'enforce' })
+  for (const slug of ['invoices:read', 'invoices:refund', 'customers:read', 'customers:delete']) {
+    await createPermission(ctx, { slug, type: 'organization', label: '', risk: 'read' })
+    await mapTool(ctx, {
+      ...{ server, kind: 'method', name: `x/${slug.replace(':', '-')}`, permission: slug, definition: null },
+      ...{ inputSchema: null, resource: null, condition: null, risk: 'read', mode: null },
+    })
   }
 }
 
-async function seedCatalogue(store: Store, createdAt: string): Promise<void> {
-  await store.write(async tx => {
-    await beginChange(tx, 'catalogue', { actor: 'test', now: Date.now() })
-    const server = newId('server')
-    await tx
-      .insertInto('server')
-      .values({
-        id: server,
-        name: 'billing',
-        url: RESOURCE,
-        mode: 'enforce',
-        status: 'active',
-        upstreamHeader: null,
-        upstreamSecret: null,
-        createdAt,
-      })
-      .execute()
-    await tx
-      .insertInto('server')
-      .values({
-        id: newId('server'),
-        name: 'bare',
-        url: 'https://bare.example.com/',
-        mode: 'enforce',
-        status: 'active',
-        upstreamHeader: null,
-        upstreamSecret: null,
-        createdAt,
-      })
-      .execute()
-    for (const [bit, slug] of [
-      'invoices:read',
-      'invoices:refund',
-      'customers:read',
-      'customers:delete',
-    ].entries()) {
-      const permission = newId('permission')
-      await tx
-        .insertInto('permission')
-        .values({
-          id: permission,
-          slug,
-          typeId: 'organization',
-          bit,
-          label: slug,
-          risk: 'read',
-          retiredRevision: null,
-        })
-        .execute()
-      await tx
-        .insertInto('tool')
-        .values({
-          id: newId('tool'),
-          serverId: server,
-          kind: 'tool',
-          name: slug.replace(':', '_'),
-          permissionId: permission,
-          definition: null,
-          inputSchema: null,
-          resource: null,
-          condition: null,
-          risk: 'read',
-          mode: null,
-        })
-        .execute()
-    }
+export async function addSecret(store: Store, agent: string) {
+  const { id, secret } = await createCredential(contextOf(store), {
+    ...{ agent, kind: 'secret', label: '', expiresAt: null, legacyAudience: false },
   })
+  return { secret: secret ?? '', credential: id }
 }
 
-interface Whose {
-  organization: string
-  agent: string
-}
-
-export async function addSecret(store: Store, whose: Whose, expiresAt: string | null = null) {
-  const secret = newSecret('vks')
-  const credential = await addCredential(store, whose, {
-    kind: 'secret',
-    secretHash: hashSecret(secret),
-    expiresAt,
-  })
-  return { secret, credential }
-}
-
-export async function addKey(store: Store, whose: Whose, alg = 'ES256', expiresAt: string | null = null) {
+export async function addKey(store: Store, agent: string, alg = 'ES256', legacyAudience = false) {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
-  const jwk = await exportJWK(publicKey)
-  const thumbprint = await calculateJwkThumbprint(jwk)
-  const publicJwk = JSON.stringify({ ...jwk, alg })
-  const credential = await addCredential(store, whose, { kind: 'key', publicJwk, thumbprint, expiresAt })
-  return { key: privateKey, credential }
+  const jwk = { kty: 'EC' as const, ...(await exportJWK(publicKey)), alg }
+  const { id } = await createCredential(contextOf(store), {
+    ...{ agent, kind: 'key', publicKey: jwk as never, label: '', expiresAt: null, legacyAudience },
+  })
+  return { key: privateKey, credential: id }
 }
-
-async function addCredential(
-  store: Store,
-  { organization, agent }: Whose,
-  values: {
-    kind: 'secret' | 'key'
-    secretHash?: string
-    publicJwk?: string
-    thumbprint?: string
-    expiresAt: string | null
-  },
-): Promise<string> {
-  const id = newId('credential')
-  await store.write(tx =>
-    tx
-      .insertInto('credential')
-      .values({
-        id,
-        organizationId: organization,
-        agentId: agent,
-        clientId: agent,
-        secretHash: null,
-        publicJwk: null,
-        thumbprint: null,
-        label: '',
-        createdAt: new Date().toISOString(),
-        createdBy: 'test',
-        revokedAt: null,
-        lastUsedAt: null,
-        lastUsedFrom: null,
-        ...values,
-      })
-      .execute(),
-  )
-  return id
-}
-
-/** A form as `fetch` sends it; the type names what the DOM calls URLSearchParams. */
-function formBody(form: Form): URLSearchParams {
-  return new URLSearchParams(form)
-}
-
-export const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 export async function signAssertion(claims: Claims, header: object, key: CryptoKey): Promise<string> {
   const iat = Math.floor(Date.now() / 1000)
