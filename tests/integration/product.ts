@@ -10,10 +10,14 @@ export const ISSUER = 'https://auth.test'
 const START = Date.parse('2027-01-01T00:00:00Z')
 
 /** The whole product in memory: what a test asks goes through `fetch`, as it would over HTTP, to the real modules. */
-export async function start({ claim = true } = {}) {
+export async function start({
+  claim = true,
+  url = 'sqlite::memory:',
+  masterKey = randomBytes(32) as Uint8Array,
+} = {}) {
   let nowMs = START
   const now = () => nowMs
-  const store = await openStore({ url: 'sqlite::memory:', masterKey: randomBytes(32), now })
+  const store = await openStore({ url, masterKey, now })
   const audit = await openAudit({ store, path: ':memory:', now })
   const feed = createFeed({ store, audit, issuer: ISSUER, now, onFault: () => undefined })
   const log = pino({ level: 'silent' })

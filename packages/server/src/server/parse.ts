@@ -11,6 +11,7 @@ export async function parseInput(
   params: Record<string, string>,
 ): Promise<Record<string, unknown>> {
   const query = parse(route.query ?? z.object({}), readQuery(new URL(request.url)))
+  for (const [key, value] of Object.entries(params)) refuseNul(key, value)
   const body = route.body ? parse(route.body, await readBody(request)) : {}
   return { ...query, ...body, ...params }
 }
@@ -20,11 +21,16 @@ function readQuery(url: URL): Record<string, string> {
   for (const [key, value] of url.searchParams) {
     if (Object.hasOwn(query, key))
       throw new AppError('request.invalid', `The query names ${quote(key)} twice.`, { path: key })
-    if (value.includes('\u0000'))
-      throw new AppError('request.invalid', 'A text holds U+0000.', { path: key.slice(0, 200) })
+    refuseNul(key, value)
     Object.defineProperty(query, key, { value, enumerable: true })
   }
   return query
+}
+
+/** Not every database can hold it, so none is asked. */
+function refuseNul(key: string, value: string): void {
+  if (value.includes('\u0000'))
+    throw new AppError('request.invalid', 'A text holds U+0000.', { path: key.slice(0, 200) })
 }
 
 function parse(schema: z.ZodObject, value: unknown): Record<string, unknown> {
