@@ -2,6 +2,8 @@ import { unavailable } from './failure.ts'
 import type { Log } from './log.ts'
 import type { Writer } from './writer.ts'
 
+const NOTES_REST_MS = 25
+
 /** Records that wait for the disk, and the rule for when they go there. */
 export interface Queue {
   append(record: object | string): Promise<void>
@@ -16,6 +18,7 @@ export interface Queue {
 interface Group {
   records: string[]
   notes: string[]
+  isAwaited: boolean
   settled: PromiseWithResolvers<void>
 }
 
@@ -36,22 +39,31 @@ export function createQueue(
   let lost = 0
   let isClosed = false
   let running: Promise<void> | undefined
+  let resting: NodeJS.Timeout | undefined
 
-  function add(record: string): Promise<void> {
+  function add(record: string): void {
     next.records.push(record)
     queuedBytes += record.length
-    running ??= run()
-    return next.settled.promise
   }
 
   async function run(): Promise<void> {
+    clearTimeout(resting)
+    resting = undefined
     do {
       await endOfTurn()
       const group = next
       next = createGroup()
       await commit(group)
-    } while (next.records.length > 0)
+    } while (next.isAwaited)
     running = undefined
+    if (next.records.length > 0) rest()
+  }
+
+  /** Notes wait for company, for a moment. */
+  function rest(): void {
+    resting ??= setTimeout(() => {
+      running ??= run()
+    }, NOTES_REST_MS)
   }
 
   async function commit(group: Group): Promise<void> {
@@ -90,7 +102,11 @@ export function createQueue(
     append(record) {
       const line = toLine(record)
       const refused = refusal()
-      return refused ? Promise.reject(refused) : add(line)
+      if (refused) return Promise.reject(refused)
+      add(line)
+      next.isAwaited = true
+      running ??= run()
+      return next.settled.promise
     },
     note(record) {
       const line = toLine(record)
@@ -100,12 +116,15 @@ export function createQueue(
         return
       }
       next.notes.push(line)
-      void add(line)
+      add(line)
+      if (!running) rest()
     },
     lost: () => lost,
     async close() {
       isClosed = true
       await running
+      if (next.records.length > 0) await run()
+      clearTimeout(resting)
       if (held.length > 0) await commit(createGroup())
       lost += held.length
     },
@@ -116,7 +135,7 @@ function createGroup(): Group {
   const settled = Promise.withResolvers<void>()
   // A group of notes has nobody who waits.
   settled.promise.catch(() => {})
-  return { records: [], notes: [], settled }
+  return { records: [], notes: [], isAwaited: false, settled }
 }
 
 function endOfTurn(): Promise<void> {
