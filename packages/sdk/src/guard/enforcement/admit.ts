@@ -13,7 +13,7 @@ import {
 import { isFault, type Message, parseMessage, type RequestId } from '../protocol/message.ts'
 import { type Exchange, openExchange } from './exchange.ts'
 import type { Point } from './point.ts'
-import { type Ruling, requestOf, rule } from './ruling.ts'
+import { noteOutcome, type Ruling, requestOf, rule } from './ruling.ts'
 
 /** An HTTP request to the MCP endpoint, its body read as UTF-8 text. */
 export interface Inbound {
@@ -36,7 +36,7 @@ export async function admit(point: Point, inbound: Inbound): Promise<Admission> 
   const message = readMessage(inbound)
   if (message && 'status' in message) return { kind: 'answer', answer: message }
   const id = message?.id ?? null
-  const caller = await authenticate(point, inbound, id)
+  const caller = await authenticate(point, inbound, message)
   if ('status' in caller) return { kind: 'answer', answer: caller }
   const refused = await checkCaller(point, caller, id)
   if (refused) return { kind: 'answer', answer: refused }
@@ -44,6 +44,8 @@ export async function admit(point: Point, inbound: Inbound): Promise<Admission> 
   if (foreign) return { kind: 'answer', answer: foreign }
   const ruled = message ? await checkTargets(point, inbound, caller, message) : []
   if ('kind' in ruled) return ruled
+  const unowned = message && checkTask(point, caller, message, ruled)
+  if (unowned) return { kind: 'answer', answer: unowned }
   const exchange = openExchange(point, {
     caller,
     message,
@@ -104,14 +106,18 @@ function readMessage(inbound: Inbound): Message | Answer | null {
   return isFault(parsed) ? answerFault(parsed) : parsed
 }
 
-async function authenticate(point: Point, inbound: Inbound, id: RequestId | null): Promise<Caller | Answer> {
+async function authenticate(
+  point: Point,
+  inbound: Inbound,
+  message: Message | null,
+): Promise<Caller | Answer> {
   const header = inbound.header('authorization')
   const token = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(header ?? '')?.[1]
   const checked = token === undefined ? undefined : await point.checkToken(token)
   if (checked?.ok) return checked.caller
   const detail = checked ? checked.detail : header === undefined ? null : 'it is not a bearer token'
-  countRefusal(point, detail === null ? 'token_missing' : 'token_invalid')
-  return unauthorized(point, id, detail)
+  point.noteStranger(point, message, detail === null ? 'token_missing' : 'token_invalid', detail)
+  return unauthorized(point, message?.id ?? null, detail)
 }
 
 function unauthorized(point: Point, id: RequestId | null, detail: string | null): Answer {
@@ -138,7 +144,7 @@ async function checkCaller(point: Point, caller: Caller, id: RequestId | null): 
   return answerRefused(id, { id: newId('decision', clock.now()), ...refusal })
 }
 
-/** Sessions, event ids and tasks of somebody else do not exist. */
+/** Sessions and event ids of somebody else do not exist. */
 function checkHandles(
   point: Point,
   inbound: Inbound,
@@ -151,14 +157,16 @@ function checkHandles(
   const eventId = inbound.header('last-event-id')
   if (eventId !== undefined && message === null && lastEventIdOf(point, inbound, caller) === undefined)
     return answerPlain(404, 'The event to resume after is not known.')
-  const task = message?.params['taskId']
-  if (
-    message?.method?.startsWith('tasks/') &&
-    typeof task === 'string' &&
-    !point.sessions.ownsTask(task, caller)
-  )
-    return answerFault({ status: 200, code: -32602, message: `Unknown task: ${task}`, id: message.id })
   return null
+}
+
+/** Neither do tasks of somebody else. Looked at last: a server without tasks knows no such method at all. */
+function checkTask(point: Point, caller: Caller, message: Message, ruled: readonly Ruling[]): Answer | null {
+  const task = message.params['taskId']
+  if (!message.method?.startsWith('tasks/') || typeof task !== 'string') return null
+  if (point.sessions.ownsTask(task, caller)) return null
+  for (const { decision } of ruled) noteOutcome(point, caller, decision.id, 'protocol_error', 0)
+  return answerFault({ status: 200, code: -32602, message: `Unknown task: ${task}`, id: message.id })
 }
 
 function lastEventIdOf(point: Point, inbound: Inbound, caller: Caller): string | undefined {
@@ -213,8 +221,4 @@ function traceOf(inbound: Inbound, message: Message): string | null {
   const inBody = meta && typeof meta === 'object' && !Array.isArray(meta) ? meta['traceparent'] : undefined
   const trace = typeof inBody === 'string' ? inBody : inbound.header('traceparent')
   return trace !== undefined && /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(trace) ? trace : null
-}
-
-function countRefusal(point: Point, reason: 'token_missing' | 'token_invalid'): void {
-  point.metrics.decided({ verdict: 'deny', reason, server: point.server.name, mode: 'enforce' })
 }

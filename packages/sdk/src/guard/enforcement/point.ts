@@ -6,6 +6,7 @@ import type { Replica } from '../replica/replica.ts'
 import type { Sessions } from '../sessions.ts'
 import type { Spool } from '../spool/index.ts'
 import type { OpenExchanges } from './open-exchanges.ts'
+import type { createStrangerLog } from './stranger.ts'
 
 /** All that one enforcement point works with, put together once. */
 export interface Point {
@@ -23,6 +24,7 @@ export interface Point {
   seen: SeenTools
   metrics: Metrics
   open: OpenExchanges
+  noteStranger: ReturnType<typeof createStrangerLog>
   /** Why the authority ended this start for good, once it has. */
   ended(): AppError | undefined
 }

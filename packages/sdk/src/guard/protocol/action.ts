@@ -22,10 +22,14 @@ const HOUSEKEEPING: ReadonlySet<string> = new Set([
   'prompts/list',
 ])
 
+/** Methods of the era before that 2026-07-28 does not have: no rule for a resource makes them known again. */
+const GONE: ReadonlySet<string> = new Set(['resources/subscribe', 'resources/unsubscribe'])
+
 /** What must be permitted for a message to pass, all of it; nothing for housekeeping. */
 export function targetsOf(message: Message): Target[] {
   const { method, params } = message
   if (method === null || HOUSEKEEPING.has(method) || method.startsWith('notifications/')) return []
+  if (message.era === 'modern' && GONE.has(method)) return [{ kind: 'method', name: method, arguments: {} }]
   switch (method) {
     case 'tools/call':
       return [{ kind: 'tool', name: text(params['name']), arguments: object(params['arguments']) }]

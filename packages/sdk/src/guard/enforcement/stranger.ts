@@ -1,0 +1,64 @@
+import { type AttemptRecord, isoTime, newId } from '../../core/index.ts'
+import type { Message } from '../protocol/message.ts'
+import type { Point } from './point.ts'
+
+const MOST_A_SECOND = 20
+
+/**
+ * Records calls of who cannot be named: no token, or one that is not valid. Anyone can make any number of them, so a
+ * second's worth is bounded and nobody waits for the disk; the counters count all.
+ */
+export function createStrangerLog(): (
+  point: Point,
+  message: Message | null,
+  reason: 'token_missing' | 'token_invalid',
+  detail: string | null,
+) => void {
+  let second = 0
+  let written = 0
+  return (point, message, reason, detail) => {
+    const { server, metrics, clock, replica, spool } = point
+    metrics.decided({ verdict: 'deny', reason, server: server.name, mode: 'enforce' })
+    const now = clock.now()
+    if (Math.floor(now / 1000) !== second) {
+      second = Math.floor(now / 1000)
+      written = 0
+    }
+    if (written++ >= MOST_A_SECOND) return
+    const name = message?.params['name'] ?? message?.params['uri']
+    const record: AttemptRecord = {
+      v: 1,
+      type: 'attempt',
+      id: newId('decision', now),
+      at: isoTime(now),
+      organization: null,
+      agent: null,
+      agentName: null,
+      credential: null,
+      client: null,
+      owner: null,
+      person: null,
+      grant: null,
+      chain: [],
+      token: null,
+      server: server.id,
+      method: (message?.method ?? '').slice(0, 100),
+      kind: null,
+      tool: typeof name === 'string' ? name.slice(0, 200) : null,
+      definition: null,
+      permission: null,
+      // What a stranger sends is not kept: it would be a way to write into the record.
+      arguments: null,
+      resource: null,
+      decision: 'deny',
+      reason,
+      detail,
+      enforced: true,
+      mode: 'enforce',
+      assignments: [],
+      revision: { catalogue: replica.snapshot.catalogue.revision, organization: -1 },
+      trace: null,
+    }
+    spool.note(record)
+  }
+}
