@@ -17,7 +17,7 @@ export {
   thawOrganization,
 } from './organizations.ts'
 export { createPerson, listPeople, showPerson, updatePerson } from './people.ts'
-export { createPermission, listPermissions } from './permissions.ts'
+export { createPermission, listPermissions, updatePermission } from './permissions.ts'
 export { listPoints } from './points.ts'
 export * from './reference.ts'
 export { createResourceType, listResourceTypes } from './resource-types.ts'
@@ -35,3 +35,4 @@ export {
   upstreamPlace,
 } from './servers.ts'
 export { listTools, mapTool, unmapTool } from './tools.ts'
+export { asOneChange } from './transaction.ts'

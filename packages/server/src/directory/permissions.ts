@@ -3,7 +3,7 @@ import { beginChange, type Db } from '../store/index.ts'
 import type { Context } from './context.ts'
 import { refuseDuplicate } from './duplicate.ts'
 import { permissionFact, type Row } from './fact-of.ts'
-import { byWhom, type InputOf, type OutputOf, recordBy } from './operation.ts'
+import { byWhom, type InputOf, lock, type OutputOf, recordBy } from './operation.ts'
 import { readPage } from './page.ts'
 import { getResourceType, quote } from './reference.ts'
 
@@ -75,5 +75,26 @@ export async function createPermission(
     const detail = { slug: row.slug, type: type.slug, risk: row.risk, label: row.label }
     await recordBy(ctx, tx, { organization: null, type: 'permission.created', target: row.id, detail })
     return toPermission({ ...row, type: type.slug })
+  })
+}
+
+/** Says anew how a permission is called and how much harm it can do. Its name and its resource type are for good. */
+export async function updatePermission(
+  ctx: Context,
+  input: { id: string } & Partial<Pick<Permission, 'label' | 'risk'>>,
+): Promise<Permission> {
+  return ctx.store.write(async tx => {
+    await lock(tx, CATALOGUE)
+    const { id } = await getPermission(tx, input.id)
+    const before = await permissions(tx).where('permission.id', '=', id).executeTakeFirstOrThrow()
+    const after = { ...before, label: input.label ?? before.label, risk: input.risk ?? before.risk }
+    if (after.label === before.label && after.risk === before.risk) return toPermission(before)
+    const change = await beginChange(tx, CATALOGUE, byWhom(ctx))
+    const { label, risk } = after
+    await tx.updateTable('permission').set({ label, risk }).where('id', '=', id).execute()
+    await change.log({ fact: 'permission', id, value: permissionFact(after) })
+    const detail = { before: { label: before.label, risk: before.risk }, after: { label, risk } }
+    await recordBy(ctx, tx, { organization: null, type: 'permission.updated', target: id, detail })
+    return toPermission(after)
   })
 }
