@@ -1,4 +1,4 @@
-import { AppError } from '@valetkey/sdk/core'
+import { AppError, didYouMean } from '@valetkey/sdk/core'
 import type * as z from 'zod'
 import {
   AgentPolicy,
@@ -11,7 +11,6 @@ import {
   ServerPolicy,
   ToolRule,
 } from './format.ts'
-import { didYouMean } from './spelling.ts'
 
 /** One thing that is wrong with a policy, at a path such as `servers.billing.tools.refund.needs`. */
 export interface Fault {

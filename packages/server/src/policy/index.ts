@@ -1,5 +1,5 @@
 /** Hides how policy files are read, compared with what stands, and applied as one change. */
+export { applyPolicy } from './apply.ts'
 export { joinPath, readPolicy } from './fault.ts'
 export { MAPS, type MapName, Policy } from './format.ts'
 export { PolicyError, type PolicyFile, type PolicySource, parsePolicy } from './parse.ts'
-export { closest, didYouMean } from './spelling.ts'

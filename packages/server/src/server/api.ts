@@ -1,9 +1,9 @@
-import { AppError } from '@valetkey/sdk/core'
 import type { Hono } from 'hono'
 import type { Logger } from 'pino'
 import manifest from '../../package.json' with { type: 'json' }
 import { type Audit, auditHandlers } from '../audit/index.ts'
 import { createBootstrapCode, type WaitForPoints } from '../directory/index.ts'
+import { applyPolicy } from '../policy/index.ts'
 import type { Store } from '../store/index.ts'
 import { createHandlers } from './handlers.ts'
 import { createRoutes, type Env } from './routes.ts'
@@ -30,11 +30,7 @@ export async function createApi(options: ApiOptions): Promise<AdminApiServer> {
   const { store, audit, now, issuer, isDev, barrier, log } = options
   const handlers = createHandlers({
     evidence: auditHandlers(audit),
-    policy: {
-      async apply() {
-        throw new AppError('internal', 'Policies cannot be applied yet.')
-      },
-    },
+    policy: { apply: applyPolicy },
     waitForPoints: barrier,
     issuer,
     dev: isDev,

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { AppError } from '@valetkey/sdk/core'
+import { AppError, didYouMean } from '@valetkey/sdk/core'
 import { parse as parseYaml } from 'yaml'
 import * as z from 'zod'
-import { didYouMean } from '../policy/index.ts'
 
 /** How the process runs. Every key can be set in `valetkey.yaml`, as `VALETKEY_<KEY>`, or (`…_FILE`) read from a file. */
 const Config = z.strictObject({

@@ -1,0 +1,68 @@
+import { AppError, CATALOGUE } from '@valetkey/sdk/core'
+import * as directory from '../directory/index.ts'
+import { applyPermissions, applyResourceTypes, applyRoles } from './catalogue.ts'
+import { readPolicy } from './fault.ts'
+import type { Policy } from './format.ts'
+import { applyAgents, applyPeople } from './organization.ts'
+import { checkReferences } from './references.ts'
+import { all, type PolicyChange, type Run } from './run.ts'
+import { applyServers } from './servers.ts'
+
+/**
+ * Makes what stands agree with a policy, whole or not at all: one revision of the catalogue, one of the organization,
+ * and none where nothing differs. A fault carries the path of the part at fault. What the policy does not name stays.
+ */
+export async function applyPolicy(
+  ctx: directory.Context,
+  input: directory.InputOf<'policy', 'apply'>,
+): Promise<directory.OutputOf<'policy', 'apply'>> {
+  const policy = readPolicy(input.policy)
+  const organization = await organizationOf(ctx, policy, input.organization)
+  const touched = organization === undefined ? [CATALOGUE] : [CATALOGUE, organization]
+  const apply = (inside: directory.Context) => run(inside, policy, organization)
+  const changes = await directory.asOneChange(ctx, touched, apply, { isRehearsal: input.dryRun })
+  return { changes, applied: !input.dryRun }
+}
+
+async function run(
+  ctx: directory.Context,
+  policy: Policy,
+  organization: string | undefined,
+): Promise<PolicyChange[]> {
+  const changes: PolicyChange[] = []
+  const here: Run = { ctx, changes }
+  const permissions = await all(page => directory.listPermissions(ctx, page))
+  const roles = await all(page => directory.listRoles(ctx, page))
+  checkReferences(policy, {
+    permissions: permissions.map(permission => permission.slug),
+    roles: roles.map(role => role.slug),
+  })
+  await applyResourceTypes(here, policy)
+  await applyPermissions(here, policy)
+  await applyRoles(here, policy)
+  await applyServers(here, policy)
+  if (organization === undefined) return changes
+  await applyPeople(here, policy, organization)
+  await applyAgents(here, policy, organization)
+  return changes
+}
+
+/** The organization whose people and agents the policy names; undefined where it names none. */
+async function organizationOf(
+  ctx: directory.Context,
+  policy: Policy,
+  wanted: string | undefined,
+): Promise<string | undefined> {
+  const isNeeded = Object.keys(policy.people).length + Object.keys(policy.agents).length > 0
+  if (!isNeeded && policy.organization === undefined) return undefined
+  try {
+    const found = await directory.getOrganization(ctx.store.db, policy.organization ?? wanted)
+    if (wanted === undefined || wanted === found.id || wanted === found.slug) return found.id
+  } catch (cause) {
+    if (!(cause instanceof AppError)) throw cause
+    throw new AppError('policy.invalid', cause.message, { path: 'organization', cause })
+  }
+  throw new AppError('policy.invalid', `The policy is for ${policy.organization}, not for ${wanted}.`, {
+    path: 'organization',
+  })
+}

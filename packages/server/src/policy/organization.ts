@@ -1,0 +1,86 @@
+import * as directory from '../directory/index.ts'
+import type { AgentPolicy, Policy } from './format.ts'
+import { all, at, differences, gainsAndLosses, type Run } from './run.ts'
+
+type Agent = directory.OutputOf<'agents', 'get'>
+
+/** Adds the people who are missing; renames others. Nobody is removed. */
+export async function applyPeople(
+  { ctx, changes }: Run,
+  policy: Policy,
+  organization: string,
+): Promise<void> {
+  const standing = await all(page => directory.listPeople(ctx, { ...page, organization }))
+  for (const [email, { name }] of Object.entries(policy.people)) {
+    const path = ['people', email]
+    const before = standing.find(person => person.email === directory.foldName(email))
+    if (!before) {
+      await at(path, directory.createPerson(ctx, { organization, email, name }))
+      changes.push({ sign: '+', kind: 'person', name: email, detail: name })
+    } else if (before.name !== name) {
+      await at(path, directory.updatePerson(ctx, { organization, id: before.id, name }))
+      changes.push({ sign: '~', kind: 'person', name: email, detail: differences(before, { name }) })
+    }
+  }
+}
+
+/** Registers or changes the named agents and, where the policy lists them, gives them exactly those roles. */
+export async function applyAgents(run: Run, policy: Policy, organization: string): Promise<void> {
+  const standing = await all(page => directory.listAgents(run.ctx, { ...page, organization }))
+  for (const [name, agent] of Object.entries(policy.agents)) {
+    const before = standing.find(one => directory.foldName(one.name) === directory.foldName(name))
+    const id = before ? await change(run, before, agent) : await create(run, organization, name, agent)
+    if (agent.roles) await applyAssignments(run, { id, name, organization }, agent.roles)
+  }
+}
+
+async function create(
+  { ctx, changes }: Run,
+  organization: string,
+  name: string,
+  agent: AgentPolicy,
+): Promise<string> {
+  const { owner, purpose = '', kind = 'autonomous', ceiling = [] } = agent
+  const input = { organization, name, owner, purpose, kind, ceiling }
+  const { id } = await at(['agents', name], directory.createAgent(ctx, input))
+  changes.push({ sign: '+', kind: 'agent', name, detail: `owner ${owner}` })
+  return id
+}
+
+async function change({ ctx, changes }: Run, before: Agent, agent: AgentPolicy): Promise<string> {
+  const { id, organization, name } = before
+  const { owner, purpose, kind, ceiling } = agent
+  const isOwner = owner === before.owner || directory.foldName(owner) === before.ownerEmail
+  const diffs = [
+    isOwner ? '' : `owner ${before.ownerEmail} -> ${owner}`,
+    differences(before, { ...(purpose !== undefined && { purpose }), ...(kind && { kind }) }),
+    ceiling ? gainsAndLosses(before.ceiling, ceiling) : '',
+  ]
+  const detail = diffs.filter(diff => diff !== '').join(', ')
+  if (!detail) return id
+  await at(['agents', name], directory.updateAgent(ctx, { organization, id, owner, purpose, kind, ceiling }))
+  changes.push({ sign: '~', kind: 'agent', name, detail })
+  return id
+}
+
+/** Exactly these roles, without an end. Roles that come from elsewhere (a group, an approval) are not touched. */
+async function applyAssignments(
+  { ctx, changes }: Run,
+  { id: principal, name, organization }: { id: string; name: string; organization: string },
+  roles: readonly string[],
+): Promise<void> {
+  const standing = await all(page => directory.listAssignments(ctx, { ...page, organization, principal }))
+  const held = standing.filter(assignment => assignment.source === 'direct')
+  for (const [index, role] of roles.entries()) {
+    const before = held.find(assignment => assignment.role === role)
+    if (before && before.expiresAt === null) continue
+    const path = ['agents', name, 'roles', String(index)]
+    await at(path, directory.createAssignment(ctx, { organization, principal, role, expiresAt: null }))
+    const detail = before ? `role ${role} no longer ends ${before.expiresAt}` : `role ${role}`
+    changes.push({ sign: before ? '~' : '+', kind: 'assignment', name, detail })
+  }
+  for (const { id, role } of held.filter(assignment => !roles.includes(assignment.role))) {
+    await directory.removeAssignment(ctx, { organization, id })
+    changes.push({ sign: '-', kind: 'assignment', name, detail: `role ${role}` })
+  }
+}
