@@ -85,6 +85,16 @@ test('404: an agent or credential that is not there', async () => {
   })
 })
 
+test('400: a permission that nothing asks for, with the one that was meant', async () => {
+  await using product = await start()
+  await expect(
+    product.client().apiTokens.create({ name: 'ci', permissions: ['agents:read'] }),
+  ).rejects.toMatchObject({
+    status: 400,
+    message: 'No operation asks for "agents:read". Did you mean "agent:read"?',
+  })
+})
+
 test('403: a token makes none that carries more, lives longer, or takes back a larger one', async () => {
   await using product = await start()
   const admin = product.client()

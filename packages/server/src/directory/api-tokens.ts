@@ -1,4 +1,5 @@
-import { AppError, isId, isoTime, newId, newSecret } from '@valetkey/sdk/core'
+import { api, type Route } from '@valetkey/sdk/contract'
+import { AppError, didYouMean, isId, isoTime, newId, newSecret } from '@valetkey/sdk/core'
 import { hashSecret, type Tx } from '../store/index.ts'
 import type { Context } from './context.ts'
 import type { Row } from './fact-of.ts'
@@ -7,6 +8,11 @@ import { readPage } from './page.ts'
 import { quote } from './reference.ts'
 
 type ApiToken = OutputOf<'apiTokens', 'revoke'>
+
+/** Every permission that some operation asks for. */
+const KNOWN = new Set(
+  Object.values(api).flatMap(operations => Object.values<Route>(operations).map(route => route.permission)),
+)
 
 /** What the one-time code of the first start may do, and nothing else can. */
 export const CLAIM = 'bootstrap:claim'
@@ -54,6 +60,13 @@ export async function createApiToken(
   ctx: Context,
   input: InputOf<'apiTokens', 'create'>,
 ): Promise<OutputOf<'apiTokens', 'create'>> {
+  const unknown = input.permissions.find(permission => permission !== '*' && !KNOWN.has(permission))
+  if (unknown !== undefined)
+    throw new AppError(
+      'request.invalid',
+      `No operation asks for ${quote(unknown)}.${didYouMean(unknown, KNOWN)}`,
+      { path: 'permissions' },
+    )
   const tooMuch = input.permissions.filter(permission => !may(ctx.actor.permissions, permission))
   if (tooMuch.length > 0)
     throw new AppError('permission.denied', `You cannot give what you do not carry: ${tooMuch.join(', ')}.`, {
