@@ -5,6 +5,7 @@ import { refuseCaller } from '../engine/index.ts'
 import { createTokenCheck } from './access-token.ts'
 import { createOpenExchanges } from './enforcement/open-exchanges.ts'
 import type { Point } from './enforcement/point.ts'
+import { createStrangerLog } from './enforcement/stranger.ts'
 import { createMetrics } from './metrics.ts'
 import { createSeenTools } from './offer/seen-tools.ts'
 import { type Link, openLink } from './replica/link.ts'
@@ -95,6 +96,7 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
     seen: createSeenTools(),
     metrics: createMetrics(),
     open: createOpenExchanges(),
+    noteStranger: createStrangerLog(),
     ended: () => ended,
   }
   replica.onApplied(() => cutRevoked(point))

@@ -38,11 +38,12 @@ export async function admit(point: Point, inbound: Inbound): Promise<Admission> 
   const id = message?.id ?? null
   const caller = await authenticate(point, inbound, message)
   if ('status' in caller) return { kind: 'answer', answer: caller }
-  const refused = await checkCaller(point, caller, id)
+  const targets = message ? targetsOf(message) : []
+  const refused = targets.length === 0 ? await checkCaller(point, caller, id) : null
   if (refused) return { kind: 'answer', answer: refused }
   const foreign = checkHandles(point, inbound, caller, message)
   if (foreign) return { kind: 'answer', answer: foreign }
-  const ruled = message ? await checkTargets(point, inbound, caller, message) : []
+  const ruled = message ? await checkTargets(point, inbound, caller, message, targets) : []
   if ('kind' in ruled) return ruled
   const unowned = message && checkTask(point, caller, message, ruled)
   if (unowned) return { kind: 'answer', answer: unowned }
@@ -130,7 +131,7 @@ export function scopesOf(point: Point): string[] {
   return [...new Set([...rules].map(rule => rule.fact.permission))].sort()
 }
 
-/** Who is not alive, or cannot be known to be, is heard in nothing. */
+/** Who is not alive, or cannot be known to be, is heard in nothing. For what needs a rule, the walk says so, on record. */
 async function checkCaller(point: Point, caller: Caller, id: RequestId | null): Promise<Answer | null> {
   const { replica, clock, server } = point
   const isCurrent =
@@ -181,8 +182,8 @@ async function checkTargets(
   inbound: Inbound,
   caller: Caller,
   message: Message,
+  targets: readonly Target[],
 ): Promise<readonly Ruling[] | Admission> {
-  const targets = targetsOf(message)
   if (targets.length === 0) return []
   const rulings = await rule(point, caller, message, targets, traceOf(inbound, message))
   const denied = rulings.find(ruling => ruling.decision.decision !== 'permit' && ruling.isEnforced)
