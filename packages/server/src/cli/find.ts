@@ -1,0 +1,121 @@
+import { ApiError } from '@valetkey/sdk/contract'
+import { AppError, closest } from '@valetkey/sdk/core'
+import { allPages, type Session } from './session.ts'
+
+/** How things of one kind are found: asked for by id or name, else looked for in the list. */
+interface Finder<T> {
+  noun: string
+  get?(text: string): Promise<T>
+  list(page: { limit: number; cursor?: string }): Promise<{ items: T[]; next: string | null }>
+  /** What it may be called by. */
+  names(item: T): readonly string[]
+}
+
+export function findAgent({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'agent',
+    get: id => api.agents.get({ id, ...organization }),
+    list: page => api.agents.list({ ...page, ...organization }),
+    names: agent => [agent.id, agent.name],
+  })
+}
+
+export function findServer({ api }: Session, text: string) {
+  return find(text, {
+    noun: 'server',
+    get: id => api.servers.get({ id }),
+    list: page => api.servers.list(page),
+    names: server => [server.id, server.name, server.url],
+  })
+}
+
+export function findRole({ api }: Session, text: string) {
+  return find(text, {
+    noun: 'role',
+    get: id => api.roles.get({ id }),
+    list: page => api.roles.list(page),
+    names: role => [role.id, role.slug],
+  })
+}
+
+export function findPerson({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'person',
+    get: id => api.people.get({ id, ...organization }),
+    list: page => api.people.list({ ...page, ...organization }),
+    names: person => [person.id, person.email],
+  })
+}
+
+export function findOrganization({ api }: Session, text: string) {
+  return find(text, {
+    noun: 'organization',
+    get: id => api.organizations.get({ id }),
+    list: page => api.organizations.list(page),
+    names: organization => [organization.id, organization.slug],
+  })
+}
+
+export function findTool({ api }: Session, server: string, text: string, kind?: string) {
+  return find(text, {
+    noun: kind ?? 'tool',
+    list: async page => {
+      const { items, next } = await api.tools.list({ ...page, server })
+      return { items: items.filter(tool => kind === undefined || tool.kind === kind), next }
+    },
+    names: tool => [tool.id, tool.name],
+  })
+}
+
+export function findServerKey({ api }: Session, server: string, text: string) {
+  return find(text, {
+    noun: 'key',
+    list: page => api.serverKeys.list({ ...page, server }),
+    names: key => [key.id],
+  })
+}
+
+/** A credential by a part of its id, among those of all agents. */
+export async function findCredential(session: Session, text: string) {
+  const { api, organization } = session
+  return find(text, {
+    noun: 'credential',
+    list: async page => {
+      const agents = await api.agents.list({ ...page, ...organization })
+      const lists = await Promise.all(
+        agents.items.map(agent =>
+          allPages(part => api.credentials.list({ ...part, agent: agent.id, ...organization })),
+        ),
+      )
+      return { items: lists.flat(), next: agents.next }
+    },
+    names: credential => [credential.id],
+  })
+}
+
+async function find<T>(text: string, finder: Finder<T>): Promise<T> {
+  if (finder.get) {
+    try {
+      return await finder.get(text)
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === 'not_found')) throw error
+    }
+  }
+  const items = await allPages(finder.list)
+  const exact = items.filter(item => finder.names(item).includes(text))
+  const found =
+    exact.length > 0 ? exact : items.filter(item => finder.names(item).some(name => name.startsWith(text)))
+  const [first, second] = found
+  if (first && !second) return first
+  const names = (list: T[]) => list.map(item => finder.names(item)[1] ?? finder.names(item)[0] ?? '')
+  if (second)
+    throw new AppError(
+      'not_found',
+      `"${text}" could be ${names(found).slice(0, 5).join(', ')}. Write more of it.`,
+    )
+  const meant = closest(text, names(items))
+  throw new AppError(
+    'not_found',
+    `There is no ${finder.noun} "${text}".${meant ? ` Did you mean "${meant}"?` : ''}`,
+  )
+}

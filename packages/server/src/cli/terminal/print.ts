@@ -1,0 +1,124 @@
+import picocolors from 'picocolors'
+import { stringify } from 'yaml'
+import type { Colors } from './cell.ts'
+import { UsageError } from './failure.ts'
+import type { Io } from './io.ts'
+import { type Column, type Layout, toFields, toTable } from './table.ts'
+
+export const FORMATS = ['table', 'wide', 'json', 'yaml', 'ndjson', 'csv', 'name'] as const
+export type Format = (typeof FORMATS)[number]
+
+export interface PrintOptions {
+  output?: Format
+  json?: boolean
+  columns?: string
+  color?: string
+  utc?: boolean
+}
+
+/** How things of one kind are shown. */
+export interface View<T> {
+  /** As in the JSON: `Agent`; a list is an `AgentList`. */
+  kind: string
+  columns: readonly Column<T>[]
+  /** What `-o name` prints. */
+  name(item: T): string
+}
+
+export interface Printer {
+  readonly colors: Colors
+  /** Whether people read this rather than programs. */
+  readonly human: boolean
+  list<T>(view: View<T>, items: readonly T[]): void
+  item<T>(view: View<T>, item: T): void
+  /** A sentence for people; nothing where the output is data. */
+  say(line: string): void
+  /** To stderr, always. */
+  note(line: string): void
+}
+
+export function createPrinter(io: Io, options: PrintOptions): Printer {
+  const format = options.json ? 'json' : (options.output ?? 'table')
+  const colors = picocolors.createColors(wantsColor(io, options.color))
+  const layout: Layout = {
+    colors,
+    now: io.now(),
+    utc: options.utc === true,
+    relative: io.out.isTerminal && options.utc !== true,
+    width: io.out.isTerminal && format === 'table' ? (io.out.columns ?? 80) : undefined,
+    tabs: !io.out.isTerminal && options.output === undefined,
+  }
+  const human = format === 'table' || format === 'wide'
+  const shown = <T>(view: View<T>) => pick(view.columns, options.columns, format)
+  const write = (text: string) => io.out.write(text)
+  return {
+    colors,
+    human,
+    list(view, items) {
+      switch (format) {
+        case 'json':
+          return write(`${JSON.stringify({ apiVersion: 'v1', kind: `${view.kind}List`, items }, null, 2)}\n`)
+        case 'yaml':
+          return write(stringify({ apiVersion: 'v1', kind: `${view.kind}List`, items }))
+        case 'ndjson':
+          return write(items.map(item => `${JSON.stringify(item)}\n`).join(''))
+        case 'csv':
+          return write(toCsv(items, shown(view), layout))
+        case 'name':
+          return write(items.map(item => `${view.name(item)}\n`).join(''))
+        default:
+          return write(toTable(items, shown(view), layout))
+      }
+    },
+    item(view, item) {
+      switch (format) {
+        case 'json':
+          return write(`${JSON.stringify({ apiVersion: 'v1', kind: view.kind, item }, null, 2)}\n`)
+        case 'yaml':
+          return write(stringify({ apiVersion: 'v1', kind: view.kind, item }))
+        case 'ndjson':
+          return write(`${JSON.stringify(item)}\n`)
+        case 'csv':
+          return write(toCsv([item], shown(view), layout))
+        case 'name':
+          return write(`${view.name(item)}\n`)
+        default:
+          return write(toFields(item, options.columns ? shown(view) : view.columns, layout))
+      }
+    },
+    say: line => void (human && write(`${line}\n`)),
+    note: line => io.err.write(`${line}\n`),
+  }
+}
+
+/** `--color` first, then `NO_COLOR` and `FORCE_COLOR`, then whether this is a terminal. */
+export function wantsColor(io: Pick<Io, 'env' | 'out'>, color = 'auto'): boolean {
+  if (color !== 'auto') return color === 'always'
+  if (io.env['NO_COLOR']) return false
+  if (io.env['FORCE_COLOR'] && io.env['FORCE_COLOR'] !== '0') return true
+  return io.out.isTerminal && io.env['TERM'] !== 'dumb'
+}
+
+function pick<T>(columns: readonly Column<T>[], wanted: string | undefined, format: Format): Column<T>[] {
+  if (wanted === undefined) return columns.filter(column => format !== 'table' || !column.wide)
+  return wanted.split(',').map(name => {
+    const found = columns.find(column => column.header.toLowerCase() === name.trim().toLowerCase())
+    if (found) return found
+    const headers = columns.map(column => column.header.toLowerCase()).join(', ')
+    throw new UsageError(`There is no column "${name}".`, `The columns are ${headers}.`)
+  })
+}
+
+function toCsv<T>(items: readonly T[], columns: readonly Column<T>[], layout: Layout): string {
+  const plain = { ...layout, relative: false, tabs: true }
+  return toTable(items, columns, plain)
+    .split('\n')
+    .map(line => line.split('\t').map(quote).join(','))
+    .join('\n')
+}
+
+/** RFC 4180; a leading sign cannot make a formula of it. */
+function quote(field: string): string {
+  const safe = /^[=+@\t\r]/.test(field) ? `'${field}` : field
+  return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+}
