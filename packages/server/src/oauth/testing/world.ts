@@ -1,6 +1,7 @@
 import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { api } from '@valetkey/sdk/contract'
+import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import {
   type Context,
   createAgent,
@@ -59,6 +60,7 @@ export async function startWorld(options: Partial<AuthorizationServerOptions> & 
     revoke: (form: Form, headers?: Record<string, string>) => post('/token/revocation', form, headers),
     assertion: (claims: Claims = {}, header: object = {}, key: CryptoKey = seeds.key) =>
       signAssertion({ iss: seeds.agent, sub: seeds.agent, aud: issuer, ...claims }, header, key),
+    registerServer: (url: string) => registerServer(contextOf(store), 'other', url),
     /** Audit events so far, oldest first. */
     async events(type?: string) {
       const rows = await store.db.selectFrom('auditOutbox').select('body').orderBy('id').execute()
@@ -101,32 +103,46 @@ function contextOf(store: Store): Context {
   return { store, now: Date.now, actor: { id: 'tok_test', name: 'test', permissions: ['*'] } }
 }
 
+const PERMISSIONS = ['invoices:read', 'invoices:refund', 'customers:read', 'customers:delete']
+
 async function seedCatalogue(ctx: Context): Promise<void> {
-  await createServer(ctx, { name: 'bare', url: BARE_RESOURCE, mode: 'enforce' })
-  const { id: server } = await createServer(ctx, { name: 'billing', url: RESOURCE, mode: 'enforce' })
-  for (const slug of ['invoices:read', 'invoices:refund', 'customers:read', 'customers:delete']) {
+  for (const slug of PERMISSIONS)
     await createPermission(ctx, { slug, type: 'organization', label: '', risk: 'read' })
+  await createServer(ctx, { name: 'bare', url: BARE_RESOURCE, mode: 'enforce' })
+  await registerServer(ctx, 'billing', RESOURCE)
+}
+
+/** A server whose rules need all permissions. */
+async function registerServer(ctx: Context, name: string, url: string): Promise<void> {
+  const { id: server } = await createServer(ctx, { name, url, mode: 'enforce' })
+  for (const slug of PERMISSIONS)
     await mapTool(ctx, {
       ...{ server, kind: 'method', name: `x/${slug.replace(':', '-')}`, permission: slug, definition: null },
       ...{ inputSchema: null, resource: null, condition: null, risk: 'read', mode: null },
     })
-  }
 }
 
 export async function addSecret(store: Store, agent: string) {
-  const { id, secret } = await createCredential(contextOf(store), {
-    ...{ agent, kind: 'secret', label: '', expiresAt: null, legacyAudience: false },
-  })
+  const input = api.credentials.create.body.parse({ kind: 'secret' })
+  const { id, secret } = await createCredential(contextOf(store), { agent, ...input })
   return { secret: secret ?? '', credential: id }
 }
 
 export async function addKey(store: Store, agent: string, alg = 'ES256', legacyAudience = false) {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
-  const jwk = { kty: 'EC' as const, ...(await exportJWK(publicKey)), alg }
-  const { id } = await createCredential(contextOf(store), {
-    ...{ agent, kind: 'key', publicKey: jwk as never, label: '', expiresAt: null, legacyAudience },
-  })
-  return { key: privateKey, credential: id }
+  const jwk = { ...(await exportJWK(publicKey)), alg }
+  return { key: privateKey, credential: await addPublicKey(store, agent, jwk, legacyAudience) }
+}
+
+export async function addPublicKey(
+  store: Store,
+  agent: string,
+  jwk: JWK,
+  legacyAudience = false,
+): Promise<string> {
+  const input = api.credentials.create.body.parse({ kind: 'key', publicKey: jwk, legacyAudience })
+  const { id } = await createCredential(contextOf(store), { agent, ...input })
+  return id
 }
 
 export async function signAssertion(claims: Claims, header: object, key: CryptoKey): Promise<string> {

@@ -1,0 +1,4 @@
+/** Hides how an agent holds its identity: keys, assertions, and tokens that are fetched, kept and fetched anew. */
+export { type Agent, type AgentOptions, type AuthProvider, createAgent } from './agent.ts'
+export { type AgentKey, generateAgentKey } from './key.ts'
+export type { Wanted } from './token-request.ts'
