@@ -78,9 +78,9 @@ export async function startAuthority(config: Config, options: AuthorityOptions):
   const api = await createApi({ store, audit, now, issuer: config.issuer, isDev, barrier: feed.barrier, log })
   // Without overriding the process's own Request and Response: other code in it compares against those.
   const web = getRequestListener(
-    async request => {
+    async (request, connection) => {
       const { pathname } = new URL(request.url)
-      return pathname.startsWith('/feed/') ? feed.app.fetch(request) : api.app.fetch(request)
+      return (pathname.startsWith('/feed/') ? feed.app : api.app).fetch(request, connection)
     },
     { overrideGlobalObjects: false },
   )
