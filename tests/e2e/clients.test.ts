@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Handler } from '@valetkey/sdk/guard'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createInvoicesV1 } from '../../examples/invoices-v1.ts'
 import { createBillingHandler } from '../../packages/server/src/cli/demo/billing.ts'
 import { inspector, mcpRemote } from './clients/programs.ts'
 import { sdkV1 } from './clients/sdk-v1.ts'
@@ -10,7 +11,6 @@ import { sdkV2 } from './clients/sdk-v2.ts'
 import type { Errand, Visitor } from './clients/visit.ts'
 import type { Identity } from './identity.ts'
 import { BILLING_RULES } from './northwind.ts'
-import { createBillingV1 } from './servers/billing-v1.ts'
 import { startWorld, type World } from './world.ts'
 
 const LEGACY = '2025-11-25'
@@ -110,7 +110,7 @@ beforeAll(async () => {
       list_invoices,
     },
   )
-  await put('billing-one', 'guard, SDK v1', createBillingV1(), ['get_invoice', 'refund_invoice'])
+  await put('billing-one', 'guard, SDK v1', createInvoicesV1(), ['get_invoice', 'refund_invoice'])
 })
 
 afterAll(async () => {

@@ -4,7 +4,7 @@ import type { Caller } from '../engine/index.ts'
 import { admit } from './enforcement/admit.ts'
 import type { Exchange } from './enforcement/exchange.ts'
 import { keepTrying } from './keep-trying.ts'
-import { toWebRequest, writeWebResponse } from './node-http.ts'
+import { targetOf, toWebRequest, writeWebResponse } from './node-http.ts'
 import { readOffer, toDefinitions } from './offer/offer.ts'
 import { openPoint, type PointOptions, type RunningPoint } from './open-point.ts'
 import { answerPlain, answerRefused, answerUpstreamFault } from './protocol/answer.ts'
@@ -96,21 +96,25 @@ export function createGuard(options: GuardOptions = {}): Guard {
     return forward(started, handler, request, admission.exchange)
   }
 
+  async function serve(handler: Handler, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    try {
+      const request = toWebRequest(incoming, outgoing, running?.point.server.url ?? 'http://guard/')
+      await writeWebResponse(await handle(handler, request), outgoing)
+    } catch (fault) {
+      options.log?.('A guarded request failed.', fault)
+      if (outgoing.headersSent) outgoing.destroy()
+      else outgoing.writeHead(500).end()
+    }
+  }
+
   return {
     ready: async () => void (await starting.opened),
     fetch: handler => request => handle(handler, request),
     node: handler => (incoming, outgoing, next) => {
-      const path = new URL(incoming.url ?? '/', 'http://guard').pathname
+      const path = targetOf(incoming).split('?', 1)[0] ?? '/'
       const own = running ? new URL(running.point.server.url).pathname : path
       if (next && running && path !== own && !isMetadataPath(running.point.server.url, path)) return next()
-      const request = toWebRequest(incoming, outgoing, running?.point.server.url ?? 'http://guard/')
-      handle(handler, request).then(
-        response => writeWebResponse(response, outgoing),
-        fault => {
-          options.log?.('A guarded request failed.', fault)
-          outgoing.writeHead(500).end()
-        },
-      )
+      void serve(handler, incoming, outgoing)
     },
     metrics: () => running?.metrics() ?? '',
     async close() {

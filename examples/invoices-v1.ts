@@ -5,8 +5,8 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import type { Handler } from '@valetkey/sdk/guard'
 import * as z from 'zod'
 
-/** The billing server on SDK v1: tools as anybody writes them there, a transport for each session. */
-export function createBillingV1(): Handler {
+/** An MCP server as anybody writes it on SDK v1 (2025-11-25): a transport for each session, tools that know nothing of keys. */
+export function createInvoicesV1(): Handler {
   const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>()
 
   async function open(): Promise<WebStandardStreamableHTTPServerTransport> {
@@ -27,7 +27,7 @@ export function createBillingV1(): Handler {
 }
 
 function buildServer(): McpServer {
-  const server = new McpServer({ name: 'billing-v1', version: '1.0.0' })
+  const server = new McpServer({ name: 'invoices', version: '1.0.0' })
   server.registerTool(
     'get_invoice',
     { description: 'Read one invoice', inputSchema: { customer: z.string(), id: z.string() } },
