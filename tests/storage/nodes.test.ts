@@ -67,6 +67,14 @@ test('more organizations than a notification can name become "look at all"', asy
   await vi.waitFor(() => expect(there).toEqual([undefined]))
 })
 
+test('a node that closes tells first what it has not told yet', async () => {
+  const there = listen(second)
+  const leaving = await openStore({ url, masterKey: MASTER_KEY })
+  await revokeToken(leaving, 'org_northwind', 't')
+  await leaving.close()
+  await vi.waitFor(() => expect(there).toEqual([['org_northwind']]))
+})
+
 test('after its connection was cut, a node looks at all, and hears and tells again', async () => {
   const [here, there] = [listen(first), listen(second)]
   await asAdministrator(

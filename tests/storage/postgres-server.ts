@@ -63,23 +63,29 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
     child.kill(how === 'orderly' ? 'SIGINT' : 'SIGQUIT')
     await exited
   }
-  function removeAll(): void {
-    if (child?.exitCode === null) child.kill('SIGQUIT')
-    rmSync(workDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
-  }
-
   await start()
-  process.once('exit', removeAll)
+  const watch = watchOver(workDir, join(data, 'postmaster.pid'))
   return {
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
     start,
     stop,
     async close() {
       await stop('crash')
-      process.off('exit', removeAll)
-      removeAll()
+      watch.kill()
+      rmSync(workDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
     },
   }
+}
+
+/** Ends the server and removes its data when this process is gone, however it went: then its end of the pipe closes. */
+function watchOver(workDir: string, pidFile: string): ChildProcess {
+  const script = 'read -r _; kill -QUIT "$(head -n 1 "$1")" 2>/dev/null; sleep 1; rm -rf "$0"'
+  const watch = spawn('sh', ['-c', script, workDir, pidFile], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  watch.unref()
+  return watch
 }
 
 async function becomeReady(child: ChildProcess): Promise<void> {

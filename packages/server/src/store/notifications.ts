@@ -42,7 +42,7 @@ export async function openNotifications(
     try {
       await client.connect()
       await client.query(`listen ${CHANNEL}`)
-      if (isOver) throw new Error('The connection ended as soon as it stood.')
+      if (isOver || isClosed) throw new Error('The connection ended as soon as it stood.')
       current = client
     } catch (error) {
       await client.end().catch(() => {})
@@ -74,16 +74,18 @@ export async function openNotifications(
   }
 
   async function sendUntold(): Promise<void> {
-    if (current === undefined || untold.size === 0) return
+    const client = current
+    if (client === undefined || untold.size === 0) return
     const organizations = [...untold]
     untold.clear()
     const names = organizations.join(' ')
     const payload = Buffer.byteLength(names) > PAYLOAD_LIMIT_BYTES ? '' : names
     try {
-      await current.query('select pg_notify($1, $2)', [CHANNEL, payload])
+      await client.query('select pg_notify($1, $2)', [CHANNEL, payload])
     } catch {
-      // The connection broke: they are told once it is back.
+      // They are told over the next connection; this one may hang rather than be broken.
       for (const organization of organizations) untold.add(organization)
+      void client.end().catch(() => {})
     }
   }
 

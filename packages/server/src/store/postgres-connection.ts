@@ -1,6 +1,7 @@
 import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely'
 import { Client, type ClientConfig, Pool, type PoolClient, types } from 'pg'
 import { isUnavailable, translatePostgres } from './faults.ts'
+import { preparedName } from './prepared.ts'
 
 const INT8 = 20
 const NUMERIC = 1700
@@ -40,9 +41,9 @@ const LIMITS: ClientConfig = {
   query_timeout: 20_000,
 }
 
-/** A connection of its own that waits for as long as it takes: for the lock of a migration, for notifications. */
-export function createPatientClient(url: string): Client {
-  const client = new Client(settings(url))
+/** One connection that may stand idle for ever, for notifications. */
+export function createListeningClient(url: string): Client {
+  const client = new Client({ ...settings(url), query_timeout: 5_000 })
   client.on('error', connectionLost)
   return client
 }
@@ -52,7 +53,7 @@ export function createPool(url: string, connections: number): PostgresPool {
   return adapt(new Pool({ ...settings(url), ...LIMITS, max: connections, idleTimeoutMillis: 60_000 }))
 }
 
-/** One connection for a migration, whose statements may take their time. */
+/** One connection for a migration, whose statements (and wait for another node's migration) may take their time. */
 export function createPatientPool(url: string): PostgresPool {
   return adapt(new Pool({ ...settings(url), max: 1 }))
 }
@@ -73,7 +74,9 @@ function adaptClient(client: PoolClient): PostgresPoolClient {
     // A query that timed out here may still run there: what comes after it on this connection would wait behind it.
     if (lost) throw lost
     try {
-      const { command, rowCount, rows } = await guarded(() => client.query(sql, [...parameters]))
+      const { command, rowCount, rows } = await guarded(() =>
+        client.query({ name: preparedName(sql), text: sql, values: [...parameters] }),
+      )
       return { command: command as PostgresQueryResult<R>['command'], rowCount: rowCount ?? 0, rows }
     } catch (error) {
       if (isUnavailable(error)) lost = error

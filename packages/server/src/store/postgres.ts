@@ -4,7 +4,7 @@ import { createListeners } from './listeners.ts'
 import { migrate } from './migrate.ts'
 import { openNotifications } from './notifications.ts'
 import type { OpenStore } from './open.ts'
-import { createPatientClient, createPatientPool, createPool } from './postgres-connection.ts'
+import { createListeningClient, createPatientPool, createPool } from './postgres-connection.ts'
 import type { Database } from './schema.ts'
 import type { Db } from './store.ts'
 import { createTransactions } from './transactions.ts'
@@ -14,7 +14,7 @@ export const openPostgres: OpenStore = async (url, { secrets, connections, now }
   const instanceId = await prepareDatabase(url, now)
   const db = kyselyOver(createPool(url, connections))
   const listeners = createListeners()
-  const notifications = await openNotifications(() => createPatientClient(url), listeners.call)
+  const notifications = await openNotifications(() => createListeningClient(url), listeners.call)
   const { outside, write, read } = createTransactions(db, organizations => {
     listeners.call(organizations)
     notifications.tell(organizations)
