@@ -56,12 +56,18 @@ export function parseMessage(text: string, header: MessageHeaders): Message | Me
   if (method === undefined && ('result' in message || 'error' in message))
     return { method: null, id: null, params: {}, json: message, era: 'legacy' }
   if (typeof method !== 'string') return fault(400, -32600, 'The message has no method.', id)
-  if (params === null || typeof params !== 'object' || Array.isArray(params))
-    return fault(400, -32602, 'The parameters must be an object.', id)
+  if (!isObject(params)) return fault(400, -32602, 'The parameters must be an object.', id)
+  // What is decided on must be what is called with: arguments in any other form are nobody's to guess.
+  if (!isObject(params['arguments'] ?? {}) || params['arguments'] === null)
+    return fault(400, -32602, 'The arguments must be an object.', id)
   const era = eraOf(params, header)
   const mismatch = headerMismatch(method, params, header, era)
   if (mismatch) return fault(400, -32020, mismatch, id)
   return { method, id, params, json: message, era }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
 }
 
 export function isFault(parsed: Message | MessageFault): parsed is MessageFault {
