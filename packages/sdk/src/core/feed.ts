@@ -52,7 +52,10 @@ export const LeaseRequest = z.object({
 })
 export type LeaseRequest = z.infer<typeof LeaseRequest>
 
-/** The lease holds from when the request was sent, and only once every head is applied. */
+/**
+ * The lease holds from when the request was sent, and only once every head is applied: also that of an organization
+ * whose snapshot is still on its way, so that one that was read before the lease and arrives after it is loaded anew.
+ */
 export const LeaseResponse = z.object({
   leaseMs: z.number(),
   dangerousLeaseMs: z.number(),

@@ -10,9 +10,10 @@ export async function noteDefinitions(
 ): Promise<void> {
   await store.write(async tx => {
     for (const { kind, name, definition, description, inputSchema, annotations } of definitions) {
+      if (name.includes('\0')) continue
       const seen = {
         definition,
-        description,
+        description: description?.replaceAll('\0', '') ?? null, // PostgreSQL has no text with U+0000 in it.
         inputSchema: inputSchema && JSON.stringify(inputSchema),
         annotations: annotations && JSON.stringify(annotations),
         seenAt: isoTime(now),

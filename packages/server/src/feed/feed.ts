@@ -5,8 +5,8 @@ import { createFollower } from './follower.ts'
 import type { Position } from './position.ts'
 import { prune } from './prune.ts'
 import type { RecordSink } from './records.ts'
-import { findLiveSessions, type Session } from './registration.ts'
 import { createRoutes } from './routes.ts'
+import { findLiveSessions, type Session } from './session.ts'
 import { openStream, type Stream } from './stream.ts'
 
 export interface FeedOptions {
@@ -36,6 +36,8 @@ export interface Feed {
   close(): void
 }
 
+/** Of one session: a point has two at most, while it changes from one position to another. */
+const MOST_STREAMS = 4
 const PRUNE_EVERY_MS = 3600 * 1000
 
 /** Serves facts, changes and leases to enforcement points, and takes in what they report. */
@@ -54,6 +56,8 @@ export function createFeed(options: FeedOptions): Feed {
     const common = { follower, stallMs, onEnd, onFault }
     const stream = openStream({ ...common, point, sessionHash, server: server.id, position })
     streams.add(stream)
+    const own = [...streams].filter(other => other.sessionHash === sessionHash)
+    if (own.length > MOST_STREAMS) own[0]?.close()
     if (closed) stream.close()
     return stream.body
   }

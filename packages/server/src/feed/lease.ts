@@ -1,16 +1,22 @@
-import { AppError, isoTime, type LeaseRequest, type LeaseResponse } from '@valetkey/sdk/core'
+import { isoTime, type LeaseRequest, type LeaseResponse } from '@valetkey/sdk/core'
 import type { Store, Tx } from '../store/index.ts'
-import { fencedError, type Session } from './registration.ts'
+import { fencedError, type Session } from './session.ts'
 
 export interface LeaseTerms {
   leaseMs: number
   dangerousLeaseMs: number
 }
 
+export interface Renewal {
+  session: Session
+  request: LeaseRequest
+}
+
 const ROWS_PER_INSERT = 500
 
 /**
- * Lets a point go on deciding, and says up to where it must have applied the changes first.
+ * Lets points go on deciding, and says up to where each must have applied the changes first. Undefined for a start that
+ * was fenced.
  *
  * The order is what revocation rests on, as in Dekker's mutual exclusion: each side first writes, commits, and only
  * then reads what the other wrote.
@@ -24,51 +30,65 @@ const ROWS_PER_INSERT = 500
  * applied. With 2 before 1 both could miss each other: a lease that nobody waits for, on a replica that does not know R.
  * The two must be transactions of their own, since what an open transaction wrote nobody else sees.
  */
-export async function renewLease(
+export async function renewLeases(
   store: Store,
-  session: Session,
-  request: LeaseRequest,
+  renewals: readonly Renewal[],
   terms: LeaseTerms,
   now: number,
-): Promise<LeaseResponse> {
-  await store.write(async tx => {
-    await extendLease(tx, session, (await store.clock(tx)) + terms.leaseMs, now)
-    await writeAcknowledgements(tx, session.point, request)
+): Promise<(LeaseResponse | undefined)[]> {
+  const live = await store.write(async tx => {
+    const leaseUntil = (await store.clock(tx)) + terms.leaseMs
+    const extended = new Set<Renewal>()
+    // Always in the order of ids, so that two nodes that write at once do not wait for each other in a circle.
+    for (const renewal of [...renewals].sort((a, b) => (a.session.point < b.session.point ? -1 : 1)))
+      if (await extendLease(tx, renewal.session, leaseUntil, now)) extended.add(renewal)
+    await writeAcknowledgements(tx, [...extended])
+    return extended
   })
-  return { ...terms, heads: await readHeads(store, session.point) }
+  const heads = await readHeads(store, [...live])
+  return renewals.map(renewal =>
+    live.has(renewal) ? { ...terms, heads: heads.get(renewal.session.point) ?? {} } : undefined,
+  )
 }
 
-async function extendLease(tx: Tx, session: Session, leaseUntil: number, now: number): Promise<void> {
+async function extendLease(tx: Tx, session: Session, leaseUntil: number, now: number): Promise<boolean> {
   const { numUpdatedRows } = await tx
     .updateTable('enforcementPoint')
     .set({ leaseUntil, lastSeenAt: isoTime(now) })
     .where('id', '=', session.point)
     .where('sessionHash', '=', session.hash)
     .executeTakeFirst()
-  if (numUpdatedRows === 0n) throw fencedError()
+  return numUpdatedRows > 0n
 }
 
 /** What a point says it has applied it also holds; what it names and nobody knows gets no head, and so no lease. */
-async function writeAcknowledgements(tx: Tx, point: string, request: LeaseRequest): Promise<void> {
-  const { applied, dropped } = request
-  if (dropped.length > 0)
-    await tx
-      .deleteFrom('enforcementPointOrganization')
-      .where('pointId', '=', point)
-      .where('organizationId', 'in', dropped)
-      .execute()
-  const named = Object.keys(applied).filter(id => !dropped.includes(id))
-  if (named.length === 0) return
-  const known = await tx.selectFrom('organization').where('id', 'in', named).select('id').execute()
-  const rows = known.map(({ id }) => ({
-    pointId: point,
-    organizationId: id,
-    acknowledgedRevision: applied[id] ?? 0,
-  }))
-  for (let i = 0; i < rows.length; i += ROWS_PER_INSERT)
+async function writeAcknowledgements(tx: Tx, renewals: readonly Renewal[]): Promise<void> {
+  const named = new Set(renewals.flatMap(({ request }) => Object.keys(request.applied)))
+  const known =
+    named.size === 0
+      ? []
+      : await tx
+          .selectFrom('organization')
+          .where('id', 'in', [...named])
+          .select('id')
+          .execute()
+  const rows = new Map<string, { pointId: string; organizationId: string; acknowledgedRevision: number }>()
+  for (const { session, request } of renewals) {
+    await dropOrganizations(tx, session.point, request.dropped)
+    for (const id of request.dropped) rows.delete(`${session.point} ${id}`)
+    for (const { id: organizationId } of known) {
+      const acknowledgedRevision = request.applied[organizationId]
+      if (acknowledgedRevision === undefined || request.dropped.includes(organizationId)) continue
+      // A point that is there twice in one batch: one row, what it said last.
+      const row = { pointId: session.point, organizationId, acknowledgedRevision }
+      rows.set(`${session.point} ${organizationId}`, row)
+    }
+  }
+  const all = [...rows.values()]
+  for (let i = 0; i < all.length; i += ROWS_PER_INSERT)
     await tx
       .insertInto('enforcementPointOrganization')
-      .values(rows.slice(i, i + ROWS_PER_INSERT))
+      .values(all.slice(i, i + ROWS_PER_INSERT))
       .onConflict(conflict =>
         conflict.columns(['pointId', 'organizationId']).doUpdateSet(eb => ({
           acknowledgedRevision: eb.ref('excluded.acknowledgedRevision'),
@@ -77,53 +97,75 @@ async function writeAcknowledgements(tx: Tx, point: string, request: LeaseReques
       .execute()
 }
 
-async function readHeads(store: Store, point: string): Promise<Record<string, number>> {
+async function dropOrganizations(tx: Tx, point: string, dropped: readonly string[]): Promise<void> {
+  if (dropped.length === 0) return
+  await tx
+    .deleteFrom('enforcementPointOrganization')
+    .where('pointId', '=', point)
+    .where('organizationId', 'in', dropped)
+    .execute()
+}
+
+/** By point and organization. */
+async function readHeads(
+  store: Store,
+  renewals: readonly Renewal[],
+): Promise<Map<string, Record<string, number>>> {
+  const heads = new Map<string, Record<string, number>>()
+  if (renewals.length === 0) return heads
+  const points = renewals.map(({ session }) => session.point)
   const rows = await store.db
     .selectFrom('enforcementPointOrganization')
     .innerJoin('organization', 'organization.id', 'enforcementPointOrganization.organizationId')
-    .where('pointId', '=', point)
-    .select(['organization.id', 'organization.revision'])
+    .where('pointId', 'in', points)
+    .select(['pointId', 'organization.id', 'organization.revision'])
     .execute()
-  return Object.fromEntries(rows.map(row => [row.id, row.revision]))
+  for (const { pointId, id, revision } of rows) {
+    const own = heads.get(pointId) ?? {}
+    own[id] = revision
+    heads.set(pointId, own)
+  }
+  return heads
 }
+
+const MOST_AT_ONCE = 200
 
 /**
- * Notes that the point holds an organization. Must be committed before the facts are read: then a barrier either sees
- * that the point holds it, and waits, or was over before, and the facts contain its change.
+ * Renewals that come while the last ones are being written are written together: after a change every point renews at
+ * the same moment, to acknowledge it, and a commit of its own for each would make the last one wait for all.
  */
-export async function holdOrganization(store: Store, session: Session, organization: string): Promise<void> {
-  await store.write(async tx => {
-    const known = await tx
-      .selectFrom('organization')
-      .where('id', '=', organization)
-      .select('id')
-      .executeTakeFirst()
-    if (!known) throw new AppError('not_found', `There is no organization ${organization}.`)
-    const { numUpdatedRows } = await tx
-      .updateTable('enforcementPoint')
-      .set({ sessionHash: session.hash })
-      .where('id', '=', session.point)
-      .where('sessionHash', '=', session.hash)
-      .executeTakeFirst()
-    if (numUpdatedRows === 0n) throw fencedError()
-    await tx
-      .insertInto('enforcementPointOrganization')
-      .values({ pointId: session.point, organizationId: organization, acknowledgedRevision: 0 })
-      .onConflict(conflict =>
-        conflict.columns(['pointId', 'organizationId']).doUpdateSet({ acknowledgedRevision: 0 }),
-      )
-      .execute()
-  })
-}
+export function createRenewals(
+  store: Store,
+  terms: LeaseTerms,
+  now: () => number,
+): (renewal: Renewal) => Promise<LeaseResponse> {
+  interface Waiting extends Renewal {
+    answer(response: LeaseResponse | undefined): void
+    fail(fault: unknown): void
+  }
+  const waiting: Waiting[] = []
+  let running = false
 
-/** Ends the lease of a point that says it decides nothing any more, so that nobody waits for it. */
-export async function endLease(store: Store, session: Session): Promise<void> {
-  await store.write(async tx => {
-    await tx
-      .updateTable('enforcementPoint')
-      .set({ leaseUntil: 0 })
-      .where('id', '=', session.point)
-      .where('sessionHash', '=', session.hash)
-      .execute()
-  })
+  async function run(): Promise<void> {
+    if (running) return
+    running = true
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0, MOST_AT_ONCE)
+      try {
+        const answers = await renewLeases(store, batch, terms, now())
+        for (const [i, { answer }] of batch.entries()) answer(answers[i])
+      } catch (fault) {
+        for (const { fail } of batch) fail(fault)
+      }
+    }
+    running = false
+  }
+
+  return renewal =>
+    new Promise((resolve, reject) => {
+      const answer = (response: LeaseResponse | undefined) =>
+        response ? resolve(response) : reject(fencedError())
+      waiting.push({ ...renewal, answer, fail: reject })
+      void run()
+    })
 }

@@ -3,8 +3,13 @@ import { AppError } from '@valetkey/sdk/core'
 /** Where a subscriber stands: the revision that it has of each organization. On the wire `catalogue.12,org_….5`. */
 export type Position = Map<string, number>
 
+const ORGANIZATION = /^(catalogue|org_[0-9a-z]{1,64})$/
 const ENTRY = /^(catalogue|org_[0-9a-z]{1,64})\.(0|[1-9][0-9]{0,14})$/
 const MOST_ORGANIZATIONS = 5_000
+
+export function isOrganizationId(id: string): boolean {
+  return ORGANIZATION.test(id)
+}
 
 export function parsePosition(text: string): Position {
   const position: Position = new Map()

@@ -1,5 +1,5 @@
 import { AppError, type CallRecord } from '@valetkey/sdk/core'
-import type { Session } from './registration.ts'
+import type { Session } from './session.ts'
 
 /** Where records of calls go. Repeats are its matter: it knows a record by point, epoch and counter. */
 export interface RecordSink {

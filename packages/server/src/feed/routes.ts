@@ -17,11 +17,13 @@ import { loadCatalogue, loadOrganization } from '../directory/index.ts'
 import type { Store } from '../store/index.ts'
 import { noteDefinitions } from './definitions.ts'
 import { changeFor } from './frame.ts'
-import { endLease, holdOrganization, type LeaseTerms, renewLease } from './lease.ts'
-import { type Position, resumePosition } from './position.ts'
+import { endLease, holdOrganization } from './hold.ts'
+import { createRenewals, type LeaseTerms } from './lease.ts'
+import { isOrganizationId, type Position, resumePosition } from './position.ts'
 import { problem } from './problem.ts'
 import { type RecordSink, requireOwnRecords } from './records.ts'
-import { bearerOf, registerPoint, requireSession, type Session } from './registration.ts'
+import { registerPoint } from './registration.ts'
+import { bearerOf, requireSession, type Session } from './session.ts'
 import { sealUpstreamCredential } from './upstream.ts'
 
 export interface RouteOptions {
@@ -40,11 +42,13 @@ export interface RouteOptions {
 
 type Env = { Variables: { session: Session } }
 
+const MOST_ORGANIZATIONS = 5_000
 const MOST_BYTES = 16 * 1024 * 1024
 const MOST_SMALL_BYTES = 1024 * 1024
 
 export function createRoutes(options: RouteOptions): Hono {
   const { store, now } = options
+  const renew = createRenewals(store, options.terms, now)
   const app = new Hono<Env>()
   app.onError((fault, c) => problem(c, fault, options.onFault))
   app.post('/feed/register', limit(MOST_SMALL_BYTES), c => register(c, options))
@@ -56,7 +60,8 @@ export function createRoutes(options: RouteOptions): Hono {
   app.get('/feed/changes', c => changes(c, options))
   app.post('/feed/lease', limit(MOST_SMALL_BYTES), async c => {
     const request = await parseBody(c, LeaseRequest)
-    const answer: LeaseResponse = await renewLease(store, c.var.session, request, options.terms, now())
+    requireOrganizationIds([...Object.keys(request.applied), ...request.dropped])
+    const answer: LeaseResponse = await renew({ session: c.var.session, request })
     options.onAcknowledged()
     return c.json(answer)
   })
@@ -92,8 +97,8 @@ async function register(c: Context<Env>, options: RouteOptions): Promise<Respons
 }
 
 async function snapshot(c: Context<Env>, options: RouteOptions): Promise<Response> {
-  const organization = c.req.query('organization')
-  if (!organization) throw new AppError('request.invalid', 'Name the organization to load, or "catalogue".')
+  const organization = c.req.query('organization') ?? ''
+  requireOrganizationIds([organization])
   const { store } = options
   await holdOrganization(store, c.var.session, organization)
   const facts =
@@ -119,6 +124,12 @@ async function changes(c: Context<Env>, options: RouteOptions): Promise<Response
     'cache-control': 'no-store, no-transform',
     'x-accel-buffering': 'no',
   })
+}
+
+/** Nothing else reaches a query that renewals of other points are part of. */
+function requireOrganizationIds(ids: readonly string[]): void {
+  if (ids.length > MOST_ORGANIZATIONS || !ids.every(isOrganizationId))
+    throw new AppError('request.invalid', `Name up to ${MOST_ORGANIZATIONS} organizations, or "catalogue".`)
 }
 
 async function records(c: Context<Env>, options: RouteOptions): Promise<Response> {

@@ -2,7 +2,7 @@ import { AppError, type UpstreamCredential } from '@valetkey/sdk/core'
 import { CompactEncrypt, importJWK, type JWK } from 'jose'
 import { upstreamPlace } from '../directory/index.ts'
 import type { Store } from '../store/index.ts'
-import type { Session } from './registration.ts'
+import type { Session } from './session.ts'
 
 /** The credential that a gateway adds towards its server, readable by that gateway alone; null where none is stored. */
 export async function sealUpstreamCredential(store: Store, session: Session): Promise<string | null> {

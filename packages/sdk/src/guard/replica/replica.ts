@@ -41,6 +41,8 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   let follow = new AbortController()
   let renewal: Promise<void> | undefined
   let owesAcknowledgement = false
+  /** What the last renewal named as newest, also of organizations whose snapshot is still on its way. */
+  let heads: Readonly<Record<string, number>> = {}
   const held = () => [CATALOGUE, ...snapshot.organizations()]
 
   function applied(organization: string): void {
@@ -54,6 +56,8 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     const change = await link.snapshot(organization)
     const at = snapshot.revisionOf(organization)
     if (at !== undefined && change.revision < at) return
+    // Read before the last renewal and arrived after it: nobody waits any more for a decision on this.
+    if (change.revision < (heads[organization] ?? 0)) return load(organization)
     snapshot.load(change)
     applied(organization)
   }
@@ -81,6 +85,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     const applied = Object.fromEntries(held().map(id => [id, snapshot.revisionOf(id) ?? 0]))
     const asked = lease.mark()
     const answer = await link.lease({ applied, dropped: [] })
+    heads = answer.heads
     // The lease holds only once all that was written before it was granted is applied here.
     const behind = () =>
       Object.entries(answer.heads).filter(([id, head]) => (snapshot.revisionOf(id) ?? head) < head)
