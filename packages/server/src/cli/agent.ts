@@ -160,7 +160,9 @@ export async function previewOf({ api }: Session, agent: Agent): Promise<string[
     allPages(page => api.assignments.list({ ...page, principal: id, organization })),
   ])
   const live = credentials.filter(credential => credential.status === 'live').length
-  const roles = [...new Set(assignments.map(assignment => assignment.role))].join(', ') || 'no role'
+  const names = [...new Set(assignments.map(assignment => assignment.role))]
+  const roles =
+    names.length === 0 ? 'no role' : `the ${names.length === 1 ? 'role' : 'roles'} ${names.join(', ')}`
   return [
     `Agent ${agent.name} of ${agent.ownerEmail}: ${live} live ${live === 1 ? 'credential' : 'credentials'}, ${roles}.`,
     'Every call of it is refused from then on, and its open streams are cut.',

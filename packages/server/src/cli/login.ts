@@ -20,6 +20,9 @@ export function register(program: Command, io: Io): void {
     .action((options: LoginOptions, command: Command) => login(io, options, command))
 }
 
+/** How one-time codes begin. */
+const CODE = 'vk_boot_'
+
 interface LoginOptions {
   codeFile?: string
   name: string
@@ -31,9 +34,11 @@ async function login(io: Io, options: LoginOptions, command: Command): Promise<v
   const url = checkUrl(
     globals.url ?? io.env['VALETKEY_URL'] ?? (await readContext(io.cwd))?.url ?? missingUrl(),
   )
-  const given = await readSecret(io, { ...options, ...globals })
-  const client = createClient(api, { baseUrl: url, fetch: io.fetch, token: () => given.secret })
-  const token = given.isCode ? (await client.session.bootstrap({ name: options.name })).token : given.secret
+  const secret = await readSecret(io, { ...options, ...globals })
+  const client = createClient(api, { baseUrl: url, fetch: io.fetch, token: () => secret })
+  const token = secret.startsWith(CODE)
+    ? (await client.session.bootstrap({ name: options.name })).token
+    : secret
   const signedIn = createClient(api, { baseUrl: url, fetch: io.fetch, token: () => token })
   const who = await signedIn.session.whoami({})
   const path = await writeContext(io.cwd, { url, token })
@@ -42,29 +47,23 @@ async function login(io: Io, options: LoginOptions, command: Command): Promise<v
 }
 
 /** The secret comes from a file, the environment, a pipe or the keyboard: arguments can be read by everyone here. */
-async function readSecret(
-  io: Io,
-  options: { codeFile?: string; tokenFile?: string },
-): Promise<{ secret: string; isCode: boolean }> {
-  const fromFile = async (file: string) => (await readFile(resolve(io.cwd, file), 'utf8')).trim()
-  if (options.codeFile !== undefined) return { secret: await fromFile(options.codeFile), isCode: true }
-  if (options.tokenFile !== undefined) return { secret: await fromFile(options.tokenFile), isCode: false }
-  const code = io.env['VALETKEY_BOOTSTRAP_CODE']
-  if (code) return { secret: code, isCode: true }
-  const tokenFile = io.env['VALETKEY_TOKEN_FILE']
-  const token = tokenFile ? await fromFile(tokenFile) : io.env['VALETKEY_TOKEN']
-  if (token) return { secret: token, isCode: false }
-  const typed = (
-    io.in.isTerminal ? await io.in.ask('API token or one-time code: ') : await io.in.readAll()
-  ).trim()
-  if (typed === '')
-    throw new UsageError('There is no token and no code.', 'Nothing came on the standard input.')
-  return { secret: typed, isCode: !isApiToken(typed) }
+async function readSecret(io: Io, options: { codeFile?: string; tokenFile?: string }): Promise<string> {
+  const file = options.codeFile ?? options.tokenFile
+  if (file !== undefined) return readLine(io, file)
+  const given = io.env['VALETKEY_BOOTSTRAP_CODE'] || io.env['VALETKEY_TOKEN']
+  if (given) return given
+  if (io.env['VALETKEY_TOKEN_FILE']) return readLine(io, io.env['VALETKEY_TOKEN_FILE'])
+  const typed = io.in.isTerminal ? await io.in.ask('API token or one-time code: ') : await io.in.readAll()
+  if (typed.trim() !== '') return typed.trim()
+  throw new UsageError('There is no token and no code.', 'Nothing came on the standard input.')
 }
 
-/** API tokens begin with their prefix and are long; a code is short, for typing. */
-function isApiToken(text: string): boolean {
-  return text.length > 40
+async function readLine(io: Io, file: string): Promise<string> {
+  try {
+    return (await readFile(resolve(io.cwd, file), 'utf8')).trim()
+  } catch (error) {
+    throw new UsageError(`Cannot read ${file}.`, (error as Error).message)
+  }
 }
 
 function missingUrl(): never {

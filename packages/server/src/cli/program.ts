@@ -1,6 +1,6 @@
 import { didYouMean } from '@valetkey/sdk/core'
 import { Command, CommanderError } from 'commander'
-import { globalOptions } from './session.ts'
+import { completeCommands, globalOptions } from './session.ts'
 import { EXIT, type Io, printable, toFailure, UsageError, wantsColor } from './terminal/index.ts'
 
 /** A module of one command or noun: it adds itself to the program. */
@@ -54,31 +54,29 @@ async function buildProgram(
     'Examples:\n  valetkey dev          start everything on this machine\n  valetkey who --resource customer/acme --on tuesday\n                        which agent touched it, and who authorized that\n',
   )
   for (const option of globalOptions()) program.addOption(option)
-  const called = argv.find(word => Object.hasOwn(table, word))
-  const names = called !== undefined && !wantsOverview(argv, called) ? [called] : Object.keys(table)
-  const unknown = argv[0]
-  if (called === undefined && unknown !== undefined && /^[a-z]/.test(unknown) && unknown !== 'help')
+  const called = firstWord(argv)
+  const isKnown = called !== undefined && Object.hasOwn(table, called)
+  if (called !== undefined && !isKnown && called !== 'help')
     throw new UsageError(
-      `Unknown command "${unknown}".`,
-      `There is no such command.${didYouMean(unknown, names)}`,
+      `Unknown command "${called}".`,
+      `There is no such command.${didYouMean(called, Object.keys(table))}`,
       'See them all: valetkey --help',
     )
-  for (const name of names) (await table[name]?.())?.register(program, io)
-  inheritSettings(program)
+  for (const name of isKnown ? [called] : Object.keys(table)) (await table[name]?.())?.register(program, io)
+  completeCommands(program)
   return program
 }
 
-/** `valetkey --help` and `valetkey help agent` are about the whole. */
-function wantsOverview(argv: readonly string[], called: string): boolean {
-  const before = argv.slice(0, argv.indexOf(called))
-  return before.includes('help') || before.includes('--help') || before.includes('-h')
-}
-
-function inheritSettings(command: Command): void {
-  for (const child of command.commands) {
-    child.copyInheritedSettings(command)
-    inheritSettings(child)
+/** The command that is called: the first word that is neither a flag nor the value of one. */
+function firstWord(argv: readonly string[]): string | undefined {
+  const takesValue = globalOptions().filter(option => option.required)
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? ''
+    if (!word.startsWith('-')) return word
+    if (word === '--help' || word === '-h') return undefined
+    if (takesValue.some(option => option.short === word || option.long === word)) at++
   }
+  return undefined
 }
 
 /** What, why, and what to do with the code: three lines on stderr. */

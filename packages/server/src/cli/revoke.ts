@@ -64,7 +64,7 @@ export function register(program: Command, io: Io): void {
         }),
       ),
     )
-  add('agent', 'Retire an agent: for good, with all its credentials and tokens', 'support-bot').action(
+  add('agent', 'Stop an agent and take back all its credentials and tokens', 'support-bot').action(
     withSession(io, revokeAgent),
   )
   add('credential', 'Take one credential back, with the tokens that it got', 'crd_01kam9').action(
@@ -93,7 +93,10 @@ function toWait(text: string): number {
 
 async function revokeAgent(session: Session, text: string, options: RevokeOptions): Promise<void> {
   const agent = await findAgent(session, text)
-  const preview = [...(await previewOf(session, agent)), 'This is final: a retired agent cannot be resumed.']
+  const preview = [
+    ...(await previewOf(session, agent)),
+    'Its credentials are gone for good: resumed, it needs new ones.',
+  ]
   const { id, organization, name } = agent
   await revoke(session, { kind: 'agent', id, organization }, { name, preview }, options)
 }

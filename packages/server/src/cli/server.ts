@@ -82,7 +82,6 @@ export function register(program: Command, io: Io): void {
         'only records, for a start',
       ],
     ],
-    ownUrl: true,
   })
     .requiredOption('--url <url>', 'the URL that clients call; it is the audience of tokens')
     .addOption(modeOption())
@@ -93,7 +92,6 @@ export function register(program: Command, io: Io): void {
       ['valetkey server set billing --mode enforce', 'begin to refuse'],
       ['valetkey server set billing --status frozen', 'refuse every call of it'],
     ],
-    ownUrl: true,
   })
     .option('--url <url>', 'the URL that clients call')
     .addOption(modeOption())

@@ -22,20 +22,20 @@ interface GlobalOptions extends PrintOptions {
 
 const GLOBAL_GROUP = 'Global options:'
 
-/** Two examples that open the help, and flags of its own that replace global ones. */
+/** Commands that take the global options. */
+const global = new WeakSet<Command>()
+
+/** What a command is for, and the two examples that open its help. */
 export interface About {
   summary: string
   examples: readonly (readonly [command: string, effect: string])[]
-  /** `--url` means something else here; the authority's address then stands before the command, or in VALETKEY_URL. */
-  ownUrl?: true
 }
 
-/** Adds a command under another; its help begins with examples. */
+/** Adds a command under another, which takes the global options too; its help begins with examples. */
 export function addCommand(parent: Command, usage: string, about: About): Command {
   const command = parent.command(usage).description(about.summary)
   addExamples(command, about.examples)
-  for (const option of globalOptions())
-    if (!(about.ownUrl && option.long === '--url')) command.addOption(option)
+  global.add(command)
   return command
 }
 
@@ -50,6 +50,20 @@ export function addExamples(command: Command, examples: About['examples']): void
   const width = Math.max(...examples.map(([line]) => line.length))
   const lines = examples.map(([line, effect]) => `  ${line.padEnd(width)}  ${effect}`)
   command.addHelpText('before', `Examples:\n${lines.join('\n')}\n`)
+}
+
+/**
+ * Completes all commands below one: they end like it, and take the global options after their own. Where a command has
+ * a `--url` of its own, the authority's address stands before the command, or in VALETKEY_URL.
+ */
+export function completeCommands(parent: Command): void {
+  for (const command of parent.commands) {
+    command.copyInheritedSettings(parent)
+    if (global.has(command))
+      for (const option of globalOptions())
+        if (!command.options.some(own => own.long === option.long)) command.addOption(option)
+    completeCommands(command)
+  }
 }
 
 export function globalOptions(): Option[] {

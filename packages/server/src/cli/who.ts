@@ -57,5 +57,5 @@ async function who(session: Session, filters: CallFilters): Promise<void> {
   session.print.say(printable(sentence))
   if (session.print.human && rows.length === 0) return
   session.print.say('')
-  session.print.list(view, rows)
+  session.print.list(view, rows, { sentence })
 }

@@ -31,7 +31,6 @@ export function registerScan(servers: Command, io: Io): void {
       ],
       ['valetkey server scan billing', 'what its guards and gateways have seen'],
     ],
-    ownUrl: true,
   })
     .option('--url <url>', 'where the server itself answers, without a guard in front')
     .option('--public-url <url>', 'the URL that clients call, where the server is not registered yet')

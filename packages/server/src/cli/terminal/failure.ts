@@ -60,7 +60,8 @@ export function toFailure(error: unknown): Failure {
   if (error instanceof UsageError)
     return { what: error.message, why: error.why, fix: error.fix, code: 'usage', exit: EXIT.usage }
   if (error instanceof CommanderError) return fromCommander(error)
-  if (error instanceof ApiError || error instanceof AppError) return fromCode(error.code, error.message)
+  if (error instanceof ApiError || error instanceof AppError)
+    return fromCode(error.code, withPath(error.message, error.path))
   if (isAbort(error))
     return {
       what: 'Interrupted.',
@@ -79,6 +80,11 @@ export function toFailure(error: unknown): Failure {
   }
 }
 
+/** Says where in the input the fault lies, unless the sentence does. */
+function withPath(message: string, path: string | undefined): string {
+  return path === undefined || message.includes(path) ? message : `${message} (${path})`
+}
+
 function fromCode(code: string, what: string): Failure {
   const [status, why] =
     code in ERRORS ? ERRORS[code as ErrorCode] : [500, 'The authority gave a code that is not known here.']
@@ -95,6 +101,14 @@ function exitFor(status: number): number {
   return status < 500 ? EXIT.invalid : EXIT.error
 }
 
+const WHY: Record<string, string> = {
+  'commander.missingMandatoryOptionValue': 'The command needs it.',
+  'commander.missingArgument': 'The command needs it.',
+  'commander.optionMissingArgument': 'The flag needs a value.',
+  'commander.excessArguments': 'The command takes no more than it says.',
+  'commander.invalidArgument': 'The value is not one that the flag takes.',
+}
+
 /** Commander says "error: unknown option '--foo'" and, on a second line, what was meant. */
 function fromCommander(error: CommanderError): Failure {
   const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n')
@@ -102,7 +116,7 @@ function fromCommander(error: CommanderError): Failure {
   const meant = rest.join(' ').replace(/^\((.*)\)$/, '$1')
   return {
     what: what.replaceAll("'", '"'),
-    why: meant || 'The command does not take this.',
+    why: meant || WHY[error.code] || 'The command does not take this.',
     fix: 'Read the help: add --help to the command.',
     code: 'usage',
     exit: EXIT.usage,

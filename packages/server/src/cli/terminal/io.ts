@@ -3,8 +3,8 @@ import { text } from 'node:stream/consumers'
 
 /** What a command sees of the world; tests hand in another one. */
 export interface Io {
-  out: { write(text: string): void; isTerminal: boolean; columns: number | undefined }
-  err: { write(text: string): void; isTerminal: boolean }
+  out: { write(text: string): unknown; isTerminal: boolean; columns: number | undefined }
+  err: { write(text: string): unknown; isTerminal: boolean }
   in: { isTerminal: boolean; readAll(): Promise<string>; ask(question: string): Promise<string> }
   env: Record<string, string | undefined>
   cwd: string

@@ -1,6 +1,6 @@
 import picocolors from 'picocolors'
 import { stringify } from 'yaml'
-import type { Colors } from './cell.ts'
+import { type Colors, toText } from './cell.ts'
 import { UsageError } from './failure.ts'
 import type { Io } from './io.ts'
 import { type Column, type Layout, toFields, toTable } from './table.ts'
@@ -29,7 +29,8 @@ export interface Printer {
   readonly colors: Colors
   /** Whether people read this rather than programs. */
   readonly human: boolean
-  list<T>(view: View<T>, items: readonly T[]): void
+  /** `more` goes beside the items where the output is one document. */
+  list<T>(view: View<T>, items: readonly T[], more?: Record<string, unknown>): void
   item<T>(view: View<T>, item: T): void
   /** A sentence for people; nothing where the output is data. */
   say(line: string): void
@@ -54,12 +55,14 @@ export function createPrinter(io: Io, options: PrintOptions): Printer {
   return {
     colors,
     human,
-    list(view, items) {
+    list(view, items, more = {}) {
       switch (format) {
         case 'json':
-          return write(`${JSON.stringify({ apiVersion: 'v1', kind: `${view.kind}List`, items }, null, 2)}\n`)
+          return write(
+            `${JSON.stringify({ apiVersion: 'v1', kind: `${view.kind}List`, ...more, items }, null, 2)}\n`,
+          )
         case 'yaml':
-          return write(stringify({ apiVersion: 'v1', kind: `${view.kind}List`, items }))
+          return write(stringify({ apiVersion: 'v1', kind: `${view.kind}List`, ...more, items }))
         case 'ndjson':
           return write(items.map(item => `${JSON.stringify(item)}\n`).join(''))
         case 'csv':
@@ -67,6 +70,7 @@ export function createPrinter(io: Io, options: PrintOptions): Printer {
         case 'name':
           return write(items.map(item => `${view.name(item)}\n`).join(''))
         default:
+          if (items.length === 0 && io.out.isTerminal) return io.err.write('Nothing found.\n')
           return write(toTable(items, shown(view), layout))
       }
     },
@@ -110,11 +114,15 @@ function pick<T>(columns: readonly Column<T>[], wanted: string | undefined, form
 }
 
 function toCsv<T>(items: readonly T[], columns: readonly Column<T>[], layout: Layout): string {
-  const plain = { ...layout, relative: false, tabs: true }
-  return toTable(items, columns, plain)
-    .split('\n')
-    .map(line => line.split('\t').map(quote).join(','))
-    .join('\n')
+  const plain = { ...layout, relative: false }
+  const cells = (item: T) =>
+    columns.map(column => {
+      const cell = column.value(item)
+      return cell === null || cell === '' ? '' : toText(cell, plain).text
+    })
+  return [columns.map(column => column.header), ...items.map(cells)]
+    .map(row => `${row.map(quote).join(',')}\r\n`)
+    .join('')
 }
 
 /** RFC 4180; a leading sign cannot make a formula of it. */

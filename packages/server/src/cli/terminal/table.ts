@@ -22,7 +22,10 @@ const NARROWEST = 6
 export function toTable<T>(items: readonly T[], columns: readonly Column<T>[], layout: Layout): string {
   const rows = items.map(item => columns.map(column => toText(column.value(item), layout)))
   if (layout.tabs)
-    return [columns.map(column => column.header), ...rows.map(row => row.map(cell => cell.text))]
+    return [
+      columns.map(column => column.header),
+      ...rows.map(row => row.map(({ text, paint }) => paint(text))),
+    ]
       .map(row => `${row.join('\t')}\n`)
       .join('')
   const widths = columns.map((column, at) =>
@@ -49,7 +52,7 @@ export function toFields<T>(item: T, columns: readonly Column<T>[], layout: Layo
     .map(column => {
       const { text, paint } = toText(column.value(item), layout)
       const label = column.header.toLowerCase()
-      return layout.tabs ? `${label}\t${text}\n` : `${label.padEnd(width + GAP)}${paint(text)}\n`
+      return layout.tabs ? `${label}\t${paint(text)}\n` : `${label.padEnd(width + GAP)}${paint(text)}\n`
     })
     .join('')
 }
