@@ -57,6 +57,12 @@ export function relay(options: RelayOptions): void {
     else sendAnswer(response, answerUpstreamFault(fault.status, exchange.message?.id ?? null, fault.message))
   }
 
+  /** Nothing has moved for too long: because the caller does not read, or because the server behind does not write. */
+  function giveUp(): void {
+    if (controller?.paused) response.destroy()
+    else fail(new AppError('upstream.timeout', 'The MCP server behind the gateway stopped answering.'))
+  }
+
   exchange.onCut(() => {
     if (isDone) return
     end()
@@ -91,22 +97,21 @@ export function relay(options: RelayOptions): void {
         body = isEventStream(headers)
           ? relayEvents(options, status, headers)
           : relayWhole(options, status, headers)
-        if (!body.isEndless)
-          stall = setTimeout(
-            () =>
-              fail(new AppError('upstream.timeout', 'The MCP server behind the gateway stopped answering.')),
-            timeoutMs,
-          )
+        if (!body.isEndless) stall = setTimeout(giveUp, timeoutMs)
       },
       onResponseData(running, chunk) {
         if (isDone || !body) return
+        stall?.refresh()
         try {
           if (body.take(chunk)) return
         } catch (fault) {
           return fail(fault)
         }
         running.pause()
-        response.once('drain', () => running.resume())
+        response.once('drain', () => {
+          stall?.refresh()
+          running.resume()
+        })
       },
       onResponseEnd() {
         if (isDone) return
