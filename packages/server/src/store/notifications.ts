@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
-import { translatePostgres } from './faults.ts'
+import { listenOn } from './listening.ts'
 import type { ChangeListener } from './store.ts'
 
 const CHANNEL = 'valetkey_change'
@@ -8,12 +7,11 @@ const CHANNEL = 'valetkey_change'
 const COALESCE_MS = 5
 /** PostgreSQL takes up to 7999 bytes; more organizations than fit become "look at all". */
 const PAYLOAD_LIMIT_BYTES = 7900
-const FIRST_WAIT_MS = 50
-const LONGEST_WAIT_MS = 2000
 
-/** Tells other nodes of changes and hears of theirs, over one connection that comes back by itself. */
+/** Tells other nodes of changes and hears of theirs, over one connection for both. */
 export interface Notifications {
   tell(organizations: readonly string[]): void
+  /** Tells what was not told yet, then ends. */
   close(): Promise<void>
 }
 
@@ -23,48 +21,21 @@ export async function openNotifications(
   hear: ChangeListener,
 ): Promise<Notifications> {
   const untold = new Set<string>()
-  let isClosed = false
   let timer: NodeJS.Timeout | undefined
-  let current: Client | undefined
   let sending = Promise.resolve()
 
-  async function connect(): Promise<void> {
-    const client = createClient()
-    let isOver = false
-    client.once('end', () => {
-      isOver = true
-      if (current === client) void reconnect()
-    })
-    client.on('notification', ({ processId, payload = '' }) => {
+  const listening = await listenOn({
+    createClient,
+    channel: CHANNEL,
+    hear({ processId, payload = '' }, client) {
       // What this node told comes back to it as well; its listeners were called at the commit.
       if (processId !== processIdOf(client)) hear(payload === '' ? undefined : payload.split(' '))
-    })
-    try {
-      await client.connect()
-      await client.query(`listen ${CHANNEL}`)
-      if (isOver || isClosed) throw new Error('The connection ended as soon as it stood.')
-      current = client
-    } catch (error) {
-      await client.end().catch(() => {})
-      throw translatePostgres(error)
-    }
-  }
-
-  async function reconnect(): Promise<void> {
-    current = undefined
-    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
-      await sleep(waitMs * (0.5 + Math.random()), undefined, { ref: false })
-      if (isClosed) return
-      try {
-        await connect()
-      } catch {
-        // Not yet; followers look by themselves in the meantime.
-        continue
-      }
+    },
+    cameBack() {
       hear(undefined)
-      return send()
-    }
-  }
+      void send()
+    },
+  })
 
   /** One at a time: what changes while one is on its way goes with the next. */
   function send(): Promise<void> {
@@ -74,7 +45,7 @@ export async function openNotifications(
   }
 
   async function sendUntold(): Promise<void> {
-    const client = current
+    const client = listening.current()
     if (client === undefined || untold.size === 0) return
     const organizations = [...untold]
     untold.clear()
@@ -89,7 +60,6 @@ export async function openNotifications(
     }
   }
 
-  await connect()
   return {
     tell(organizations) {
       for (const organization of organizations) untold.add(organization)
@@ -98,10 +68,7 @@ export async function openNotifications(
     async close() {
       clearTimeout(timer)
       await send()
-      isClosed = true
-      const last = current
-      current = undefined
-      await last?.end().catch(() => {})
+      await listening.close()
     },
   }
 }
