@@ -42,7 +42,7 @@ async function expectGuarded(url: string, era: 'modern' | 'legacy', prepare = op
   })
   const headers = era === 'legacy' ? await prepare(url, token) : {}
   const list = await say(url, 'tools/list', {}, { token, era, headers })
-  expect(list.body?.result?.tools?.map(tool => tool.name)).toEqual(['get_invoice'])
+  expect(list.body.result.tools.map((tool: { name: string }) => tool.name)).toEqual(['get_invoice'])
   const permitted = await say(url, 'tools/call', READ, { token, era, headers })
   expect(textOf(permitted)).toContain('"amount":120')
   const refused = await say(url, 'tools/call', REFUND, { token, era, headers })

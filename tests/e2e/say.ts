@@ -4,19 +4,8 @@ export interface Reply {
   headers: Headers
   text: string
   /** The JSON-RPC answer, whether it came as JSON or in a stream. */
-  body: RpcAnswer | null
-}
-
-/** As much of a JSON-RPC answer as tests look at. */
-export interface RpcAnswer {
-  id?: unknown
-  result?: {
-    tools?: { name: string }[]
-    content?: { type: string; text: string }[]
-    isError?: boolean
-    [member: string]: unknown
-  }
-  error?: { code: number; message: string; data?: Record<string, unknown> }
+  // biome-ignore lint/suspicious/noExplicitAny: a test says what it expects, and fails where it is not so
+  body: any
 }
 
 export interface Sent {
@@ -93,9 +82,9 @@ export async function read(response: Response): Promise<Reply> {
   }
 }
 
-function parse(text: string): RpcAnswer | null {
+function parse(text: string): unknown {
   try {
-    return JSON.parse(text) as RpcAnswer
+    return JSON.parse(text)
   } catch {
     return null
   }

@@ -10,5 +10,8 @@ test('a world stands within two seconds and decides calls', async () => {
   const token = await bot.token(world.billing.url)
   const { status, body } = await say(world.billing.url, 'tools/list', {}, { token })
   expect(status).toBe(200)
-  expect(body?.result?.tools?.map(tool => tool.name)).toEqual(['list_invoices', 'get_invoice'])
+  expect(body.result.tools.map((tool: { name: string }) => tool.name)).toEqual([
+    'list_invoices',
+    'get_invoice',
+  ])
 })

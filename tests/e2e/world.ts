@@ -14,7 +14,10 @@ import { BILLING_RULES, mapRules, type Rules, seedNorthwind } from './northwind.
 /** An MCP server on a socket with the guard in front, in the directory and mapped. */
 export interface GuardedServer extends AsyncDisposable {
   name: string
+  /** Where it is reached here. */
   url: string
+  /** Its registered public URL: what tokens are for. */
+  resource: string
   guard: Guard
 }
 
@@ -23,6 +26,8 @@ export interface ServeOptions {
   handler: Handler
   rules?: Rules
   mode?: Mode
+  /** As the world outside would reach it, through some proxy. */
+  publicUrl?: string
   guard?: GuardOptions
   /** How the guard is put behind a socket; `guard.node` unless said otherwise. */
   listener?(guard: Guard, handler: Handler, url: string): RequestListener
@@ -95,7 +100,8 @@ export async function startWorld(): Promise<World> {
     const serverPort = await findFreePort()
     const serverUrl = `http://127.0.0.1:${serverPort}/mcp`
     const send = (request: Request) => handler(request, SCANNER)
-    const serverKey = await register({ name, url: serverUrl, send, rules, ...(mode && { mode }) })
+    const resource = options.publicUrl ?? serverUrl
+    const serverKey = await register({ name, url: resource, send, rules, ...(mode && { mode }) })
     const guard = createGuard({ url, serverKey, directory: join(directory, name), ...options.guard })
     const http = createServer(listener ? listener(guard, handler, serverUrl) : guard.node(handler))
     await new Promise<void>((resolve, reject) => {
@@ -104,6 +110,7 @@ export async function startWorld(): Promise<World> {
     const server: GuardedServer = {
       name,
       url: serverUrl,
+      resource,
       guard,
       async [Symbol.asyncDispose]() {
         await guard.close()
