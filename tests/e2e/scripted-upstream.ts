@@ -23,7 +23,11 @@ export interface ScriptedUpstream extends AsyncDisposable {
   abandoned: Promise<void>
 }
 
-export const ECHO = { name: 'echo', description: 'Says it back', inputSchema: { type: 'object' } }
+export const ECHO = {
+  name: 'echo',
+  description: 'Says it back',
+  inputSchema: { type: 'object', properties: { stream: { type: 'boolean' } } },
+}
 
 export async function startScriptedUpstream(port = 0): Promise<ScriptedUpstream> {
   const abandoned = Promise.withResolvers<void>()

@@ -31,6 +31,7 @@ const WITHHELD: ReadonlySet<string> = new Set([
   'www-authenticate',
   'authentication-info',
   'alt-svc',
+  'x-accel-buffering',
 ])
 
 /** The headers towards the server behind, as undici takes them: names and values in turn. */
