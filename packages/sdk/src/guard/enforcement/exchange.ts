@@ -112,7 +112,7 @@ export function openExchange(point: Point, admitted: Admitted): Exchange {
       else if (status >= 400) outcome = 'protocol_error'
     },
     relay(text) {
-      if (listing && message) {
+      if (!message || listing) {
         const shown = filterList(point, caller, listing, message, text)
         if (shown !== undefined) return shown
       } else if (rulings.length > 0) outcome = outcomeOf(point, caller, text) ?? outcome
@@ -157,13 +157,17 @@ function outcomeOf(point: Point, caller: Caller, text: string): OutcomeName | un
 function filterList(
   point: Point,
   caller: Caller,
-  listing: Listing,
-  message: Message,
+  asked: Listing | undefined,
+  message: Message | null,
   text: string,
 ): string | undefined {
+  // A resumed stream brings answers again without saying to what.
+  if (!asked && !text.includes('"result"')) return undefined
   const answer = parseObject(text)
   const result = objectOf(answer?.['result'])
-  if (!answer || !result || answer['id'] !== message.id) return undefined
+  if (!answer || !result || (message && answer['id'] !== message.id)) return undefined
+  const listing = asked ?? Object.values(LISTS).find(({ member }) => member in result)
+  if (!listing) return undefined
   const items = result[listing.member]
   const things = (Array.isArray(items) ? items : []).filter(
     (item): item is JsonObject => objectOf(item) !== undefined,
@@ -179,7 +183,7 @@ function filterList(
       { kind: listing.kind, name, definition },
     )
   })
-  if (message.era === 'modern') {
+  if (message?.era === 'modern') {
     result['cacheScope'] = 'private'
     const ttl = result['ttlMs']
     result['ttlMs'] = Math.max(0, Math.min(typeof ttl === 'number' ? ttl : 0, caller.expiresAt - now))
