@@ -6,4 +6,4 @@
 export { auditHandlers } from './handlers.ts'
 export type { Ingested } from './ingest.ts'
 export { type Audit, type AuditFigures, type AuditOptions, openAudit } from './open.ts'
-export { type ChangeEvent, record } from './record.ts'
+export { type ChangeEvent, record, recordAll } from './record.ts'

@@ -19,17 +19,20 @@ export interface ChangeEvent {
  * Records a change in the transaction that makes it, so that neither exists without the other. A worker moves it on
  * to the audit store, idempotent by its id.
  */
-export async function record(tx: Tx, event: ChangeEvent, now: number): Promise<void> {
+export function record(tx: Tx, event: ChangeEvent, now: number): Promise<void> {
+  return recordAll(tx, [event], now)
+}
+
+/** Records many changes, at the cost of about one. */
+export async function recordAll(tx: Tx, events: readonly ChangeEvent[], now: number): Promise<void> {
+  if (events.length === 0) return
+  const rows = events.map(event => toRow(event, now))
+  await tx.insertInto('auditOutbox').values(rows).execute()
+}
+
+function toRow({ organization, type, actor, target, detail = {} }: ChangeEvent, now: number) {
   const id = newId('event', now)
   const at = isoTime(now)
-  const { organization, type, actor, target, detail = {} } = event
-  await tx
-    .insertInto('auditOutbox')
-    .values({
-      id,
-      organizationId: organization,
-      at,
-      body: JSON.stringify({ id, at, organization, type, actor, target, detail }),
-    })
-    .execute()
+  const body = JSON.stringify({ id, at, organization, type, actor, target, detail })
+  return { id, organizationId: organization, at, body }
 }

@@ -1,5 +1,5 @@
 import { isoTime } from '@valetkey/sdk/core'
-import { type ChangeEvent, record } from '../audit/index.ts'
+import { type ChangeEvent, recordAll } from '../audit/index.ts'
 import type { Store, Tx } from '../store/index.ts'
 import type { Log } from './log.ts'
 
@@ -28,7 +28,7 @@ interface Entry {
   settle: PromiseWithResolvers<void>
 }
 
-const MAX_BATCH = 500
+const MAX_BATCH = 100
 const USED_INTERVAL_MS = 60_000
 const MAX_CREDENTIALS = 10_000
 
@@ -50,8 +50,8 @@ export function createJournal(options: { store: Store; now: () => number; log: L
     // What arrives in this turn of the event loop rides along.
     await new Promise(resolve => setImmediate(resolve))
     while (uses.length + entries.length + sightings.size > 0) {
-      const seen = [...sightings]
-      sightings.clear()
+      const seen = [...sightings].slice(0, MAX_BATCH)
+      for (const [credential] of seen) sightings.delete(credential)
       await commit(uses.splice(0, MAX_BATCH), entries.splice(0, MAX_BATCH), seen)
     }
   }
@@ -60,7 +60,8 @@ export function createJournal(options: { store: Store; now: () => number; log: L
     try {
       const fresh = await store.write(async tx => {
         const inserted = await insertOnce(tx, use)
-        for (const { event } of entry) await record(tx, event, now())
+        const events = entry.map(({ event }) => event)
+        await recordAll(tx, events, now())
         for (const [credential, address] of seen) await noteUse(tx, credential, address, now())
         return inserted
       })
