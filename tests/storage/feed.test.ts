@@ -22,8 +22,8 @@ import {
   updateServer,
 } from '../../packages/server/src/directory/index.ts'
 import { prune } from '../../packages/server/src/feed/index.ts'
-import { beginChange } from '../../packages/server/src/store/index.ts'
-import { describeOnBoth } from './databases.ts'
+import { beginChange, openStore } from '../../packages/server/src/store/index.ts'
+import { describeOnBoth, freshDatabase, MASTER_KEY, startPostgres } from './databases.ts'
 import {
   addAgent,
   contextOf,
@@ -331,4 +331,25 @@ describeOnBoth('the feed', (open, place) => {
       feedB.close()
     })
   }
+})
+
+test('while the database is away no lease is renewed and no stream invents anything', async () => {
+  const server = await startPostgres()
+  const store = await openStore({ url: await freshDatabase(server.url), masterKey: MASTER_KEY })
+  const ctx = contextOf(store)
+  const seeded = await seed(ctx)
+  const faults: unknown[] = []
+  const feed = openFeed(store, { onFault: fault => void faults.push(fault), beatMs: 100 })
+  const point = await startPoint(sendTo(feed), seeded.serverKey)
+  const { revision } = await point.snapshot(CATALOGUE)
+  await point.lease({ catalogue: revision })
+  const events = take(point.events(`catalogue.${revision}`), 1)
+  await server.close()
+  const response = await point.post('/feed/lease', { applied: { catalogue: revision } })
+  expect(response.status).toBe(503)
+  expect(await response.json()).toMatchObject({ code: 'store.unavailable' })
+  await expect.poll(() => faults.length).toBeGreaterThan(0)
+  feed.close()
+  expect(await events).toEqual([])
+  await store.close()
 })

@@ -45,7 +45,8 @@ export function createFeed(options: FeedOptions): Feed {
   const { store, issuer, now, audit, leaseMs = 5_000, dangerousLeaseMs = 1_000 } = options
   const { jwksUri = `${issuer}/jwks`, pollMs = 250, beatMs = 2_000, stallMs = 10_000 } = options
   const onFault = options.onFault ?? (() => {})
-  const follower = createFollower(store, pollMs, onFault)
+  const onRepeatedFault = seldom(onFault, now)
+  const follower = createFollower(store, pollMs, onRepeatedFault)
   const streams = new Set<Stream>()
   const acknowledged = createWakeUp()
   let closed = false
@@ -73,7 +74,7 @@ export function createFeed(options: FeedOptions): Feed {
   }
 
   const timers = [
-    setInterval(() => void beat().catch(onFault), beatMs),
+    setInterval(() => void beat().catch(onRepeatedFault), beatMs),
     setInterval(() => void prune(store, now()).catch(onFault), PRUNE_EVERY_MS),
   ]
   for (const timer of timers) timer.unref()
@@ -95,5 +96,15 @@ export function createFeed(options: FeedOptions): Feed {
       for (const stream of streams) stream.close()
       follower.close()
     },
+  }
+}
+
+/** Of what fails again several times a second while the database is away, one in five seconds is told. */
+function seldom(report: (fault: unknown) => void, now: () => number): (fault: unknown) => void {
+  let reportedAt = Number.NEGATIVE_INFINITY
+  return fault => {
+    if (now() - reportedAt < 5_000) return
+    reportedAt = now()
+    report(fault)
   }
 }

@@ -38,27 +38,32 @@ export async function renewLeases(
 ): Promise<(LeaseResponse | undefined)[]> {
   const live = await store.write(async tx => {
     const leaseUntil = (await store.clock(tx)) + terms.leaseMs
-    const extended = new Set<Renewal>()
-    // Always in the order of ids, so that two nodes that write at once do not wait for each other in a circle.
-    for (const renewal of [...renewals].sort((a, b) => (a.session.point < b.session.point ? -1 : 1)))
-      if (await extendLease(tx, renewal.session, leaseUntil, now)) extended.add(renewal)
-    await writeAcknowledgements(tx, [...extended])
+    const extended = await extendLeases(tx, renewals, leaseUntil, now)
+    await writeAcknowledgements(tx, extended)
     return extended
   })
-  const heads = await readHeads(store, [...live])
+  const heads = await readHeads(store, live)
   return renewals.map(renewal =>
-    live.has(renewal) ? { ...terms, heads: heads.get(renewal.session.point) ?? {} } : undefined,
+    live.includes(renewal) ? { ...terms, heads: heads.get(renewal.session.point) ?? {} } : undefined,
   )
 }
 
-async function extendLease(tx: Tx, session: Session, leaseUntil: number, now: number): Promise<boolean> {
-  const { numUpdatedRows } = await tx
+/** Gives those renewals whose starts were not fenced meanwhile. */
+async function extendLeases(
+  tx: Tx,
+  renewals: readonly Renewal[],
+  leaseUntil: number,
+  now: number,
+): Promise<Renewal[]> {
+  const hashes = renewals.map(({ session }) => session.hash)
+  const rows = await tx
     .updateTable('enforcementPoint')
     .set({ leaseUntil, lastSeenAt: isoTime(now) })
-    .where('id', '=', session.point)
-    .where('sessionHash', '=', session.hash)
-    .executeTakeFirst()
-  return numUpdatedRows > 0n
+    .where('sessionHash', 'in', hashes)
+    .returning('sessionHash')
+    .execute()
+  const live = new Set(rows.map(row => row.sessionHash))
+  return renewals.filter(({ session }) => live.has(session.hash))
 }
 
 /** What a point says it has applied it also holds; what it names and nobody knows gets no head, and so no lease. */

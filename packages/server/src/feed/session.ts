@@ -1,5 +1,5 @@
 import { AppError } from '@valetkey/sdk/core'
-import { type Db, hashSecret } from '../store/index.ts'
+import { type Db, hashSecret, prepareQuery } from '../store/index.ts'
 
 /** One start of an enforcement point, as its session token shows. */
 export interface Session {
@@ -17,10 +17,14 @@ export function fencedId(sessionHash: string): string {
   return `feed:fenced:${sessionHash}`
 }
 
+const findSession = prepareQuery((db, { hash }: { hash: string }) =>
+  liveSessions(db).where('enforcementPoint.sessionHash', '=', hash),
+)
+
 /** Who a session token belongs to, while its server key is not revoked. `point.fenced` for an earlier start. */
 export async function requireSession(db: Db, authorization: string | undefined): Promise<Session> {
   const hash = hashSecret(bearerOf(authorization))
-  const row = await liveSessions(db).where('enforcementPoint.sessionHash', '=', hash).executeTakeFirst()
+  const [row] = await findSession(db, { hash })
   if (row) {
     const { id, epoch, kind, sealingJwk, serverId, name, url } = row
     return { point: id, epoch, kind, hash, sealingJwk, server: { id: serverId, name, url } }
