@@ -13,6 +13,7 @@ export interface TerminalOptions {
   env?: Record<string, string>
   /** What the answers to questions are, in order; or what comes on the standard input. */
   input?: string[]
+  interrupted?: AbortSignal
 }
 
 export interface Printed {
@@ -45,7 +46,7 @@ export async function openTerminal(product: Product) {
         cwd: directory,
         now: product.now,
         fetch: request => (request.url.startsWith(ISSUER) ? product.send(request) : fetch(request)),
-        interrupted: new AbortController().signal,
+        interrupted: options.interrupted ?? new AbortController().signal,
         exitCode: 0,
       }
       const code = await run(argv, io, COMMANDS, '0.0.0')

@@ -41,7 +41,7 @@ async function apply(
   const source = parsePolicy(await readFiles(session.io, file))
   const result = await send(session, source, dryRun)
   const { print } = session
-  if (!print.human || result.changes.length > 0) print.list(view, result.changes)
+  if (!print.human || result.changes.length > 0) print.list(view, result.changes, { applied: result.applied })
   print.say(summary(result.changes, dryRun))
 }
 
@@ -51,7 +51,9 @@ async function send({ api, organization }: Session, source: PolicySource, dryRun
   } catch (error) {
     if (!(error instanceof ApiError) || error.code !== 'policy.invalid' || error.path === undefined)
       throw error
-    const message = `${source.locate(error.path)}: ${error.message} (${error.path})`
+    // What follows the first line quotes the condition, which the file shows better.
+    const [sentence] = error.message.split('\n')
+    const message = `${source.locate(error.path)}: ${sentence} (${error.path})`
     throw new AppError('policy.invalid', message, { path: error.path, cause: error })
   }
 }

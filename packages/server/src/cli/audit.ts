@@ -81,7 +81,7 @@ async function query(
 
 async function tail(session: Session, chips: string[], options: CallFilters): Promise<void> {
   const { io, print, utc } = session
-  const filters = await toQuery(session, withChips(chips, { since: 'now', ...options }))
+  const filters = await toQuery(session, { since: 'now', ...withChips(chips, options) })
   for await (const call of follow(session, filters)) {
     if (print.human) print.say(callLine(call, { colors: print.colors, utc }))
     else io.out.write(`${JSON.stringify(call)}\n`)

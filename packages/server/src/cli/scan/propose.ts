@@ -67,12 +67,17 @@ export function propose(
   const family = slugOf(server)
   const held = new Map(present.map(tool => [`${tool.kind}:${tool.name}`, tool]))
   const warnings: string[] = []
-  const rules: ProposedRule[] = []
-  for (const definition of [...offer.definitions.flatMap(expand), ...announced(offer.capabilities)]) {
+  const found = new Map<string, ProposedRule>()
+  for (const definition of [...offer.definitions, ...announced(offer.capabilities)]) {
     const fault = faultOf(definition)
     if (fault) warnings.push(fault)
-    else rules.push(toRule(family, definition, held.get(`${definition.kind}:${definition.name}`)))
+    else
+      for (const one of expand(definition)) {
+        const key = `${one.kind}:${one.name}`
+        if (!found.has(key)) found.set(key, toRule(family, one, held.get(key)))
+      }
   }
+  const rules = [...found.values()]
   const seen = new Set(rules.map(rule => `${rule.map}:${rule.name}`))
   const drift = present
     .filter(tool => !seen.has(`${MAP_OF[tool.kind]}:${tool.name}`))
@@ -102,12 +107,14 @@ function toRule(family: string, definition: Definition, held: Tool | undefined):
   }
 }
 
-/** A template stands for itself, as completion names it, and for all URIs that begin as it does. */
+/** A template stands for all URIs that begin as it does; and for itself, as completion names it. */
 function expand(definition: Definition): Definition[] {
   if (definition.kind !== 'resource') return [definition]
-  const brace = definition.name.indexOf('{')
+  const { name } = definition
+  const brace = name.indexOf('{')
   if (brace === -1) return [definition]
-  return [definition, { ...definition, name: `${definition.name.slice(0, brace)}*` }]
+  const prefix = { ...definition, name: `${name.slice(0, brace)}*` }
+  return name.includes('*') ? [prefix] : [definition, prefix]
 }
 
 /** The methods beyond tools, resources and prompts that a server says it answers. */
@@ -143,8 +150,10 @@ function methodRisk(name: string): Risk | undefined {
 function faultOf({ kind, name }: Definition): string | undefined {
   if (name === '' || name.length > 1024 || /[\p{Cc}\p{Cf}]/u.test(name))
     return `A ${kind} has a name that cannot be written down; it stays refused.`
-  if (kind === 'resource' && name === '*')
-    return 'A resource template begins with a variable, so that it would open every URI; it stays refused.'
+  if (kind !== 'resource') return undefined
+  if (name.startsWith('{'))
+    return `The resource template ${name} begins with a variable and would open every URI; it stays refused.`
+  if (/^[^{]*\*/.test(name)) return `The resource ${name} has a "*" in its name; it stays refused.`
   return undefined
 }
 

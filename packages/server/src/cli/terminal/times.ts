@@ -103,7 +103,7 @@ function lastClock(today: number, hours: number, minutes: number, { now, utc }: 
 
 function dayOf(text: string, year: number, month: number, date: number, utc: boolean): number {
   const start = utc ? new Date(Date.UTC(year, month - 1, date)) : new Date(year, month - 1, date)
-  const shown = utc ? start.getUTCDate() : start.getDate()
-  if (shown !== date) throw unreadable(text)
+  const shown = utc ? [start.getUTCMonth(), start.getUTCDate()] : [start.getMonth(), start.getDate()]
+  if (shown[0] !== month - 1 || shown[1] !== date) throw unreadable(text)
   return start.getTime()
 }

@@ -1,0 +1,145 @@
+import type { AttemptRecord } from '@valetkey/sdk/core'
+import { expect, test } from 'vitest'
+import { attempt, outcome } from '../storage/audit-samples.ts'
+import { northwind, type Product, start } from './product.ts'
+import { openTerminal } from './terminal.ts'
+
+const TERMINAL = { isTerminal: true, columns: 160 }
+const TUESDAY = '2026-12-29T14:02:31.000Z'
+
+/** What the support bot did on the Tuesday before, as an enforcement point would have shipped it. */
+async function record(product: Product) {
+  const { organization, agent, credential, server, maya, assignment } = await northwind(product)
+  const common: Partial<AttemptRecord> = {
+    organization: organization.id,
+    agent: agent.id,
+    credential: credential.id,
+    owner: maya.id,
+    server: server.id,
+    chain: [],
+    resource: 'customer/acme',
+    assignments: [{ id: assignment.id, role: 'clerk', createdBy: maya.id }],
+  }
+  const permitted = attempt(1, { ...common, at: TUESDAY })
+  const refused = attempt(2, {
+    ...common,
+    at: '2026-12-29T14:02:33.000Z',
+    tool: 'refund_invoice',
+    decision: 'deny',
+    reason: 'agent_lacks_permission',
+    detail: 'invoices:refund',
+    assignments: [],
+  })
+  await product.audit.ingest('pnt_1', 1, [permitted, refused, outcome(3, permitted.id, { durationMs: 0.94 })])
+  return { permitted, refused }
+}
+
+test('check says the verdict and every step of it, and ends with 10 on a denial', async () => {
+  await using product = await start()
+  await northwind(product)
+  await using terminal = await openTerminal(product)
+  const check = ['check', 'support-bot', 'get_invoice', '--server', 'billing', '--args']
+  const permitted = await terminal.valetkey([...check, '{"id":"1"}'], TERMINAL)
+  expect(permitted.code).toBe(0)
+  expect(permitted.out).toMatch(/^resource +invoice\/1$/m)
+  const refused = await terminal.valetkey(
+    [...check, '{"id":"1"}', '--scopes', 'tickets:read', '--color', 'never'],
+    TERMINAL,
+  )
+  expect(refused.code).toBe(10)
+  expect(refused.out).toContain(
+    [
+      'CHECK      RESULT       DETAIL',
+      'state      passed       -',
+      'tool       passed       -',
+      'arguments  passed       -',
+      'scope      failed       invoices:read',
+      'resource   not reached  -',
+    ].join('\n'),
+  )
+  expect((await terminal.valetkey([...check, '{"id":'])).code).toBe(2)
+})
+
+test('who answers in a sentence and a table, for a day as people say it', async () => {
+  await using product = await start()
+  await record(product)
+  await using terminal = await openTerminal(product)
+  const who = ['who', '--resource', 'customer/acme', '--server', 'billing', '--utc']
+  const answer = await terminal.valetkey([...who, '--on', 'tuesday'], TERMINAL)
+  expect(answer.code).toBe(0)
+  const [sentence = '', , header = '', row = ''] = answer.out.split('\n')
+  expect(sentence).toContain('customer/acme')
+  expect(header.split(/ {2,}/)).toEqual(['AGENT', 'PERMITTED', 'REFUSED', 'AUTHORIZED BY', 'GRANT', 'VIA'])
+  expect(row.split(/ {2,}/).slice(0, 3)).toEqual(['support-bot', '1', '1'])
+  const json = JSON.parse((await terminal.valetkey([...who, '--on', 'tuesday', '--json'])).out)
+  expect(json).toMatchObject({ apiVersion: 'v1', kind: 'WhoList', sentence: expect.any(String) })
+  expect(json.items).toMatchObject([{ agentName: 'support-bot', permitted: 1, refused: 1 }])
+  const before = await terminal.valetkey([...who, '--until', '2026-12-28', '--json'])
+  expect(JSON.parse(before.out).items).toEqual([])
+})
+
+test('audit query takes filters as words and as flags', async () => {
+  await using product = await start()
+  const { refused } = await record(product)
+  await using terminal = await openTerminal(product)
+  const query = async (...filters: string[]) => {
+    const { out } = await terminal.valetkey(['audit', 'query', ...filters, '-o', 'name'])
+    return out.split('\n').filter(Boolean)
+  }
+  expect(await query('agent:support-bot', 'verdict:denied', 'since:tuesday')).toEqual([refused.id])
+  expect(await query('--agent', 'support-bot', '--verdict', 'denied')).toEqual([refused.id])
+  expect(await query('tool:get_invoice', '--verdict', 'denied')).toEqual([])
+  expect(await query('resource:customer')).toHaveLength(2)
+  expect(await query('--limit', '1')).toHaveLength(1)
+  const wrong = await terminal.valetkey(['audit', 'query', 'agnet:support-bot'])
+  expect(wrong.code).toBe(2)
+  expect(wrong.err).toContain('Did you mean "agent"?')
+  const nobody = await terminal.valetkey(['audit', 'query', 'agent:nobody'])
+  expect(nobody.code).toBe(4)
+})
+
+test('who may only read the record can ask for ids', async () => {
+  await using product = await start()
+  const { refused } = await record(product)
+  await using terminal = await openTerminal(product)
+  const { token } = await product.client().apiTokens.create({ name: 'auditor', permissions: ['audit:read'] })
+  const env = { VALETKEY_URL: 'https://auth.test', VALETKEY_TOKEN: token ?? '' }
+  const argv = ['audit', 'query', `agent:${refused.agent}`, 'verdict:denied', '-o', 'name']
+  expect((await terminal.valetkey(argv, { env })).out).toBe(`${refused.id}\n`)
+})
+
+test('why shows all that a decision rested on, and ends with 10 on a denial', async () => {
+  await using product = await start()
+  const { permitted, refused } = await record(product)
+  await using terminal = await openTerminal(product)
+  const why = await terminal.valetkey(['why', refused.id], TERMINAL)
+  expect(why.code).toBe(10)
+  expect(why.out).toMatch(/^reason +agent_lacks_permission$/m)
+  expect(why.out).toMatch(/^arguments +\{"customer":"acme"\}$/m)
+  expect((await terminal.valetkey(['why', permitted.id])).code).toBe(0)
+  expect((await terminal.valetkey(['why', 'dec_01mb78qn00adkad1tj6d294yk5'])).code).toBe(4)
+})
+
+test('the tail shows each call once, in a line, until it is interrupted', async () => {
+  await using product = await start()
+  await record(product)
+  await using terminal = await openTerminal(product)
+  const interrupted = AbortSignal.timeout(1500)
+  const tail = await terminal.valetkey(['audit', 'tail', 'since:tuesday', '--utc'], { interrupted })
+  expect(tail.out.split('\n').map(line => line.replaceAll(/ {2,}/g, '  '))).toEqual([
+    '14:02:31  permit  support-bot  get_invoice  customer/acme  0.9 ms',
+    '14:02:33  DENY  support-bot  refund_invoice  customer/acme  agent_lacks_permission: invoices:refund',
+    '',
+  ])
+  expect(tail.code).toBe(130)
+})
+
+test('codes are explained without an authority', async () => {
+  await using product = await start()
+  await using terminal = await openTerminal(product)
+  const explain = (...argv: string[]) => terminal.valetkey(['explain', ...argv], { env: {} })
+  expect((await explain('tool_changed', '-o', 'table')).out).toContain('is not the one that was approved')
+  expect((await explain('not_found', '--json')).out).toContain('"status": 404')
+  expect((await explain('not_fond')).err).toContain('Did you mean "not_found"?')
+  expect(JSON.parse((await explain('--json')).out).items.length).toBeGreaterThan(30)
+})
