@@ -147,6 +147,9 @@ test('who is not signed in or not allowed ends with 3, who reaches nobody with 6
   expect(await codeOf(['agent', 'ls'], { ...url, VALETKEY_TOKEN: 'vk_wrong' })).toBe(3)
   expect(await codeOf(['agent', 'ls'], { VALETKEY_URL: 'http://127.0.0.1:1', VALETKEY_TOKEN: 'x' })).toBe(6)
   const admin = { ...url, VALETKEY_TOKEN: product.adminToken }
+  expect(
+    await codeOf(['check', 'support-bot', 'x', '--server', 'billing', '--args', '@no.json'], admin),
+  ).toBe(2)
   expect(await codeOf(['person', 'create', 'not-an-address', '--name', 'x'], admin)).toBe(7)
 })
 

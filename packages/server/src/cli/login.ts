@@ -53,17 +53,15 @@ async function readSecret(io: Io, options: { codeFile?: string; tokenFile?: stri
   const given = io.env['VALETKEY_BOOTSTRAP_CODE'] || io.env['VALETKEY_TOKEN']
   if (given) return given
   if (io.env['VALETKEY_TOKEN_FILE']) return readLine(io, io.env['VALETKEY_TOKEN_FILE'])
-  const typed = io.in.isTerminal ? await io.in.ask('API token or one-time code: ') : await io.in.readAll()
+  const typed = io.in.isTerminal
+    ? await io.in.ask('API token or one-time code: ', { isSecret: true })
+    : await io.in.readAll()
   if (typed.trim() !== '') return typed.trim()
   throw new UsageError('There is no token and no code.', 'Nothing came on the standard input.')
 }
 
 async function readLine(io: Io, file: string): Promise<string> {
-  try {
-    return (await readFile(resolve(io.cwd, file), 'utf8')).trim()
-  } catch (error) {
-    throw new UsageError(`Cannot read ${file}.`, (error as Error).message)
-  }
+  return (await readFile(resolve(io.cwd, file), 'utf8')).trim()
 }
 
 function missingUrl(): never {

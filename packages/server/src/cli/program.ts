@@ -23,6 +23,7 @@ export async function run(
     await program.parseAsync([...argv], { from: 'user' })
     return io.interrupted.aborted && io.exitCode === 0 ? EXIT.interrupted : io.exitCode
   } catch (error) {
+    if (io.interrupted.aborted) return EXIT.interrupted
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
     if (error instanceof CommanderError && error.code === 'commander.help') return EXIT.usage
     if (io.env['VALETKEY_DEBUG']) io.err.write(`${error instanceof Error ? error.stack : String(error)}\n`)

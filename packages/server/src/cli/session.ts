@@ -75,7 +75,7 @@ export function globalOptions(): Option[] {
     new Option('--columns <names>', 'only these columns, comma-separated'),
     new Option('--utc', 'show and read times in UTC'),
     new Option('--color <when>', 'colour verdicts').choices(['auto', 'always', 'never']),
-    new Option('--org <name>', 'organization, by slug or id'),
+    new Option('--org <name>', 'organization, by slug or id; else VALETKEY_ORGANIZATION'),
     new Option('--url <url>', 'address of the authority; else VALETKEY_URL or .valetkey/cli.json'),
     new Option('--token-file <file>', token),
   ].map(option => option.helpGroup(GLOBAL_GROUP))

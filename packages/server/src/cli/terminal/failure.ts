@@ -62,14 +62,7 @@ export function toFailure(error: unknown): Failure {
   if (error instanceof CommanderError) return fromCommander(error)
   if (error instanceof ApiError || error instanceof AppError)
     return fromCode(error.code, withPath(error.message, error.path))
-  if (isAbort(error))
-    return {
-      what: 'Interrupted.',
-      why: 'You asked for it.',
-      fix: '-',
-      code: 'interrupted',
-      exit: EXIT.interrupted,
-    }
+  if (isFileFault(error)) return fromFile(error)
   const what = error instanceof Error ? error.message : String(error)
   return {
     what,
@@ -123,6 +116,20 @@ function fromCommander(error: CommanderError): Failure {
   }
 }
 
-function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError'
+function isFileFault(error: unknown): error is NodeJS.ErrnoException & { path: string } {
+  return error instanceof Error && 'syscall' in error && 'path' in error && typeof error.path === 'string'
+}
+
+const FILE_FAULTS: Record<string, string> = {
+  ENOENT: 'There is no such file.',
+  EACCES: 'You may not.',
+  EISDIR: 'It is a folder.',
+  ENOTDIR: 'A part of its path is no folder.',
+  ENOSPC: 'The disk is full.',
+}
+
+function fromFile({ path, code = '', message, syscall }: NodeJS.ErrnoException & { path: string }): Failure {
+  const what = `Cannot ${syscall === 'write' ? 'write' : 'open'} ${path}.`
+  const why = FILE_FAULTS[code] ?? message
+  return { what, why, fix: 'Name another file, or correct its path.', code: 'usage', exit: EXIT.usage }
 }

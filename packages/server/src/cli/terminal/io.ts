@@ -1,11 +1,16 @@
 import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 
 /** What a command sees of the world; tests hand in another one. */
 export interface Io {
   out: { write(text: string): unknown; isTerminal: boolean; columns: number | undefined }
   err: { write(text: string): unknown; isTerminal: boolean }
-  in: { isTerminal: boolean; readAll(): Promise<string>; ask(question: string): Promise<string> }
+  in: {
+    isTerminal: boolean
+    readAll(): Promise<string>
+    ask(question: string, options?: { isSecret?: boolean }): Promise<string>
+  }
   env: Record<string, string | undefined>
   cwd: string
   now(): number
@@ -31,23 +36,31 @@ export function processIo(): Io {
     in: {
       isTerminal: process.stdin.isTTY === true,
       readAll: () => text(process.stdin),
-      ask: question => ask(question, interruption.signal),
+      ask: (question, { isSecret = false } = {}) => ask(question, isSecret, interruption),
     },
     env: process.env,
     cwd: process.cwd(),
     now: () => Date.now(),
-    fetch: request => fetch(request),
+    fetch: request => fetch(request, { signal: interruption.signal }),
     interrupted: interruption.signal,
     exitCode: 0,
   }
 }
 
-async function ask(question: string, signal: AbortSignal): Promise<string> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr })
+/** One line from the keyboard, not shown where it is a secret; nothing where the input ends. */
+async function ask(question: string, isSecret: boolean, interruption: AbortController): Promise<string> {
+  if (isSecret) process.stderr.write(question)
+  const silence = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const output = isSecret ? silence : process.stderr
+  const lines = createInterface({ input: process.stdin, output, terminal: true })
+  lines.once('SIGINT', () => interruption.abort())
+  const ended = new Promise<string>(resolve => lines.once('close', () => resolve('')))
   try {
-    return await lines.question(question, { signal })
+    const { signal } = interruption
+    return await Promise.race([lines.question(isSecret ? '' : question, { signal }), ended])
   } finally {
     lines.close()
+    if (isSecret) process.stderr.write('\n')
   }
 }
 
