@@ -139,7 +139,10 @@ async function torment(victim: Victim, until: number, random: () => number): Pro
   for (;;) {
     const isInStart = random() < KILLED_IN_START
     if (!isInStart)
-      await Promise.race([victim.ready().catch(() => undefined), sleep(until - performance.now())])
+      await Promise.race([
+        victim.ready().catch(() => undefined),
+        sleep(Math.max(0, until - performance.now())),
+      ])
     const lifeMs = random() * MOST_LIFE_MS
     const leftMs = until - performance.now()
     if (lifeMs > leftMs) return void (await sleep(Math.max(0, leftMs)))

@@ -77,6 +77,11 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
       ended = reason
       log('This enforcement point was ended by the authority.', reason)
     },
+  }).catch(async (fault: unknown) => {
+    // The start is tried again in this process: by then the directory must be free.
+    await shipper.close(0)
+    await spool.close()
+    throw fault
   })
   const point: Point = {
     server: registration.server,
