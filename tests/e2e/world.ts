@@ -8,6 +8,7 @@ import { createGuard, type Guard, type GuardOptions, type Handler, readOffer } f
 import { createBillingHandler } from '../../packages/server/src/cli/demo/billing.ts'
 import { findFreePort } from '../../packages/server/src/cli/demo/files.ts'
 import { type DevAuthority, startDevAuthority } from '../../packages/server/src/cli/dev-authority.ts'
+import type { Store } from '../../packages/server/src/store/index.ts'
 import { type Identity, identify } from './identity.ts'
 import { BILLING_RULES, mapRules, type Rules, seedNorthwind } from './northwind.ts'
 
@@ -54,6 +55,8 @@ export interface World extends AsyncDisposable {
   authority: {
     stop(): Promise<void>
     start(): Promise<void>
+    /** The database of the running authority. */
+    store(): Store
     /** Takes the database away under the running authority. */
     loseDatabase(): Promise<void>
   }
@@ -141,6 +144,7 @@ export async function startWorld(): Promise<World> {
           running = await start(token)
           isUp = true
         },
+        store: () => running.authority.store,
         loseDatabase: () => running.authority.store.close(),
       },
       async calls(query, atLeast = 1) {

@@ -99,7 +99,10 @@ export function createGuard(options: GuardOptions = {}): Guard {
   async function serve(handler: Handler, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     try {
       const request = toWebRequest(incoming, outgoing, running?.point.server.url ?? 'http://guard/')
-      await writeWebResponse(await handle(handler, request), outgoing)
+      const response = await handle(handler, request)
+      // What is left of a body that was not read to its end would be taken for the next request.
+      if (!incoming.complete) outgoing.setHeader('connection', 'close')
+      await writeWebResponse(response, outgoing)
     } catch (fault) {
       options.log?.('A guarded request failed.', fault)
       if (outgoing.headersSent) outgoing.destroy()
