@@ -124,6 +124,7 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
       point.open.stop('all')
       await shipper.close(3_000)
       replica.close()
+      await link.leave().catch(fault => log('The lease was not given back; it ends by itself.', fault))
       await spool.close()
     },
   }

@@ -37,6 +37,8 @@ export interface Link {
   /** Ends when the connection ends; `from` is the position after which to go on. */
   changes(from: string, signal: AbortSignal): AsyncIterable<FeedEvent>
   lease(request: LeaseRequest): Promise<LeaseResponse>
+  /** Gives the lease back, after the last decision: nobody need wait for it to end. */
+  leave(): Promise<void>
   sendRecords(lines: readonly string[]): Promise<number>
   sendDefinitions(request: DefinitionsRequest): Promise<void>
   upstreamCredential(): Promise<UpstreamCredential | null>
@@ -70,6 +72,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
       }
     },
     lease: async body => LeaseResponse.parse(await post('lease', JSON.stringify(body), LeaseResponse)),
+    leave: async () => void (await post('leave', '{}', undefined)),
     async sendRecords(lines) {
       const answer = await post('records', `{"records":[${lines.join(',')}]}`, RecordsResponse)
       return answer?.accepted ?? 0
