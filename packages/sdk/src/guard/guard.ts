@@ -51,23 +51,32 @@ export interface Guard {
 
 const START_WAIT_MS = 3_000
 const LOOK_AGAIN_MS = 60_000
+const LOOK_AFTER_FAULT_MS = 1_000
 
 /**
  * Puts a guard in front of an MCP server. Reads VALETKEY_URL, VALETKEY_SERVER_KEY and VALETKEY_DIRECTORY where the
  * options do not say. While the authority cannot be reached, every call is refused.
  */
 export function createGuard(options: GuardOptions = {}): Guard {
-  const { maxBodyBytes = 1 << 20 } = options
-  const starting = keepTrying(() => openPoint(toPointOptions(options)), options.log)
+  const { maxBodyBytes = 1 << 20, log = complain } = options
+  const pointOptions = toPointOptions({ ...options, log })
+  const starting = keepTrying(() => openPoint(pointOptions), log)
   let running: RunningPoint | undefined
   void starting.opened.then(
     opened => {
       running = opened
     },
-    () => undefined,
+    fault => log('The guard does not start, and refuses every call.', fault),
   )
 
-  async function handle(handler: Handler, request: Request): Promise<Response> {
+  /** A handler with the look at what it offers, which begins as soon as the authority is reached. */
+  function attach(handler: Handler): Attached {
+    const look = createLook(handler)
+    void starting.opened.then(look, () => undefined)
+    return { handler, look }
+  }
+
+  async function handle({ handler, look }: Attached, request: Request): Promise<Response> {
     const started =
       running ?? (await Promise.race([starting.opened, wait(START_WAIT_MS)]).catch(() => undefined))
     if (!started)
@@ -85,7 +94,7 @@ export function createGuard(options: GuardOptions = {}): Guard {
     if (text === undefined)
       return toResponse(answerPlain(413, `The body is longer than ${maxBodyBytes} bytes.`))
     if (text === null) return toResponse(answerPlain(415, 'The body is not UTF-8.'))
-    await seeTools(started, handler, request)
+    await look(started)
     const admission = await admit(point, {
       httpMethod: request.method,
       target: url.pathname + url.search,
@@ -96,15 +105,19 @@ export function createGuard(options: GuardOptions = {}): Guard {
     return forward(started, handler, request, admission.exchange)
   }
 
-  async function serve(handler: Handler, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  async function serve(
+    attached: Attached,
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+  ): Promise<void> {
     try {
       const request = toWebRequest(incoming, outgoing, running?.point.server.url ?? 'http://guard/')
-      const response = await handle(handler, request)
+      const response = await handle(attached, request)
       // What is left of a body that was not read to its end would be taken for the next request.
       if (!incoming.complete) outgoing.setHeader('connection', 'close')
       await writeWebResponse(response, outgoing)
     } catch (fault) {
-      options.log?.('A guarded request failed.', fault)
+      log('A guarded request failed.', fault)
       if (outgoing.headersSent) outgoing.destroy()
       else outgoing.writeHead(500).end()
     }
@@ -112,12 +125,18 @@ export function createGuard(options: GuardOptions = {}): Guard {
 
   return {
     ready: async () => void (await starting.opened),
-    fetch: handler => request => handle(handler, request),
-    node: handler => (incoming, outgoing, next) => {
-      const path = targetOf(incoming).split('?', 1)[0] ?? '/'
-      const own = running ? new URL(running.point.server.url).pathname : path
-      if (next && running && path !== own && !isMetadataPath(running.point.server.url, path)) return next()
-      void serve(handler, incoming, outgoing)
+    fetch: handler => {
+      const attached = attach(handler)
+      return request => handle(attached, request)
+    },
+    node: handler => {
+      const attached = attach(handler)
+      return (incoming, outgoing, next) => {
+        const path = targetOf(incoming).split('?', 1)[0] ?? '/'
+        const own = running ? new URL(running.point.server.url).pathname : path
+        if (next && running && path !== own && !isMetadataPath(running.point.server.url, path)) return next()
+        void serve(attached, incoming, outgoing)
+      }
     },
     metrics: () => running?.metrics() ?? '',
     async close() {
@@ -125,6 +144,11 @@ export function createGuard(options: GuardOptions = {}): Guard {
       await running?.close()
     },
   }
+}
+
+/** What nobody else is told of goes to stderr: a guard that refuses everything must not be silent about why. */
+function complain(message: string, fault?: unknown): void {
+  console.error(`valetkey: ${message}${fault instanceof Error ? ` ${fault.message}` : ''}`)
 }
 
 function toPointOptions(options: GuardOptions): PointOptions {
@@ -191,23 +215,35 @@ function toAuthInfo(resource: string, caller: Caller): AuthInfo {
   }
 }
 
-const lookedAt = new WeakMap<RunningPoint, { at: number; done: Promise<void> }>()
+interface Attached {
+  handler: Handler
+  look(running: RunningPoint): Promise<void>
+}
 
-/** Reads what the server offers before the first call, and again from time to time: a changed tool is refused. */
-async function seeTools(running: RunningPoint, handler: Handler, request: Request): Promise<void> {
-  const { point, link } = running
-  const last = lookedAt.get(running)
-  const now = point.clock.monotonic()
-  if (last && now - last.at < LOOK_AGAIN_MS) return last.done
-  const authInfo = toAuthInfo(point.server.url, NOBODY)
-  const done = readOffer({ url: request.url, send: inner => handler(inner, { authInfo }) })
-    .then(async offer => {
-      point.seen.replace(offer.tools)
-      await link.sendDefinitions({ definitions: toDefinitions(offer) })
-    })
-    .catch(() => undefined)
-  lookedAt.set(running, { at: now, done })
-  if (!last) await done
+/**
+ * Looks at what a handler offers: at the start (so that it can be mapped before anyone may call it), before the first
+ * call, and again from time to time, so that a changed tool is refused.
+ */
+function createLook(handler: Handler): (running: RunningPoint) => Promise<void> {
+  let lookedAt = Number.NEGATIVE_INFINITY
+  let first: Promise<void> | undefined
+  return ({ point, link }) => {
+    const now = point.clock.monotonic()
+    if (now - lookedAt < LOOK_AGAIN_MS) return first ?? Promise.resolve()
+    lookedAt = now
+    const authInfo = toAuthInfo(point.server.url, NOBODY)
+    const look = readOffer({ url: point.server.url, send: request => handler(request, { authInfo }) })
+      .then(offer => {
+        point.seen.replace(offer.tools)
+        return link.sendDefinitions({ definitions: toDefinitions(offer) })
+      })
+      .catch(() => {
+        // A server that is not ready yet is looked at again with one of the next calls.
+        lookedAt = now - LOOK_AGAIN_MS + LOOK_AFTER_FAULT_MS
+      })
+    first ??= look
+    return first
+  }
 }
 
 /** Whom the guard itself reads the lists as. */
