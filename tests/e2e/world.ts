@@ -105,7 +105,13 @@ export async function startWorld(): Promise<World> {
     const send = (request: Request) => handler(request, SCANNER)
     const resource = options.publicUrl ?? serverUrl
     const serverKey = await register({ name, url: resource, send, rules, ...(mode && { mode }) })
-    const guard = createGuard({ url, serverKey, directory: join(directory, name), ...options.guard })
+    const guard = createGuard({
+      url,
+      serverKey,
+      directory: join(directory, name),
+      log: quiet,
+      ...options.guard,
+    })
     const http = createServer(listener ? listener(guard, handler, serverUrl) : guard.node(handler))
     await new Promise<void>((resolve, reject) => {
       http.once('error', reject).listen(serverPort, '127.0.0.1', resolve)
@@ -161,6 +167,8 @@ export async function startWorld(): Promise<World> {
     throw fault
   }
 }
+
+const quiet = () => undefined
 
 /** Whom a server's lists are read as before there is anybody. */
 const SCANNER: Parameters<Handler>[1] = {

@@ -148,7 +148,7 @@ export function createGuard(options: GuardOptions = {}): Guard {
 
 /** What nobody else is told of goes to stderr: a guard that refuses everything must not be silent about why. */
 function complain(message: string, fault?: unknown): void {
-  console.error(`valetkey: ${message}${fault instanceof Error ? ` ${fault.message}` : ''}`)
+  process.stderr.write(`valetkey: ${message}${fault instanceof Error ? ` ${fault.message}` : ''}\n`)
 }
 
 function toPointOptions(options: GuardOptions): PointOptions {
