@@ -53,14 +53,15 @@ export async function runCampaign(options: CampaignOptions): Promise<Verdict> {
     await Promise.all(victims.map(victim => torment(victim, until, random)))
     const made = await load.stop()
     onProgress(`${made.length} calls made; what is left is shipped`)
-    const faults: string[] = []
-    await drain(victims).catch(fault => faults.push(`not all could be shipped: ${String(fault)}`))
+    const falls = () => victims.flatMap(victim => victim.falls())
+    await drain(victims).catch((cause: unknown) => {
+      throw new Error(['The evidence could not be brought together.', ...falls()].join('\n'), { cause })
+    })
     const calls = await readCalls(stage.api)
     await stage.authority.stop()
     const counters = readCounters(join(directory, 'authority', 'audit.db'))
     const kills = Object.fromEntries(victims.map(victim => [victim.name, victim.kills()]))
-    faults.push(...victims.flatMap(victim => victim.falls()))
-    return judge({ made, released, evidence: { calls, ...counters }, kills, faults })
+    return judge({ made, released, evidence: { calls, ...counters }, kills, faults: falls() })
   } finally {
     await Promise.all(victims.map(victim => victim.kill()))
     upstream.close()

@@ -16,7 +16,10 @@ const Claims = z.object({
   gid: z.string().optional(),
 })
 
-export type TokenCheck = { ok: true; caller: Caller } | { ok: false; detail: string }
+export type TokenCheck =
+  | { ok: true; caller: Caller }
+  /** `isOpen`: the keys of the issuer are out of reach, so that the token may well be good. */
+  | { ok: false; detail: string; isOpen?: true }
 
 const MOST_TOKENS = 10_000
 const SKEW_SECONDS = 5
@@ -51,6 +54,8 @@ export function createTokenCheck(options: {
       const claims = Claims.parse(payload)
       return { ok: true, caller: toCaller(claims) }
     } catch (fault) {
+      if (isKeyFetch(fault))
+        return { ok: false, detail: 'the keys of the issuer could not be fetched', isOpen: true }
       return { ok: false, detail: explain(fault) }
     }
   }
@@ -89,13 +94,19 @@ function toCaller(claims: z.infer<typeof Claims>): Caller {
   }
 }
 
+/** What jose throws for an answer other than a key set, and what fetch throws where there is none. */
+function isKeyFetch(fault: unknown): boolean {
+  if (fault instanceof errors.JOSEError)
+    return fault instanceof errors.JWKSTimeout || fault.code === 'ERR_JOSE_GENERIC'
+  return fault instanceof TypeError
+}
+
 function explain(fault: unknown): string {
   if (fault instanceof errors.JWTExpired) return 'it has expired'
   if (fault instanceof errors.JWTClaimValidationFailed) return `its ${fault.claim} is not the expected one`
   if (fault instanceof errors.JWKSNoMatchingKey) return 'no key of the issuer signed it'
   if (fault instanceof errors.JWSSignatureVerificationFailed) return 'its signature is wrong'
   if (fault instanceof errors.JOSEAlgNotAllowed) return 'its algorithm is not allowed'
-  if (fault instanceof errors.JWKSTimeout) return 'the keys of the issuer could not be fetched'
   if (fault instanceof errors.JOSEError) return 'it is malformed'
   if (fault instanceof z.ZodError) return 'it lacks a claim'
   return 'it could not be verified'

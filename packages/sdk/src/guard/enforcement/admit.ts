@@ -116,6 +116,14 @@ async function authenticate(
   const token = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(header ?? '')?.[1]
   const checked = token === undefined ? undefined : await point.checkToken(token)
   if (checked?.ok) return checked.caller
+  if (checked?.isOpen) {
+    point.noteStranger(point, message, 'stale', checked.detail)
+    return answerRefused(message?.id ?? null, {
+      id: newId('decision', point.clock.now()),
+      reason: 'stale',
+      detail: checked.detail,
+    })
+  }
   const detail = checked ? checked.detail : header === undefined ? null : 'it is not a bearer token'
   point.noteStranger(point, message, detail === null ? 'token_missing' : 'token_invalid', detail)
   return unauthorized(point, message?.id ?? null, detail)

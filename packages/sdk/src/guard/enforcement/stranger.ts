@@ -11,7 +11,7 @@ const MOST_A_SECOND = 20
 export function createStrangerLog(): (
   point: Point,
   message: Message | null,
-  reason: 'token_missing' | 'token_invalid',
+  reason: 'token_missing' | 'token_invalid' | 'stale',
   detail: string | null,
 ) => void {
   let second = 0
