@@ -26,7 +26,10 @@ export async function findWho(ledger: Ledger, facts: Db, query: CallQuery): Prom
   const rows = mergeGroups(groups)
   const name = await namesOf(
     facts,
-    rows.flatMap(row => [row.owner, row.person, ...row.authorizedBy].filter(id => id !== null)),
+    rows
+      .flatMap(row => [row.owner, row.person, ...row.authorizedBy])
+      .concat(query.server ?? null)
+      .filter(id => id !== null),
   )
   const named = rows.map(row => ({
     ...row,
@@ -36,7 +39,8 @@ export async function findWho(ledger: Ledger, facts: Db, query: CallQuery): Prom
   }))
   const unenforced = groups.reduce((sum, group) => sum + group.unenforced, 0)
   const missing = await ledger.missing()
-  return { sentence: whoSentence(query, named, { unenforced, missing }), rows: named }
+  const about = query.server === undefined ? query : { ...query, server: name(query.server) }
+  return { sentence: whoSentence(about, named, { unenforced, missing }), rows: named }
 }
 
 function selectGroups(ledger: Ledger, filter: Parameters<typeof callsMatching>[0]) {
