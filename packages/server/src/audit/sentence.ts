@@ -1,8 +1,10 @@
+import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import { REASONS, type Reason } from '@valetkey/sdk/core'
 import { describe } from '@valetkey/sdk/engine'
 import type { RecordedCall } from './calls.ts'
 import type { CallQuery } from './filter.ts'
-import type { WhoRow } from './who.ts'
+
+type WhoRow = Output<AdminApi['audit']['who']>['rows'][number]
 
 const AGENTS_NAMED = 5
 

@@ -9,7 +9,7 @@ import { namesOf } from './names.ts'
 import { whoSentence } from './sentence.ts'
 
 type Answer = Output<AdminApi['audit']['who']>
-export type WhoRow = Answer['rows'][number]
+type WhoRow = Answer['rows'][number]
 
 const MAX_GROUPS = 10_000
 const Ids = z.array(z.string())

@@ -1,6 +1,6 @@
 import { AppError } from '@valetkey/sdk/core'
 import { openPostgres } from './postgres.ts'
-import { createSecretBox, type SecretBox } from './secret-box.ts'
+import { createSecretBox } from './secret-box.ts'
 import { openSqlite } from './sqlite.ts'
 import type { Store } from './store.ts'
 
@@ -13,12 +13,6 @@ export interface StoreOptions {
   /** The clock of this process. */
   now?: () => number
 }
-
-/** How one kind of database is opened. */
-export type OpenStore = (
-  place: string,
-  options: { secrets: SecretBox; connections: number; now: () => number },
-) => Promise<Store>
 
 /** Opens the database that the URL names and brings its tables up to date. Two nodes that start at once do not race. */
 export async function openStore({

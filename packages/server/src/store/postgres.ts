@@ -3,10 +3,9 @@ import { CamelCasePlugin, Kysely, PostgresDialect, type PostgresPool, sql } from
 import { createListeners } from './listeners.ts'
 import { migrate } from './migrate.ts'
 import { openNotifications } from './notifications.ts'
-import type { OpenStore } from './open.ts'
 import { createListeningClient, createPatientPool, createPool } from './postgres-connection.ts'
 import type { Database } from './schema.ts'
-import type { Db } from './store.ts'
+import type { Db, OpenStore } from './store.ts'
 import { createTransactions } from './transactions.ts'
 
 /** Any number of nodes on one server: rows locked by organization order their changes, notifications wake the others. */

@@ -3,10 +3,10 @@ import { AppError } from '@valetkey/sdk/core'
 import { CamelCasePlugin, Kysely, SqliteDialect } from 'kysely'
 import { createListeners } from './listeners.ts'
 import { migrate } from './migrate.ts'
-import type { OpenStore } from './open.ts'
 import type { Database } from './schema.ts'
 import { connectSqlite } from './sqlite-connection.ts'
 import { lockDatabase } from './sqlite-lock.ts'
+import type { OpenStore } from './store.ts'
 import { createTransactions } from './transactions.ts'
 
 /** One connection in one process: writes queue on it, and a commit is on the disk when it returns. */

@@ -39,3 +39,9 @@ export interface Store {
   /** Ends all connections, after telling other nodes what they were not yet told. */
   close(): Promise<void>
 }
+
+/** How one kind of database is opened. */
+export type OpenStore = (
+  place: string,
+  options: { secrets: SecretBox; connections: number; now: () => number },
+) => Promise<Store>

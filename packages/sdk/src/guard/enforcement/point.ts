@@ -2,11 +2,19 @@ import type { AppError, Clock } from '../../core/index.ts'
 import type { createTokenCheck } from '../access-token.ts'
 import type { Metrics } from '../metrics.ts'
 import type { SeenTools } from '../offer/seen-tools.ts'
+import type { Message } from '../protocol/message.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Sessions } from '../sessions.ts'
 import type { Spool } from '../spool/index.ts'
 import type { OpenExchanges } from './open-exchanges.ts'
-import type { createStrangerLog } from './stranger.ts'
+
+/** Records a call of who cannot be named. */
+export type StrangerLog = (
+  point: Point,
+  message: Message | null,
+  reason: 'token_missing' | 'token_invalid' | 'stale',
+  detail: string | null,
+) => void
 
 /** All that one enforcement point works with, put together once. */
 export interface Point {
@@ -24,7 +32,7 @@ export interface Point {
   seen: SeenTools
   metrics: Metrics
   open: OpenExchanges
-  noteStranger: ReturnType<typeof createStrangerLog>
+  noteStranger: StrangerLog
   /** Why the authority ended this start for good, once it has. */
   ended(): AppError | undefined
 }

@@ -1,6 +1,6 @@
 import { type AttemptRecord, isoTime, newId } from '../../core/index.ts'
 import type { Message } from '../protocol/message.ts'
-import type { Point } from './point.ts'
+import type { Point, StrangerLog } from './point.ts'
 
 const MOST_A_SECOND = 20
 
@@ -8,12 +8,7 @@ const MOST_A_SECOND = 20
  * Records calls of who cannot be named: no token, or one that is not valid. Anyone can make any number of them, so a
  * second's worth is bounded and nobody waits for the disk; the counters count all.
  */
-export function createStrangerLog(): (
-  point: Point,
-  message: Message | null,
-  reason: 'token_missing' | 'token_invalid' | 'stale',
-  detail: string | null,
-) => void {
+export function createStrangerLog(): StrangerLog {
   let second = 0
   let written = 0
   return (point, message, reason, detail) => {
