@@ -1,6 +1,5 @@
 import { type AttemptRecord, isoTime, newId } from '../../core/index.ts'
-import type { Message } from '../protocol/message.ts'
-import type { Point, StrangerLog } from './point.ts'
+import type { StrangerLog } from './point.ts'
 
 const MOST_A_SECOND = 20
 
