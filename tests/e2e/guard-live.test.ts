@@ -21,6 +21,7 @@ afterAll(async () => {
   await world[Symbol.asyncDispose]()
 })
 
+const SILENT = { toolsChanged() {}, promptsChanged() {}, resourcesChanged() {}, resourceUpdated() {} }
 let count = 0
 async function serveLibrary() {
   const library = createLibrary()
@@ -204,6 +205,35 @@ describe('a revocation', () => {
     await others?.cancel()
   })
 
+  test('cuts the GET stream of a session', async () => {
+    const sessions = createSessions(() => createFixtureServer(SILENT))
+    const server = await world.serve({
+      name: `sessions-${++count}`,
+      handler: request => sessions.fetch(request),
+      rules: { test_simple_text: { needs: 'invoices:read' } },
+    })
+    const { name, identity } = await hire()
+    const token = await identity.token(server.url)
+    const params = {
+      protocolVersion: '2025-11-25',
+      capabilities: {},
+      clientInfo: { name: 'x', version: '1' },
+    }
+    const { headers } = await say(server.url, 'initialize', params, { token })
+    const response = await fetch(server.url, {
+      headers: {
+        accept: 'text/event-stream',
+        authorization: `Bearer ${token}`,
+        'mcp-session-id': headers.get('mcp-session-id') ?? '',
+      },
+    })
+    expect(response.status).toBe(200)
+    await world.api.revocations.create({ kind: 'agent', id: name, waitMs: 5_000 })
+    const end = await Promise.race([response.text().catch(() => 'cut'), sleep(2_000, 'still open')])
+    expect(end).not.toBe('still open')
+    await sessions.close()
+  })
+
   test('of one token leaves the agent its others', async () => {
     const { server } = await serveLibrary()
     const [first, second] = [await bot.token(server.url), await bot.token(server.url)]
@@ -217,6 +247,48 @@ describe('a revocation', () => {
   })
 })
 
+test('a caller that hangs up cancels its call, and the record says so', async () => {
+  const { library, server } = await serveLibrary()
+  const token = await bot.token(server.url)
+  const gone = new AbortController()
+  const wait = { name: 'wait', arguments: { ms: 60_000 } }
+  const pending = say(server.url, 'tools/call', wait, { token, era: 'modern', signal: gone.signal })
+  await expect.poll(() => library.ran).toContain('wait')
+  gone.abort()
+  await expect(pending).rejects.toThrow()
+  await expect.poll(() => library.ran).toContain('wait was cancelled')
+  const recorded = async () => (await world.calls({ server: server.name, tool: 'wait' }))[0]?.outcome
+  await expect.poll(recorded, { timeout: 5_000 }).toBe('cancelled')
+})
+
+test('tool code is told who calls, and never holds the credential', async () => {
+  const library = createLibrary()
+  const seen: { authInfo: unknown; headers: [string, string][] }[] = []
+  const server = await world.serve({
+    name: `library-${++count}`,
+    rules: LIBRARY_RULES,
+    handler: (request, options) => {
+      if ((options.parsedBody as { method?: string } | undefined)?.method === 'tools/call')
+        seen.push({ authInfo: options.authInfo, headers: [...request.headers] })
+      return library.handler(request, options)
+    },
+  })
+  const token = await bot.token(server.url)
+  await say(server.url, 'tools/call', SEARCH, { token })
+  expect(seen[0]?.authInfo).toMatchObject({
+    token: '',
+    clientId: bot.secret.clientId,
+    scopes: ['invoices:read', 'invoices:refund'],
+    resource: new URL(server.url),
+    extra: {
+      agent: expect.stringMatching(/^agt_/),
+      organization: expect.stringMatching(/^org_/),
+      person: null,
+    },
+  })
+  expect(JSON.stringify(seen)).not.toContain(token)
+})
+
 describe('sessions of the 2025-11-25 era', () => {
   const RULES: Rules = { test_simple_text: { needs: 'invoices:read', risk: 'read' } }
   let server: GuardedServer
@@ -224,8 +296,7 @@ describe('sessions of the 2025-11-25 era', () => {
   let theirs: string
 
   beforeAll(async () => {
-    const notifier = { toolsChanged() {}, promptsChanged() {}, resourcesChanged() {}, resourceUpdated() {} }
-    const sessions = createSessions(() => createFixtureServer(notifier))
+    const sessions = createSessions(() => createFixtureServer(SILENT))
     // The transport of these sessions reads the body itself.
     server = await world.serve({
       name: 'sessions',

@@ -181,6 +181,7 @@ async function forward(
     ...(exchange.body !== null && { body: exchange.body }),
   })
   const authInfo = toAuthInfo(running.point.server.url, caller)
+  request.signal.addEventListener('abort', () => exchange.finish('cancelled'), { once: true })
   try {
     const response = await Promise.race([
       handler(inner, { authInfo, ...(message && { parsedBody: message.json }) }),

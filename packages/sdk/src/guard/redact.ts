@@ -2,9 +2,20 @@ import type { Json, JsonObject } from '../core/index.ts'
 
 const SECRET_NAME =
   /pass(word|phrase|wd)?$|secret|token|api[-_]?key|authorization|cookie|credential|private[-_]?key|^pin$|^otp$|^cvv$|card[-_]?number/i
-const SECRET_VALUE =
-  /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|\bvk_[a-z]{3}_[A-Za-z0-9_-]{20,}|\b(?:sk|pk|ghp|gho|xox[abp])[-_][A-Za-z0-9_-]{16,}|-----BEGIN [A-Z ]*PRIVATE KEY-----/g
+/** JSON web tokens, our own secrets, those of well-known services, header values, private keys with their body. */
+const SECRET_VALUE = new RegExp(
+  [
+    String.raw`\beyJ[\w-]{8,}(?:\.[\w-]*)+`,
+    String.raw`\bvk_[a-z]{3}_[\w-]{20,}`,
+    String.raw`\b(?:[spr]k|gh[pousr]|github_pat|glpat|xox[abeprs])[-_][\w-]{16,}`,
+    String.raw`\bBearer\s+[\w.~+/-]{16,}`,
+    '-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)',
+  ].join('|'),
+  'g',
+)
 const LONGEST_TEXT = 512
+/** How far behind the cut is looked for the rest of a secret that begins before it. */
+const LONGEST_SECRET = 8_192
 const MOST_MEMBERS = 64
 const DEEPEST = 6
 
@@ -48,9 +59,10 @@ function redactValue(value: Json, schema: Json | undefined, depth: number): Json
 }
 
 function redactText(text: string): string {
-  const cut = text.length > LONGEST_TEXT ? text.slice(0, LONGEST_TEXT) : text
-  const clean = cut.length < 16 ? cut : cut.replaceAll(SECRET_VALUE, '[redacted]')
-  return cut === text ? clean : `${clean}[${text.length - LONGEST_TEXT} more characters]`
+  const near = text.slice(0, LONGEST_TEXT + LONGEST_SECRET)
+  const clean = near.length < 16 ? near : near.replaceAll(SECRET_VALUE, '[redacted]')
+  if (text.length <= LONGEST_TEXT) return clean
+  return `${clean.slice(0, LONGEST_TEXT)}[${text.length - LONGEST_TEXT} more characters]`
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

@@ -1,0 +1,97 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { isFault, MODERN, parseMessage } from './message.ts'
+
+const META = { 'io.modelcontextprotocol/protocolVersion': MODERN }
+const nothing = () => undefined
+const headers = (given: Record<string, string>) => (name: string) => given[name]
+const parse = (message: object, given: Record<string, string> = {}) =>
+  parseMessage(JSON.stringify({ jsonrpc: '2.0', id: 1, ...message }), headers(given))
+
+describe('a message', () => {
+  test('is what its text says, and is written again as it was read', () => {
+    fc.assert(
+      fc.property(
+        fc.string(),
+        fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 4 })),
+        (method, params) => {
+          const parsed = parse({ method, params })
+          if (isFault(parsed)) throw new Error(parsed.message)
+          expect(parsed).toMatchObject({ method, id: 1, era: 'legacy' })
+          expect(JSON.parse(JSON.stringify(parsed.json))).toEqual(
+            JSON.parse(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })),
+          )
+        },
+      ),
+    )
+  })
+
+  test('without an id is a notification, and an answer has no method', () => {
+    expect(parse({ id: undefined, method: 'notifications/initialized' })).toMatchObject({ id: null })
+    expect(parse({ result: {} })).toMatchObject({ method: null, era: 'legacy' })
+    expect(parse({ error: { code: 1, message: '' } })).toMatchObject({ method: null })
+  })
+
+  test('is never read from a text that is not one: any garbage is a fault', () => {
+    fc.assert(
+      fc.property(fc.string(), text => {
+        const parsed = parseMessage(text, nothing)
+        expect(isFault(parsed)).toBe(true)
+      }),
+    )
+  })
+})
+
+describe('the revision', () => {
+  test.each([
+    [MODERN, 'modern'],
+    ['2027-01-01', 'modern'],
+    ['2025-11-25', 'legacy'],
+    ['2024-11-05', 'legacy'],
+    ['draft', 'modern'],
+  ] as const)('%s is %s', (version, era) => {
+    const parsed = parse(
+      { method: 'tools/list', params: {} },
+      { 'mcp-protocol-version': version, 'mcp-method': 'tools/list' },
+    )
+    expect(parsed).toMatchObject({ era })
+  })
+
+  test('in the body must be the one in the header', () => {
+    expect(parse({ method: 'ping', params: { _meta: META } }, { 'mcp-method': 'ping' })).toMatchObject({
+      code: -32020,
+    })
+  })
+})
+
+describe('headers', () => {
+  const named = [
+    ['tools/call', { name: 'räum auf' }],
+    ['prompts/get', { name: 'räum auf' }],
+    ['resources/read', { uri: 'räum auf' }],
+  ] as const
+
+  test.each(named)('%s may name what it is about in base64', (method, params) => {
+    const encoded = `=?base64?${Buffer.from('räum auf').toString('base64')}?=`
+    const given = { 'mcp-protocol-version': MODERN, 'mcp-method': method, 'mcp-name': encoded }
+    expect(parse({ method, params: { ...params, _meta: META } }, given)).toMatchObject({ era: 'modern' })
+    const plain = { ...given, 'mcp-name': 'something else' }
+    expect(parse({ method, params: { ...params, _meta: META } }, plain)).toMatchObject({ code: -32020 })
+    const missing = { 'mcp-protocol-version': MODERN, 'mcp-method': method }
+    expect(parse({ method, params: { ...params, _meta: META } }, missing)).toMatchObject({ code: -32020 })
+  })
+
+  test('no name or method but the one in the body ever passes', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), fc.boolean(), (name, claimed, isModern) => {
+        fc.pre(name.trim() !== claimed.trim() && !claimed.includes('=?base64?'))
+        const given = {
+          'mcp-name': claimed,
+          'mcp-method': 'tools/call',
+          ...(isModern && { 'mcp-protocol-version': MODERN }),
+        }
+        expect(parse({ method: 'tools/call', params: { name } }, given)).toMatchObject({ code: -32020 })
+      }),
+    )
+  })
+})
