@@ -47,7 +47,7 @@ function contentOf(snapshot: Snapshot, organization: string): unknown {
       revision: catalogue.revision,
       servers: sorted(catalogue.servers).map(([id, server]) => [
         ...[id, server.fact],
-        sorted(server.rules).map(([, rule]) => rule.fact),
+        Object.values(server.rules).flatMap(rules => sorted(rules).map(([, rule]) => rule.fact)),
       ]),
       permissions: sorted(catalogue.permissions),
       resourceTypes: sorted(catalogue.resourceTypes),

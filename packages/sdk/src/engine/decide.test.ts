@@ -201,6 +201,23 @@ group('refused, with the reason', () => {
   })
 })
 
+test('a role that is narrowed is narrower at the very next revision of the catalogue', () => {
+  const snapshot = northwind()
+  expect(decide(refund(), snapshot).decision).toBe('permit')
+  const narrowed = { id: 'rol_1', slug: 'clerk', type: 'organization', permissions: [] }
+  snapshot.apply({
+    organization: CATALOGUE,
+    revision: 8,
+    ops: [{ fact: 'role', id: 'rol_1', value: narrowed }],
+  })
+  expect(decide(refund(), snapshot)).toMatchObject({
+    reason: 'agent_lacks_permission',
+    revision: { catalogue: 8 },
+  })
+  snapshot.load({ organization: CATALOGUE, revision: 9, ops: catalogue })
+  expect(decide(refund(), snapshot).decision).toBe('permit')
+})
+
 test('a resource pattern does not let a second spelling climb out of it', () => {
   const read = (name: string) =>
     decide(refund({ kind: 'resource', name, arguments: {} }), northwind()).decision

@@ -1,7 +1,7 @@
 import { anyCovers, type Carrier, type Reason } from '../core/index.ts'
-import type { Action, Caller, Decision, DecisionRequest, Leg, LegName } from './request.ts'
+import type { Action, Decision, DecisionRequest, Leg, LegName } from './request.ts'
 import type { Rule } from './rule.ts'
-import { type OrganizationView, ruleKey, type ServerView, type Snapshot } from './snapshot.ts'
+import type { OrganizationView, Seat, ServerView, Snapshot } from './snapshot.ts'
 
 /** What the walk has found so far. */
 interface Walk {
@@ -9,6 +9,7 @@ interface Walk {
   readonly snapshot: Snapshot
   readonly server: ServerView | undefined
   readonly organization: OrganizationView | undefined
+  readonly seat: Seat | undefined
   rule: Rule | undefined
   resource: string | null
   assignments: readonly Carrier[]
@@ -23,14 +24,14 @@ const NOBODY: readonly Carrier[] = []
 const UNRECORDED: readonly Leg[] = []
 
 /** The legs in the order in which they are walked, cheapest first. The first that fails decides. */
-const WALK: readonly (readonly [LegName, (walk: Walk) => Refusal | null])[] = [
-  ['state', checkState],
-  ['tool', checkTool],
-  ['arguments', checkArguments],
-  ['scope', checkScope],
-  ['resource', checkResource],
-  ['agent', checkAgent],
-  ['condition', checkCondition],
+const WALK: readonly { leg: LegName; check: (walk: Walk) => Refusal | null }[] = [
+  { leg: 'state', check: checkState },
+  { leg: 'tool', check: checkTool },
+  { leg: 'arguments', check: checkArguments },
+  { leg: 'scope', check: checkScope },
+  { leg: 'resource', check: checkResource },
+  { leg: 'agent', check: checkAgent },
+  { leg: 'condition', check: checkCondition },
 ]
 
 /**
@@ -38,18 +39,20 @@ const WALK: readonly (readonly [LegName, (walk: Walk) => Refusal | null])[] = [
  * same walk.
  */
 export function decide(request: DecisionRequest, snapshot: Snapshot, explain = false): Decision {
+  const organization = snapshot.organization(request.caller.organization)
   const walk: Walk = {
     request,
     snapshot,
     server: snapshot.catalogue.servers.get(request.server),
-    organization: snapshot.organization(request.caller.organization),
+    organization,
+    seat: organization && snapshot.seat(organization, request.caller.agent),
     rule: undefined,
     resource: null,
     assignments: NOBODY,
   }
   const legs: Leg[] | undefined = explain ? [] : undefined
   let refusal: Refusal | null = null
-  for (const [leg, check] of WALK) {
+  for (const { leg, check } of WALK) {
     if (refusal) {
       legs?.push({ leg, result: 'not_reached', detail: null })
       continue
@@ -83,7 +86,7 @@ function toDecision(walk: Walk, refusal: Refusal | null, legs: readonly Leg[]): 
 }
 
 function checkState(walk: Walk): Refusal | null {
-  return refuseCaller(walk.snapshot, walk.request)
+  return refuse(walk.server, walk.organization, walk.seat, walk.request)
 }
 
 /** Why a caller may do nothing at all on a server now, whatever it asks for; null where it may be heard. */
@@ -91,29 +94,32 @@ export function refuseCaller(
   snapshot: Snapshot,
   request: Pick<DecisionRequest, 'server' | 'caller' | 'now'>,
 ): Refusal | null {
-  const server = snapshot.catalogue.servers.get(request.server)
   const organization = snapshot.organization(request.caller.organization)
+  const seat = organization && snapshot.seat(organization, request.caller.agent)
+  return refuse(snapshot.catalogue.servers.get(request.server), organization, seat, request)
+}
+
+/** Whether all are alive: the server, the organization, the agent, its owner, its credential, this very token. */
+function refuse(
+  server: ServerView | undefined,
+  organization: OrganizationView | undefined,
+  seat: Seat | undefined,
+  { caller, now }: Pick<DecisionRequest, 'caller' | 'now'>,
+): Refusal | null {
   if (!server) return { reason: 'stale', detail: 'this MCP server is not known here' }
   if (server.fact.status === 'frozen') return { reason: 'frozen', detail: `server ${server.fact.name}` }
   if (!organization) return { reason: 'stale', detail: 'the organization is not loaded' }
-  return stateOf(organization, request.caller, request.now)
-}
-
-/** Whether the caller itself is alive: organization, agent, its owner, its credential, this very token. */
-function stateOf(organization: OrganizationView, caller: Caller, now: number): Refusal | null {
   if (organization.fact?.status !== 'active') return { reason: 'frozen', detail: 'the organization' }
-  const agent = organization.agents.get(caller.agent)
-  const principal = agent && organization.principals.get(agent.principal)
-  if (!agent || !principal || principal.status === 'retired')
-    return { reason: 'revoked', detail: 'the agent' }
-  const credential = organization.credentials.get(caller.credential)
-  if (credential?.agent !== caller.agent) return { reason: 'revoked', detail: 'the credential' }
+  if (!seat || seat.principal.status === 'retired') return { reason: 'revoked', detail: 'the agent' }
+  const { principal, owner, credentials } = seat
+  const credential = credentials.get(caller.credential)
+  if (!credential) return { reason: 'revoked', detail: 'the credential' }
   if (credential.expiresAt !== null && credential.expiresAt <= now)
     return { reason: 'revoked', detail: 'the credential has expired' }
   if (organization.revokedTokens.has(caller.token)) return { reason: 'revoked', detail: 'the token' }
   if (caller.expiresAt <= now) return { reason: 'revoked', detail: 'the token has expired' }
   if (principal.status !== 'active') return { reason: 'suspended', detail: `agent ${principal.name}` }
-  if (organization.principals.get(agent.owner)?.status !== 'active')
+  if (owner?.status !== 'active')
     return { reason: 'suspended', detail: `the owner of agent ${principal.name} is gone` }
   return null
 }
@@ -129,7 +135,7 @@ function checkTool(walk: Walk): Refusal | null {
 }
 
 function findRule(server: ServerView, action: Pick<Action, 'kind' | 'name'>): Rule | undefined {
-  const exact = server.rules.get(ruleKey(action.kind, action.name))
+  const exact = server.rules[action.kind].get(action.name)
   if (exact || action.kind !== 'resource') return exact
   // A prefix is trusted only for a URI in its one canonical spelling: `..` or `%2e` must not climb out of it.
   if (
@@ -162,35 +168,19 @@ function checkResource(walk: Walk): Refusal | null {
 
 function checkAgent(walk: Walk): Refusal | null {
   const permission = walk.rule?.fact.permission ?? ''
-  if (walk.organization)
-    walk.assignments = carriers(
-      walk.snapshot,
-      walk.organization,
-      walk.request.caller.agent,
-      permission,
-      walk.request.now,
-    )
+  if (walk.seat) walk.assignments = carriers(walk.seat, permission, walk.request.now)
   return walk.assignments.length > 0 ? null : { reason: 'agent_lacks_permission', detail: permission }
 }
 
 /** The live assignments by which an agent holds a permission. */
-function carriers(
-  snapshot: Snapshot,
-  organization: OrganizationView,
-  agent: string,
-  permission: string,
-  now: number,
-): readonly Carrier[] {
-  const principal = organization.principals.get(organization.agents.get(agent)?.principal ?? '')
-  const assignments = principal && organization.assignmentsOf.get(principal.seq)
-  if (!assignments) return NOBODY
-  const found: Carrier[] = []
-  for (const { id, role, createdBy, expiresAt } of assignments) {
-    if (expiresAt !== null && expiresAt <= now) continue
-    const view = snapshot.catalogue.roles.get(role) ?? organization.roles.get(role)
-    if (view?.permissions.has(permission)) found.push({ id, role: view.fact.slug, createdBy })
+function carriers(seat: Seat, permission: string, now: number): readonly Carrier[] {
+  let found: Carrier[] | undefined
+  for (const { fact, role } of seat.assignments) {
+    if (!role.permissions.has(permission) || (fact.expiresAt !== null && fact.expiresAt <= now)) continue
+    found ??= []
+    found.push({ id: fact.id, role: role.fact.slug, createdBy: fact.createdBy })
   }
-  return found
+  return found ?? NOBODY
 }
 
 function checkCondition(walk: Walk): Refusal | null {
@@ -220,24 +210,32 @@ export function mayUse(
 ): boolean {
   const server = snapshot.catalogue.servers.get(request.server)
   const organization = snapshot.organization(request.caller.organization)
-  if (!server || !organization || server.fact.status !== 'active') return false
-  if (stateOf(organization, request.caller, request.now)) return false
+  const seat = organization && snapshot.seat(organization, request.caller.agent)
+  if (!server || !seat || refuse(server, organization, seat, request)) return false
   const rule = findRule(server, action)
   if ((rule?.fact.mode ?? server.fact.mode) === 'audit') return true
   if (!rule || (action.kind === 'tool' && rule.fact.definition !== action.definition)) return false
   const { permission } = rule.fact
-  const ceiling = organization.agents.get(request.caller.agent)?.ceiling ?? []
-  if (!anyCovers(request.caller.scopes, permission) && !anyCovers(ceiling, permission)) return false
-  return carriers(snapshot, organization, request.caller.agent, permission, request.now).length > 0
+  if (!anyCovers(request.caller.scopes, permission) && !anyCovers(seat.agent.ceiling, permission))
+    return false
+  return carriers(seat, permission, request.now).length > 0
 }
 
 /** Whether a caller that lacks only the scope could be given it: then, and only then, a challenge for it helps. */
 export function mayObtain(snapshot: Snapshot, request: DecisionRequest): boolean {
   const organization = snapshot.organization(request.caller.organization)
-  const server = snapshot.catalogue.servers.get(request.server)
-  const permission = server && findRule(server, request.action)?.fact.permission
-  if (!organization || permission === undefined) return false
-  const ceiling = organization.agents.get(request.caller.agent)?.ceiling ?? []
-  if (!anyCovers(ceiling, permission)) return false
-  return carriers(snapshot, organization, request.caller.agent, permission, request.now).length > 0
+  const seat = organization && snapshot.seat(organization, request.caller.agent)
+  const permission = ruleFor(snapshot, request.server, request.action)?.fact.permission
+  if (!seat || permission === undefined || !anyCovers(seat.agent.ceiling, permission)) return false
+  return carriers(seat, permission, request.now).length > 0
+}
+
+/** The rule that an action falls under on a server, if there is one. */
+export function ruleFor(
+  snapshot: Snapshot,
+  server: string,
+  action: Pick<Action, 'kind' | 'name'>,
+): Rule | undefined {
+  const view = snapshot.catalogue.servers.get(server)
+  return view && findRule(view, action)
 }

@@ -1,4 +1,5 @@
 import {
+  type ActionKind,
   type AgentFact,
   AppError,
   type AssignmentFact,
@@ -21,8 +22,8 @@ import { compileRule, type Rule } from './rule.ts'
 /** An MCP server with the rules of its tools. */
 export interface ServerView {
   fact: ServerFact
-  /** By `kind:name`. */
-  rules: Map<string, Rule>
+  /** By kind and name. */
+  rules: Record<ActionKind, Map<string, Rule>>
   /** Rules for resource URIs that end in `*`, longest first. */
   prefixes: Rule[]
 }
@@ -40,6 +41,15 @@ export interface RoleView {
   permissions: ReadonlySet<string>
 }
 
+/** An agent with all that is looked at whenever it calls, in one place. */
+export interface Seat {
+  agent: AgentFact
+  principal: PrincipalFact
+  owner: PrincipalFact | undefined
+  credentials: ReadonlyMap<string, CredentialFact>
+  assignments: readonly { fact: AssignmentFact; role: RoleView }[]
+}
+
 /** What is known of one organization at one revision. */
 export interface OrganizationView {
   revision: number
@@ -47,11 +57,15 @@ export interface OrganizationView {
   principals: Map<string, PrincipalFact>
   agents: Map<string, AgentFact>
   credentials: Map<string, CredentialFact>
+  /** By the agent's id. */
+  credentialsOf: Map<string, Map<string, CredentialFact>>
   roles: Map<string, RoleView>
   assignments: Map<string, AssignmentFact>
   /** By the principal's number. */
   assignmentsOf: Map<number, AssignmentFact[]>
   revokedTokens: Map<string, number>
+  /** An index of these facts and the catalogue's, made where it is needed and forgotten with any revision of either. */
+  seats: Map<string, Seat>
 }
 
 /**
@@ -61,6 +75,8 @@ export interface OrganizationView {
 export interface Snapshot {
   readonly catalogue: CatalogueView
   organization(id: string): OrganizationView | undefined
+  /** What is known of an agent; undefined where nothing is. */
+  seat(organization: OrganizationView, agent: string): Seat | undefined
   /** Ids of the organizations that are held. */
   organizations(): string[]
   /** Revision that is held, or undefined where nothing is. The catalogue goes by the name `catalogue`. */
@@ -90,18 +106,31 @@ export function createSnapshot(): Snapshot {
     }
   }
 
+  function forgetSeats(change: Change): void {
+    if (!isCatalogueChange(change)) organizations.get(change.organization)?.seats.clear()
+    else for (const organization of organizations.values()) organization.seats.clear()
+  }
+
   return {
     get catalogue() {
       return catalogue
     },
     organization: id => organizations.get(id),
     organizations: () => [...organizations.keys()],
+    seat(organization, id) {
+      const known = organization.seats.get(id)
+      if (known) return known
+      const seat = toSeat(catalogue, organization, id)
+      if (seat) organization.seats.set(id, seat)
+      return seat
+    },
     revisionOf: id => (id === CATALOGUE ? catalogue.revision : organizations.get(id)?.revision),
     apply(change) {
       const held = change.organization === CATALOGUE ? catalogue : organizations.get(change.organization)
       if (!held || change.revision <= held.revision) return true
       if (change.revision !== held.revision + 1) return false
       put(change, { catalogue, organization: organizations.get(change.organization) })
+      forgetSeats(change)
       return true
     },
     load(change) {
@@ -109,6 +138,7 @@ export function createSnapshot(): Snapshot {
       put(change, fresh)
       if (change.organization === CATALOGUE) catalogue = fresh.catalogue
       else organizations.set(change.organization, fresh.organization)
+      forgetSeats(change)
     },
     drop: id => void organizations.delete(id),
   }
@@ -120,7 +150,7 @@ function applyToCatalogue(view: CatalogueView, op: CatalogueOp): void {
       const held = view.servers.get(op.id)
       if (!op.value) view.servers.delete(op.id)
       else if (held) held.fact = op.value
-      else view.servers.set(op.id, { fact: op.value, rules: new Map(), prefixes: [] })
+      else view.servers.set(op.id, { fact: op.value, rules: noRules(), prefixes: [] })
       return
     }
     case 'tool':
@@ -142,17 +172,37 @@ function applyToCatalogue(view: CatalogueView, op: CatalogueOp): void {
 
 function putTool(view: CatalogueView, id: string, fact: ToolFact | null): void {
   for (const server of view.servers.values()) {
-    if (fact ? server.fact.id !== fact.server : false) continue
-    for (const [key, rule] of server.rules) if (rule.fact.id === id) server.rules.delete(key)
-    if (fact) server.rules.set(ruleKey(fact.kind, fact.name), compileRule(fact))
-    server.prefixes = [...server.rules.values()]
-      .filter(rule => rule.fact.kind === 'resource' && rule.fact.name.endsWith('*'))
+    if (fact && server.fact.id !== fact.server) continue
+    for (const rules of Object.values(server.rules))
+      for (const [name, rule] of rules) if (rule.fact.id === id) rules.delete(name)
+    if (fact) server.rules[fact.kind].set(fact.name, compileRule(fact))
+    server.prefixes = [...server.rules.resource.values()]
+      .filter(rule => rule.fact.name.endsWith('*'))
       .sort((a, b) => b.fact.name.length - a.fact.name.length)
   }
 }
 
-export function ruleKey(kind: string, name: string): string {
-  return `${kind}:${name}`
+function noRules(): ServerView['rules'] {
+  return { tool: new Map(), resource: new Map(), prompt: new Map(), method: new Map() }
+}
+
+const NO_CREDENTIALS: ReadonlyMap<string, CredentialFact> = new Map()
+
+function toSeat(catalogue: CatalogueView, organization: OrganizationView, id: string): Seat | undefined {
+  const agent = organization.agents.get(id)
+  const principal = agent && organization.principals.get(agent.principal)
+  if (!principal) return undefined
+  const assignments = (organization.assignmentsOf.get(principal.seq) ?? []).flatMap(fact => {
+    const role = catalogue.roles.get(fact.role) ?? organization.roles.get(fact.role)
+    return role ? [{ fact, role }] : []
+  })
+  return {
+    agent,
+    principal,
+    owner: organization.principals.get(agent.owner),
+    credentials: organization.credentialsOf.get(id) ?? NO_CREDENTIALS,
+    assignments,
+  }
 }
 
 function applyToOrganization(view: OrganizationView, op: OrganizationOp): void {
@@ -167,7 +217,7 @@ function applyToOrganization(view: OrganizationView, op: OrganizationOp): void {
       set(view.agents, op.id, op.value)
       return
     case 'credential':
-      set(view.credentials, op.id, op.value)
+      putCredential(view, op.id, op.value)
       return
     case 'role':
       set(view.roles, op.id, op.value && roleView(op.value))
@@ -181,6 +231,15 @@ function applyToOrganization(view: OrganizationView, op: OrganizationOp): void {
     default:
       throw new AppError('internal', `unreachable: ${JSON.stringify(op satisfies never)}`)
   }
+}
+
+function putCredential(view: OrganizationView, id: string, fact: CredentialFact | null): void {
+  view.credentialsOf.get(view.credentials.get(id)?.agent ?? '')?.delete(id)
+  set(view.credentials, id, fact)
+  if (!fact) return
+  const held = view.credentialsOf.get(fact.agent)
+  if (held) held.set(id, fact)
+  else view.credentialsOf.set(fact.agent, new Map([[id, fact]]))
 }
 
 function putAssignment(view: OrganizationView, id: string, fact: AssignmentFact | null): void {
@@ -223,9 +282,11 @@ function emptyOrganization(): OrganizationView {
     principals: new Map(),
     agents: new Map(),
     credentials: new Map(),
+    credentialsOf: new Map(),
     roles: new Map(),
     assignments: new Map(),
     assignmentsOf: new Map(),
     revokedTokens: new Map(),
+    seats: new Map(),
   }
 }

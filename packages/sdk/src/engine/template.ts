@@ -7,27 +7,32 @@ import type { Json, JsonObject } from '../core/index.ts'
  */
 export function compileTemplate(template: string | null): (args: JsonObject) => string | null | undefined {
   if (template === null) return () => null
-  const parts = template.split(/\{args\.([^{}]+)\}/)
+  const [head = '', ...rest] = template.split(/\{args\.([^{}]+)\}/)
+  const steps: { keys: string[]; text: string }[] = []
+  for (let i = 0; i < rest.length; i += 2)
+    steps.push({ keys: (rest[i] ?? '').split('.'), text: rest[i + 1] ?? '' })
   return args => {
-    let path = parts[0] ?? ''
-    for (let i = 1; i < parts.length; i += 2) {
-      const value = valueAt(args, parts[i] ?? '')
+    let path = head
+    for (const { keys, text } of steps) {
+      const value = valueAt(args, keys)
       if (value === undefined) return undefined
-      path += value + (parts[i + 1] ?? '')
+      path += value + text
     }
     return path
   }
 }
 
-function valueAt(args: JsonObject, path: string): string | undefined {
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not get through
+const UNSAFE = /[%/\u0000-\u001f\u007f]/
+
+function valueAt(args: JsonObject, keys: readonly string[]): string | undefined {
   let value: Json | undefined = args
-  for (const key of path.split('.')) {
+  for (const key of keys) {
     if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, key))
       return undefined
     value = value[key]
   }
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (typeof value !== 'string' || value === '') return undefined
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not get through
-  return value.replaceAll(/[%/\u0000-\u001f\u007f]/g, encodeURIComponent)
+  return UNSAFE.test(value) ? value.replaceAll(new RegExp(UNSAFE, 'g'), encodeURIComponent) : value
 }
