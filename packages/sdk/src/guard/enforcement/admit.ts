@@ -13,7 +13,7 @@ import {
 import { isFault, type Message, parseMessage, type RequestId } from '../protocol/message.ts'
 import { type Exchange, openExchange } from './exchange.ts'
 import type { Point } from './point.ts'
-import { noteOutcome, type Ruling, requestOf, rule } from './ruling.ts'
+import { noteOutcome, type Ruling, requestOf, rule, whyStale } from './ruling.ts'
 
 /** An HTTP request to the MCP endpoint, its body read as UTF-8 text. */
 export interface Inbound {
@@ -135,8 +135,9 @@ function unauthorized(point: Point, id: RequestId | null, detail: string | null)
 
 /** The permissions that this server's tools need: what a client may usefully ask for. */
 export function scopesOf(point: Point): string[] {
-  const rules = point.replica.snapshot.catalogue.servers.get(point.server.id)?.rules.values() ?? []
-  return [...new Set([...rules].map(rule => rule.fact.permission))].sort()
+  const kinds = Object.values(point.replica.snapshot.catalogue.servers.get(point.server.id)?.rules ?? {})
+  const needed = kinds.flatMap(rules => [...rules.values()].map(rule => rule.fact.permission))
+  return [...new Set(needed)].sort()
 }
 
 /** Who is not alive, or cannot be known to be, is heard in nothing. For what needs a rule, the walk says so, on record. */
@@ -147,7 +148,7 @@ async function checkCaller(point: Point, caller: Caller, id: RequestId | null): 
     (replica.hasLease('read') || (await replica.ensureLease('read')))
   const refusal: Refusal | null = isCurrent
     ? refuseCaller(replica.snapshot, { server: server.id, caller, now: clock.now() })
-    : { reason: 'stale', detail: point.ended()?.message ?? 'the authority has not confirmed it' }
+    : { reason: 'stale', detail: whyStale(point) }
   if (!refusal) return null
   if (refusal.reason === 'revoked') return unauthorized(point, id, `${refusal.detail} is revoked`)
   return answerRefused(id, { id: newId('decision', clock.now()), ...refusal })

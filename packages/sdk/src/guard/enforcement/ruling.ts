@@ -1,5 +1,5 @@
 import { type AttemptRecord, isoTime, type JsonObject, newId, type Reason } from '../../core/index.ts'
-import { type Caller, type Decision, type DecisionRequest, decide } from '../../engine/index.ts'
+import { type Caller, type Decision, type DecisionRequest, decide, ruleFor } from '../../engine/index.ts'
 import type { Target } from '../protocol/action.ts'
 import type { Message } from '../protocol/message.ts'
 import { redactArguments } from '../redact.ts'
@@ -68,12 +68,17 @@ async function ruleOne(point: Point, caller: Caller, target: Target): Promise<Ru
   let decision = decide(requestOf(point, caller, target), point.replica.snapshot)
   if (!point.replica.hasLease(decision.risk)) {
     if (!(await point.replica.ensureLease(decision.risk)))
-      return refusal(point, caller, target, 'stale', 'the authority has not confirmed it')
+      return refusal(point, caller, target, 'stale', whyStale(point))
     decision = decide(requestOf(point, caller, target), point.replica.snapshot)
   }
   const isEnforced =
     decision.decision === 'permit' || decision.mode === 'enforce' || ALWAYS_ENFORCED.has(decision.reason)
   return { target, decision, isEnforced }
+}
+
+/** Why the lease is over: for good, or until the authority answers again. */
+export function whyStale(point: Point): string {
+  return point.ended()?.message ?? 'the authority has not confirmed it'
 }
 
 export function requestOf(point: Point, caller: Caller, target: Target): DecisionRequest {
@@ -130,10 +135,8 @@ function toRecord(
   const { target, decision, isEnforced } = ruling
   const { snapshot } = point.replica
   const organization = snapshot.organization(caller.organization)
-  const agent = organization?.agents.get(caller.agent)
-  const schema = snapshot.catalogue.servers
-    .get(point.server.id)
-    ?.rules.get(`${target.kind}:${target.name}`)?.fact
+  const seat = organization && snapshot.seat(organization, caller.agent)
+  const schema = ruleFor(snapshot, point.server.id, target)?.fact
   return {
     v: 1,
     type: 'attempt',
@@ -141,10 +144,10 @@ function toRecord(
     at: isoTime(point.clock.now()),
     organization: caller.organization,
     agent: caller.agent,
-    agentName: (agent && organization?.principals.get(agent.principal)?.name) ?? null,
+    agentName: seat?.principal.name ?? null,
     credential: caller.credential,
     client: caller.client,
-    owner: agent?.owner ?? null,
+    owner: seat?.agent.owner ?? null,
     person: caller.person,
     grant: caller.grant,
     chain: [...caller.chain],
