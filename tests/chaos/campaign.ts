@@ -27,8 +27,8 @@ export interface CampaignOptions {
 const CALLERS_EACH = 6
 /** Shipping what is left may take this long once nobody is killed any more. */
 const DRAIN_WITHIN_MS = 60_000
-/** A process lives this long at most once it works, and stays away so long. */
-const MOST_LIFE_MS = 4_000
+/** A process lives this long at most once it works, and stays away so long. Without an authority no point works. */
+const MOST_LIFE_MS: Record<string, number> = { authority: 10_000, guard: 4_000, gateway: 4_000 }
 const MOST_AWAY_MS = 400
 /** This share of the kills falls somewhere in or soon after a start. */
 const KILLED_IN_START = 0.25
@@ -144,7 +144,7 @@ async function torment(victim: Victim, until: number, random: () => number): Pro
         victim.ready().catch(() => undefined),
         sleep(Math.max(0, until - performance.now())),
       ])
-    const lifeMs = random() * MOST_LIFE_MS
+    const lifeMs = random() * (MOST_LIFE_MS[victim.name] ?? 0)
     const leftMs = until - performance.now()
     if (lifeMs > leftMs) return void (await sleep(Math.max(0, leftMs)))
     await sleep(lifeMs)

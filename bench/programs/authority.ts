@@ -1,0 +1,8 @@
+import { startDevAuthority } from '../../packages/server/src/cli/dev-authority.ts'
+import { serve, settings } from '../child.ts'
+
+const { authority, token } = await startDevAuthority({
+  ...settings<{ directory: string; port: number }>(),
+  logLevel: 'error',
+})
+serve({ url: authority.url, token })
