@@ -1,3 +1,4 @@
+import { copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findFreePort } from '../../packages/server/src/cli/demo/files.ts'
 import { type Gateway, type GatewayOptions, startGateway } from '../../packages/server/src/gateway/index.ts'
@@ -14,6 +15,8 @@ export interface GatewayStage extends AsyncDisposable {
   /** A token of the agent for this server. */
   token: string
   log: string[]
+  /** A folder with the same keys and another spool: a second process that is the same enforcement point. */
+  copyOfKeys(): Promise<string>
 }
 
 export interface StageOptions {
@@ -23,7 +26,7 @@ export interface StageOptions {
   /** Instead of the upstream, where that is down when it is mapped. */
   mapFrom?: string
   gateway?: Partial<GatewayOptions>
-  beforeStart?(): Promise<void>
+  onKey?(serverKey: string): void
 }
 
 /** Registers the upstream under a port of our own, maps it and starts the gateway there. */
@@ -33,7 +36,7 @@ export async function startGatewayStage(world: World, options: StageOptions): Pr
   const url = `http://127.0.0.1:${port}${new URL(upstream).pathname}`
   const send = (request: Request) => fetch(new Request(mapFrom, request))
   const serverKey = await world.register({ name, url, send, rules })
-  await options.beforeStart?.()
+  options.onKey?.(serverKey)
   const log: string[] = []
   const gateway = await startGateway({
     url: world.url,
@@ -52,6 +55,12 @@ export async function startGatewayStage(world: World, options: StageOptions): Pr
     bot,
     token: await bot.token(url),
     log,
+    async copyOfKeys() {
+      const copy = join(world.directory, `${name}-copy`)
+      await mkdir(copy)
+      await copyFile(join(world.directory, name, 'point.json'), join(copy, 'point.json'))
+      return copy
+    },
     [Symbol.asyncDispose]: () => gateway.close(),
   }
 }

@@ -1,5 +1,6 @@
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { AppError } from '@valetkey/sdk/core'
 
 export interface AdminListener {
   url: string
@@ -28,16 +29,32 @@ export async function listenForAdmin(
     const trouble = health.trouble()
     return trouble === null ? say(200, 'ok\n') : say(503, `${trouble}\n`)
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(listen.port, listen.host, resolve)
-  })
-  const { address, port, family } = server.address() as AddressInfo
+  await listenOn(server, listen)
   return {
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    url: originOf(server),
     close: () =>
       new Promise(resolve => {
         server.close(() => resolve())
         server.closeAllConnections()
       }),
   }
+}
+
+export function listenOn(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const refuse = (cause: Error) => {
+      const sentence = `Cannot listen on ${host}:${port}: ${cause.message}.`
+      reject(new AppError('config.invalid', sentence, { cause, path: 'listen' }))
+    }
+    server.once('error', refuse).listen(port, host, () => {
+      server.off('error', refuse)
+      resolve()
+    })
+  })
+}
+
+/** Where a server listens, as a URL without a path. */
+export function originOf(server: Server): string {
+  const { address, port, family } = server.address() as AddressInfo
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
 }

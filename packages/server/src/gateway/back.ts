@@ -11,7 +11,7 @@ import { Pool } from 'undici'
 import { type HeldCredential, holdCredential } from './credential.ts'
 import { toUpstreamHeaders } from './headers.ts'
 import { watchOffer } from './offer-watch.ts'
-import { relay, sendAnswer } from './relay.ts'
+import { relay, sendAnswer, type Way } from './relay.ts'
 import { toUpstreamFault } from './upstream-fault.ts'
 
 /** The server behind the gateway: what it offers, how it is reached and with which credential. */
@@ -40,7 +40,6 @@ export function openBack(options: {
 }): Back {
   const { running, upstream, timeoutMs, log } = options
   const { point, link } = running
-  const path = upstream.pathname + upstream.search
   const faults = new Map<string, number>()
   const pool = new Pool(upstream.origin, {
     connect: { timeout: CONNECT_TIMEOUT_MS },
@@ -63,6 +62,13 @@ export function openBack(options: {
     onFailure: fault => log('What the server behind the gateway offers could not be read.', fault),
   })
   renewOnChange(running, credential)
+  const way: Way = {
+    pool,
+    path: upstream.pathname + upstream.search,
+    timeoutMs,
+    onFault: fault => void faults.set(fault.code, (faults.get(fault.code) ?? 0) + 1),
+    onListChanged: offer.refresh,
+  }
 
   return {
     isReady: () => offer.isKnown() && credential.current() !== undefined,
@@ -77,17 +83,8 @@ export function openBack(options: {
         exchange.finish('upstream_error')
         return sendAnswer(response, answerUpstreamFault(503, exchange.message?.id ?? null, NO_CREDENTIAL))
       }
-      relay({
-        pool,
-        path,
-        method: request.method ?? 'GET',
-        headers: toUpstreamHeaders(request.headers, exchange, held),
-        exchange,
-        response,
-        timeoutMs,
-        onFault: fault => faults.set(fault.code, (faults.get(fault.code) ?? 0) + 1),
-        onListChanged: offer.refresh,
-      })
+      const { method = 'GET', headers } = request
+      relay(way, { method, headers: toUpstreamHeaders(headers, exchange, held) }, exchange, response)
     },
     faults: () => faults,
     async close() {

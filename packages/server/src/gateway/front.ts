@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import {
   type Admission,
   type Answer,
@@ -10,6 +9,7 @@ import {
   isMetadataPath,
   type RunningPoint,
 } from '@valetkey/sdk/guard'
+import { listenOn, originOf } from './admin.ts'
 import type { Back } from './back.ts'
 import { type BodyFault, readBody } from './body.ts'
 import { sendAnswer } from './relay.ts'
@@ -17,7 +17,8 @@ import { sendAnswer } from './relay.ts'
 /** The side that callers reach. */
 export interface Front {
   listen(at: { host: string; port: number }): Promise<void>
-  address(): AddressInfo
+  /** Where it listens, as a URL without a path. */
+  origin(): string
   /** From now on calls are decided; before, all are refused. */
   serve(running: RunningPoint, back: Back): void
   metrics(server: string): string
@@ -83,11 +84,8 @@ export function createFront(options: FrontOptions): Front {
   })
 
   return {
-    listen: at =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject).listen(at.port, at.host, () => resolve())
-      }),
-    address: () => server.address() as AddressInfo,
+    listen: at => listenOn(server, at),
+    origin: () => originOf(server),
     serve(running, back) {
       serving = { running, back, path: new URL(running.point.server.url).pathname }
     },

@@ -1,6 +1,6 @@
 import { AppError } from '@valetkey/sdk/core'
 import { keepTrying, openPoint, type RunningPoint, type SpoolFilePort } from '@valetkey/sdk/guard'
-import { type AdminListener, listenForAdmin } from './admin.ts'
+import { listenForAdmin } from './admin.ts'
 import { openBack } from './back.ts'
 import { createFront } from './front.ts'
 
@@ -54,75 +54,80 @@ export interface Gateway {
  * `auth.invalid` for a bad server key; while the authority cannot be reached it keeps trying.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { log = () => undefined, signal, drainMs = 10_000 } = options
+  const { log = () => undefined, drainMs = 10_000, upstreamTimeoutMs: timeoutMs = 120_000 } = options
   const upstream = parseUpstream(options.upstream)
-  const front = createFront({
-    maxBodyBytes: options.maxBodyBytes ?? 1 << 20,
-    maxExchanges: options.maxExchanges ?? 4_096,
-    log,
-  })
-  let running: RunningPoint | undefined
-  let trouble: string | null = 'The authority has not been reached yet.'
-  const metrics = () => (running ? running.metrics() + front.metrics(running.point.server.name) : '')
-  await front.listen(options.listen)
-  let admin: AdminListener | undefined
-  const opening = keepTrying(() => openPoint({ ...options, kind: 'gateway' }), log)
-  try {
-    if (options.adminListen)
-      admin = await listenForAdmin(options.adminListen, {
-        metrics,
-        trouble: () => trouble ?? running?.ended()?.message ?? troubleOf(running),
-      })
-    signal?.addEventListener('abort', opening.stop, { once: true })
-    if (signal?.aborted) opening.stop()
-    running = await opening.opened
-  } catch (fault) {
-    opening.stop()
-    void opening.opened.then(
-      late => late.close(),
-      () => undefined,
-    )
-    await front.close(0)
-    await admin?.close()
-    throw fault
+  const { maxBodyBytes = 1 << 20, maxExchanges = 4_096 } = options
+  const front = createFront({ maxBodyBytes, maxExchanges, log })
+  const state: State = { running: undefined, trouble: 'The authority has not been reached yet.' }
+  const metrics = () =>
+    state.running ? state.running.metrics() + front.metrics(state.running.point.server.name) : ''
+  const closers: (() => Promise<void>)[] = [() => front.close(drainMs)]
+  const close = async () => {
+    state.trouble = 'The gateway stops.'
+    state.running?.point.open.stop('streams')
+    for (const closeOne of closers.splice(0)) await closeOne()
   }
-  const opened = running
-  const { server } = opened.point
-  const back = openBack({ running: opened, upstream, timeoutMs: options.upstreamTimeoutMs ?? 120_000, log })
-  await back.settled()
-  front.serve(opened, back)
-  trouble = null
-  const { address, port, family } = front.address()
-  return {
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}${new URL(server.url).pathname}`,
-    adminUrl: admin?.url ?? null,
-    server,
-    metrics,
-    async close() {
-      trouble = 'The gateway stops.'
-      opened.point.open.stop('streams')
-      await front.close(drainMs)
-      await opened.close()
-      await back.close()
-      await admin?.close()
-    },
+  try {
+    await front.listen(options.listen)
+    const admin =
+      options.adminListen &&
+      (await listenForAdmin(options.adminListen, { metrics, trouble: () => troubleOf(state) }))
+    if (admin) closers.push(admin.close)
+    const running = await openPatiently(options, log)
+    state.running = running
+    const back = openBack({ running, upstream, timeoutMs, log })
+    // What callers reach closes first, what says so closes last.
+    closers.splice(1, 0, running.close, back.close)
+    const { server } = running.point
+    if (upstream.href === server.url)
+      throw refuseUpstream('The upstream is the address that callers use: the gateway would call itself.')
+    front.serve(running, back)
+    state.trouble = null
+    const url = `${front.origin()}${new URL(server.url).pathname}`
+    return { url, adminUrl: admin?.url ?? null, server, metrics, close }
+  } catch (fault) {
+    await close()
+    throw fault
   }
 }
 
-function troubleOf(running: RunningPoint | undefined): string | null {
-  return running?.point.replica.hasLease('read') ? null : 'The authority has not confirmed the policy lately.'
+interface State {
+  running: RunningPoint | undefined
+  /** Why no calls are decided: not begun, or stopping. */
+  trouble: string | null
+}
+
+function troubleOf({ running, trouble }: State): string | null {
+  if (trouble !== null || !running) return trouble
+  const ended = running.ended()
+  if (ended) return ended.message
+  return running.point.replica.hasLease('read') ? null : 'The authority has not confirmed the policy lately.'
+}
+
+async function openPatiently(
+  options: GatewayOptions,
+  log: NonNullable<GatewayOptions['log']>,
+): Promise<RunningPoint> {
+  const opening = keepTrying(() => openPoint({ ...options, kind: 'gateway' }), log)
+  const { signal } = options
+  if (signal?.aborted) opening.stop()
+  signal?.addEventListener('abort', opening.stop, { once: true })
+  return opening.opened
 }
 
 function parseUpstream(text: string): URL {
-  const refuse = (sentence: string) => new AppError('config.invalid', sentence, { path: 'upstream' })
-  if (!URL.canParse(text)) throw refuse(`The upstream "${text}" is not a URL.`)
+  if (!URL.canParse(text)) throw refuseUpstream(`The upstream "${text}" is not a URL.`)
   const url = new URL(text)
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
-    throw refuse('The upstream must be http: or https:.')
+    throw refuseUpstream('The upstream must be http: or https:.')
   if (url.username || url.password)
-    throw refuse(
-      'Leave credentials out of the upstream URL: store them with "valetkey server upstream-credential".',
+    throw refuseUpstream(
+      'Leave credentials out of the upstream URL: store them with "valetkey server credential".',
     )
-  if (url.hash) throw refuse('Leave the fragment out of the upstream URL.')
+  if (url.hash) throw refuseUpstream('Leave the fragment out of the upstream URL.')
   return url
+}
+
+function refuseUpstream(sentence: string): AppError {
+  return new AppError('config.invalid', sentence, { path: 'upstream' })
 }

@@ -28,7 +28,7 @@ export function faultOfHead(
   if (status === 401 || status === 403 || status === 407)
     return new AppError(
       'upstream.unreachable',
-      `The MCP server behind the gateway refused the gateway itself (HTTP ${status}): set its upstream credential.`,
+      `The MCP server behind the gateway refused the gateway itself (HTTP ${status}): store its upstream credential (valetkey server credential).`,
     )
   if (status >= 300 && status < 400)
     return new AppError(

@@ -57,69 +57,101 @@ export interface Admitted {
 }
 
 export function openExchange(point: Point, admitted: Admitted): Exchange {
-  const { caller, message, rulings } = admitted
-  const startedAt = point.clock.monotonic()
-  const state: { refusal: Refusal | null; isCut: boolean } = { refusal: null, isCut: false }
-  let abort: AbortController | undefined
-  let onCut = () => {}
-  const listing = message?.method ? LISTS[message.method] : undefined
-  let { session } = admitted
-  let outcome: OutcomeName = 'ok'
-  let isFinished = false
-  const entry: OpenExchange = {
-    caller,
-    isStream: admitted.isStream,
-    cut(refusal) {
-      Object.assign(state, { refusal, isCut: true })
-      finish(refusal ? 'revoked' : 'cancelled')
-      onCut()
-      abort?.abort()
-    },
-  }
-  point.open.add(entry)
+  const exchange = new OpenedExchange(point, admitted)
+  point.open.add(exchange)
+  return exchange
+}
 
-  function finish(ended: OutcomeName = outcome): void {
-    if (isFinished) return
-    isFinished = true
-    point.open.remove(entry)
-    const took = point.clock.monotonic() - startedAt
-    for (const { decision } of rulings) noteOutcome(point, caller, decision.id, ended, took)
+/** A class, and not a bundle of closures, because there is one for every call: engines compile its methods once. */
+class OpenedExchange implements Exchange, OpenExchange {
+  readonly caller: Caller
+  readonly message: Message | null
+  readonly body: string | null
+  readonly lastEventId: string | undefined
+  readonly isStream: boolean
+  readonly #point: Point
+  readonly #rulings: readonly Ruling[]
+  readonly #listing: Listing | undefined
+  readonly #startedAt: number
+  #session: string | undefined
+  #outcome: OutcomeName = 'ok'
+  #isFinished = false
+  #isCut = false
+  #refusal: Refusal | null = null
+  #abort: AbortController | undefined
+  #onCut: (() => void) | undefined
+
+  constructor(point: Point, admitted: Admitted) {
+    const { caller, message, rulings, session, lastEventId, isStream } = admitted
+    this.caller = caller
+    this.message = message
+    this.body = message ? JSON.stringify(message.json) : null
+    this.lastEventId = lastEventId
+    this.isStream = isStream
+    this.#point = point
+    this.#rulings = rulings
+    this.#listing = message?.method ? LISTS[message.method] : undefined
+    this.#startedAt = point.clock.monotonic()
+    this.#session = session
   }
 
-  return {
-    caller,
-    message,
-    isList: listing !== undefined,
-    body: message ? JSON.stringify(message.json) : null,
-    lastEventId: admitted.lastEventId,
-    get signal() {
-      abort ??= new AbortController()
-      if (state.isCut) abort.abort()
-      return abort.signal
-    },
-    onCut(listener) {
-      onCut = listener
-      if (state.isCut) listener()
-    },
-    answerCut: () => answerCut(point, message, rulings, state.refusal),
-    answered(status, header) {
-      const given = header('mcp-session-id')
-      if (given && message?.method === 'initialize') {
-        point.sessions.bind(given, caller)
-        session = given
-      }
-      if (status >= 500) outcome = 'upstream_error'
-      else if (status >= 400) outcome = 'protocol_error'
-    },
-    relay(text) {
-      if (!message || listing) {
-        const shown = filterList(point, caller, listing, message, text)
-        if (shown !== undefined) return shown
-      } else if (rulings.length > 0) outcome = outcomeOf(point, caller, text) ?? outcome
-      return text
-    },
-    relayEventId: id => point.sessions.toEventId(id, session, caller),
-    finish,
+  get isList(): boolean {
+    return this.#listing !== undefined
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.#isCut) this.#abort.abort()
+    return this.#abort.signal
+  }
+
+  onCut(listener: () => void): void {
+    this.#onCut = listener
+    if (this.#isCut) listener()
+  }
+
+  cut(refusal: Refusal | null): void {
+    this.#refusal = refusal
+    this.#isCut = true
+    this.finish(refusal ? 'revoked' : 'cancelled')
+    this.#onCut?.()
+    this.#abort?.abort()
+  }
+
+  answerCut(): Answer {
+    return answerCut(this.#point, this.message, this.#rulings, this.#refusal)
+  }
+
+  answered(status: number, header: (name: string) => string | null | undefined): void {
+    const given = header('mcp-session-id')
+    if (given && this.message?.method === 'initialize') {
+      this.#point.sessions.bind(given, this.caller)
+      this.#session = given
+    }
+    if (status >= 500) this.#outcome = 'upstream_error'
+    else if (status >= 400) this.#outcome = 'protocol_error'
+  }
+
+  relay(text: string): string {
+    if (!this.message || this.#listing) {
+      const shown = filterList(this.#point, this.caller, this.#listing, this.message, text)
+      if (shown !== undefined) return shown
+    } else if (this.#rulings.length > 0)
+      this.#outcome = outcomeOf(this.#point, this.caller, text) ?? this.#outcome
+    return text
+  }
+
+  relayEventId(id: string): string {
+    return this.#point.sessions.toEventId(id, this.#session, this.caller)
+  }
+
+  finish(outcome: OutcomeName = this.#outcome): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
+    this.#point.open.remove(this)
+    const took = this.#point.clock.monotonic() - this.#startedAt
+    for (const { decision } of this.#rulings)
+      noteOutcome(this.#point, this.caller, decision.id, outcome, took)
   }
 }
 
