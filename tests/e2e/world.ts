@@ -70,8 +70,8 @@ export type Call = Awaited<ReturnType<Client<AdminApi>['audit']['calls']>>['item
 export async function startWorld(): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'valetkey-world-'))
   const port = await findFreePort()
-  const start = (knownToken?: string): Promise<DevAuthority> =>
-    startDevAuthority({ directory: join(directory, 'authority'), port, knownToken, logLevel: 'error' })
+  const start = (): Promise<DevAuthority> =>
+    startDevAuthority({ directory: join(directory, 'authority'), port, logLevel: 'error' })
   let running = await start()
   const { token } = running
   const { url } = running.authority
@@ -147,7 +147,7 @@ export async function startWorld(): Promise<World> {
       authority: {
         stop,
         async start() {
-          running = await start(token)
+          running = await start()
           isUp = true
         },
         store: () => running.authority.store,

@@ -19,6 +19,7 @@ export const ERRORS = {
   'store.newer': [503, 'The database was written by a newer version.'],
   'store.durability': [503, 'The database does not make commits durable.'],
   'store.locked': [503, 'Another process has the SQLite database open.'],
+  'store.other': [503, 'The database is another one than this node has worked with.'],
   'secret.unreadable': [503, 'A stored secret cannot be decrypted with this master key.'],
   'audit.unavailable': [503, 'The record of a call cannot be made durable, so the call is refused.'],
   'spool.locked': [503, 'Another process uses the same spool directory.'],

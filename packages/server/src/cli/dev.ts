@@ -1,12 +1,12 @@
-import { rm } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { api, createClient } from '@valetkey/sdk/contract'
-import type { AttemptRecord } from '@valetkey/sdk/core'
-import { readOffer } from '@valetkey/sdk/guard'
+import type { ServerOffer } from '@valetkey/sdk/guard'
 import type { Command } from 'commander'
-import { readContext, writeContext } from './context.ts'
+import { writeContext } from './context.ts'
 import { type DevAuthority, startDevAuthority } from './dev-authority.ts'
+import { toLiveLine } from './live-line.ts'
 import { addExamples } from './session.ts'
 import { untilStopped } from './stop.ts'
 import { type Io, UsageError, wantsColor } from './terminal/index.ts'
@@ -39,33 +39,33 @@ export function register(program: Command, io: Io): void {
 
 async function dev(io: Io, options: DevOptions): Promise<void> {
   const directory = join(io.cwd, '.valetkey')
+  const isInMemory = options.memory === true
   const port = options.port === undefined ? await firstFreePort() : toPort(options.port)
-  const known = await readContext(io.cwd).catch(() => undefined)
-  const started = await startDevAuthority({
-    directory,
-    port,
-    isInMemory: options.memory === true,
-    knownToken: known?.token,
-  })
-  await signIn(io, started, directory)
-  if (options.demo) await seed(started)
-  io.out.write(banner(started, directory, options))
-  started.authority.onRecords(records => {
-    for (const record of records) if (record.type === 'attempt') io.out.write(toLine(record, wantsColor(io)))
-  })
-  await untilStopped(io)
-  await started.authority.close()
-  if (options.memory) await rm(join(directory, 'cli.json'), { force: true })
+  const started = await startDevAuthority({ directory, port, isInMemory })
+  const { authority } = started
+  const signedIn = join(directory, 'cli.json')
+  const before = isInMemory ? await readFile(signedIn, 'utf8').catch(() => undefined) : undefined
+  try {
+    await signIn(io, started, directory)
+    if (options.demo) await seed(started)
+    io.out.write(banner(started, directory, options))
+    const isColored = wantsColor(io)
+    authority.onCall((record, server) => io.out.write(toLiveLine(record, server, isColored)))
+    await untilStopped(io)
+  } finally {
+    await authority.close()
+    // What was signed in before this authority was, is again.
+    if (isInMemory) await (before === undefined ? rm(signedIn, { force: true }) : writeFile(signedIn, before))
+  }
 }
 
 /** The command line in this folder talks to this authority from now on. */
 async function signIn(io: Io, { authority, token }: DevAuthority, directory: string): Promise<void> {
   const client = createClient(api, { baseUrl: authority.url, token: () => token })
-  await client.session.whoami({}).catch(async () => {
-    await authority.close()
+  await client.session.whoami({}).catch(() => {
     throw new UsageError(
-      'The token of the last run is gone.',
-      `${join(directory, 'cli.json')} is missing or from another authority, and the one-time code was used.`,
+      'The token of the first run is gone.',
+      `${join(directory, 'dev.token')} is missing, or its token was revoked, and the one-time code was used.`,
       `Begin anew: rm -r ${directory}`,
     )
   })
@@ -73,14 +73,13 @@ async function signIn(io: Io, { authority, token }: DevAuthority, directory: str
 }
 
 async function seed({ authority, token }: DevAuthority): Promise<void> {
-  const { createBillingHandler } = await import('./demo/billing.ts')
-  const { seedNorthwind } = await import('./demo/northwind.ts')
   const client = createClient(api, { baseUrl: authority.url, token: () => token })
   const { items } = await client.organizations.list({})
   if (items.some(organization => organization.slug === 'northwind')) return
-  const handler = createBillingHandler()
-  const offer = await readOffer({ url: DEMO_SERVER, send: request => handler.fetch(request) })
-  await seedNorthwind(client, { billing: { url: DEMO_SERVER, offer } })
+  const { seedNorthwind } = await import('./demo/northwind.ts')
+  // Kept as data: making it takes the MCP SDK, which an authority has no other use for.
+  const { default: offer } = await import('./demo/billing-offer.json', { with: { type: 'json' } })
+  await seedNorthwind(client, { billing: { url: DEMO_SERVER, offer: offer as ServerOffer } })
 }
 
 function banner({ authority }: DevAuthority, directory: string, options: DevOptions): string {
@@ -106,28 +105,6 @@ ${demo}
   Live decisions appear below. Ctrl-C stops.
 
 `
-}
-
-function toLine(record: AttemptRecord, isColored: boolean): string {
-  const word = record.decision === 'permit' ? 'permit' : record.enforced ? 'DENY' : 'would deny'
-  const color = record.decision === 'permit' ? '\u001b[32m' : '\u001b[31m'
-  const verdict = isColored ? `${color}${word}\u001b[0m` : word
-  const why =
-    record.decision === 'permit' ? '' : `${record.reason}${record.detail ? ` (${record.detail})` : ''}`
-  const pad = ' '.repeat(Math.max(0, 10 - word.length))
-  const columns = [
-    record.agentName ?? record.agent ?? '-',
-    record.tool ?? record.method,
-    record.resource ?? '-',
-    why,
-  ]
-  return `  ${record.at.slice(11, 19)}  ${verdict}${pad}  ${columns.map(plain).join('  ').trimEnd()}\n`
-}
-
-/** Nothing that a caller wrote moves the cursor of who watches. */
-function plain(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '�').slice(0, 120)
 }
 
 function toPort(text: string): number {

@@ -1,8 +1,13 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Command } from 'commander'
 import { pino } from 'pino'
-import { type Authority, assertSafe, type Config, readConfig, startAuthority } from '../server/index.ts'
+import {
+  type Authority,
+  assertSafe,
+  type Config,
+  keepBootstrapCode,
+  readConfig,
+  startAuthority,
+} from '../server/index.ts'
 import { addExamples } from './session.ts'
 import { untilStopped } from './stop.ts'
 import type { Io } from './terminal/index.ts'
@@ -11,15 +16,15 @@ import type { Io } from './terminal/index.ts'
 export function register(program: Command, io: Io): void {
   const command = program
     .command('serve')
-    .description('Run a node of the authority. Settings come from the environment and the file.')
-    .option('-c, --config <file>', 'settings as YAML')
-    .action(async (options: { config?: string }) => serve(io, options.config))
+    .description('Run a node of the authority. Settings come from the environment and a file.')
+    .option('-c, --config <file>', 'settings as YAML; else VALETKEY_CONFIG names the file')
+    .action(async (options: { config?: string }) => serve(io, options.config ?? io.env['VALETKEY_CONFIG']))
   addExamples(command, [
     [
-      'VALETKEY_ISSUER=https://auth.example.com VALETKEY_MASTER_KEY_FILE=key valetkey serve',
+      'VALETKEY_ISSUER=https://auth.example.com VALETKEY_MASTER_KEY_FILE=master.key valetkey serve',
       'one node on SQLite',
     ],
-    ['valetkey serve --config valetkey.yaml', 'with settings from a file'],
+    ['valetkey serve --config valetkey.yaml', 'with settings from a file: docs/configuration.md'],
   ])
 }
 
@@ -28,22 +33,27 @@ async function serve(io: Io, file: string | undefined): Promise<void> {
   assertSafe(config)
   const log = pino({ level: config.logLevel }, pino.destination(2))
   const authority = await startAuthority(config, { log })
-  io.err.write(
-    `valetkey serves ${authority.url} on ${config.httpHost}:${config.httpPort}, health on ${authority.adminUrl}\n`,
-  )
-  await announceBootstrap(io, config, authority)
-  await untilStopped(io)
-  io.err.write('valetkey stops: no new requests, those under way may end\n')
-  await authority.close()
+  try {
+    await announce(io, config, authority)
+    await untilStopped(io)
+    io.err.write('valetkey stops: no new requests, those under way may end\n')
+  } finally {
+    await authority.close()
+  }
 }
 
-/** Shows the one-time code once, and keeps it in a file that only its owner reads. */
-async function announceBootstrap(io: Io, config: Config, authority: Authority): Promise<void> {
-  if (authority.bootstrapCode === null) return
-  await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 })
-  const path = join(config.dataDirectory, 'bootstrap-code')
-  await writeFile(path, `${authority.bootstrapCode}\n`, { mode: 0o600 })
-  io.err.write(
-    `\n  First start. The one-time code, good for 15 minutes and one sign-in:\n\n    ${authority.bootstrapCode}\n\n  It is also in ${path}. Sign in: valetkey login --url ${authority.url} < ${path}\n\n`,
-  )
+/** Says where it is heard, and at the first start shows the one-time code. */
+async function announce(io: Io, config: Config, authority: Authority): Promise<void> {
+  const { url, address, adminUrl, bootstrapCode } = authority
+  io.err.write(`valetkey serves ${url} on ${address}, health on ${adminUrl}\n`)
+  const path = await keepBootstrapCode(config.dataDirectory, bootstrapCode)
+  if (bootstrapCode !== null)
+    io.err.write(`
+  First start. The one-time code, good for 15 minutes and one sign-in:
+
+    ${bootstrapCode}
+
+  It is also in ${path}. Sign in with it: valetkey login --url ${url} --code-file ${path}
+
+`)
 }

@@ -1,4 +1,4 @@
-import type { Io } from './terminal/index.ts'
+import { EXIT, type Io } from './terminal/index.ts'
 
 /** Resolves when the process is asked to stop (SIGINT, SIGTERM). A second request ends it at once. */
 export function untilStopped(io: Pick<Io, 'interrupted'>): Promise<void> {
@@ -15,5 +15,5 @@ export function untilStopped(io: Pick<Io, 'interrupted'>): Promise<void> {
 }
 
 function endNow(): never {
-  process.exit(1)
+  process.exit(EXIT.error)
 }

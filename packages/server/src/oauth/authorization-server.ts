@@ -15,6 +15,9 @@ import { createRoutes, type Document } from './routes.ts'
 import { openSigningKey, readPublicKeys, type TokenAlgorithm } from './signing-key.ts'
 import { createTargetLookup } from './target.ts'
 
+/** What became of a token request whose client proved itself, or failed to. */
+export type TokenOutcome = { grant: string } | { error: string }
+
 export interface AuthorizationServerOptions {
   store: Store
   /** The public URL of this environment, without a slash at its end; `iss` of every token. */
@@ -24,6 +27,8 @@ export interface AuthorizationServerOptions {
   now?: () => number
   /** Where a request comes from; for servers behind a proxy that they trust. */
   addressOf?: (request: IncomingMessage) => string
+  /** Told of every token that was issued or refused, for counting. */
+  onToken?: (outcome: TokenOutcome) => void
 }
 
 export interface AuthorizationServer {
@@ -43,9 +48,12 @@ export async function createAuthorizationServer(
 ): Promise<AuthorizationServer> {
   const { store, issuer, tokenAlgorithm = 'ES256', log, now = Date.now } = options
   const { addressOf = request => request.socket.remoteAddress ?? '' } = options
+  const { onToken = () => undefined } = options
   requireIssuer(issuer)
   const key = await openSigningKey(store, tokenAlgorithm, now())
   const journal = createJournal({ store, now, log })
+  const writeToken = createTokenWriter(key)
+  const recordRefusal = createRefusals({ journal, now, log })
   const provider = createProvider({
     store,
     issuer,
@@ -53,9 +61,15 @@ export async function createAuthorizationServer(
     key,
     findCaller: createCallerLookup(store),
     findTarget: createTargetLookup(store),
-    writeToken: createTokenWriter(key),
+    writeToken(claims) {
+      onToken({ grant: 'client_credentials' })
+      return writeToken(claims)
+    },
     limit: createFailureLimit(now),
-    refused: createRefusals({ journal, now, log }),
+    refused(refusal) {
+      onToken({ error: refusal.error })
+      recordRefusal(refusal)
+    },
     journal,
     addressOf,
     log,

@@ -3,5 +3,6 @@ export {
   type AuthorizationServer,
   type AuthorizationServerOptions,
   createAuthorizationServer,
+  type TokenOutcome,
 } from './authorization-server.ts'
 export type { TokenAlgorithm } from './signing-key.ts'

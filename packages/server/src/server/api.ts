@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Hono } from 'hono'
 import type { Logger } from 'pino'
 import manifest from '../../package.json' with { type: 'json' }
@@ -5,6 +6,7 @@ import { type Audit, auditHandlers } from '../audit/index.ts'
 import { createBootstrapCode, type WaitForPoints } from '../directory/index.ts'
 import { applyPolicy } from '../policy/index.ts'
 import type { Store } from '../store/index.ts'
+import { createAddressOf } from './client-address.ts'
 import { createHandlers } from './handlers.ts'
 import { createRoutes, type Env } from './routes.ts'
 
@@ -17,6 +19,8 @@ export interface ApiOptions {
   /** Waits for the enforcement points; the feed knows how. */
   barrier: WaitForPoints
   log: Logger
+  /** Where a request comes from; the other end of its connection unless said otherwise. */
+  addressOf?(request: IncomingMessage): string
 }
 
 export interface AdminApiServer {
@@ -27,7 +31,7 @@ export interface AdminApiServer {
 
 /** Puts the admin API together: every operation of the contract with its handler, behind who calls and may they. */
 export async function createApi(options: ApiOptions): Promise<AdminApiServer> {
-  const { store, audit, now, issuer, isDev, barrier, log } = options
+  const { store, audit, now, issuer, isDev, barrier, log, addressOf = createAddressOf([]) } = options
   const handlers = createHandlers({
     evidence: auditHandlers(audit),
     policy: { apply: applyPolicy },
@@ -39,6 +43,7 @@ export async function createApi(options: ApiOptions): Promise<AdminApiServer> {
     store,
     now,
     handlers,
+    addressOf,
     version: manifest.version,
     onFault: (error, requestId) => log.error({ err: error, requestId }, 'a request failed'),
   })

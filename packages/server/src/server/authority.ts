@@ -1,30 +1,32 @@
-import { mkdirSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
-import { getRequestListener } from '@hono/node-server'
-import type { CallRecord } from '@valetkey/sdk/core'
+import type { AttemptRecord } from '@valetkey/sdk/core'
 import type { Logger } from 'pino'
-import { openAudit } from '../audit/index.ts'
+import { type Audit, openAudit } from '../audit/index.ts'
 import { createFeed, type RecordSink } from '../feed/index.ts'
 import { createAuthorizationServer } from '../oauth/index.ts'
 import { openStore, type Store } from '../store/index.ts'
 import { createApi } from './api.ts'
-import type { Config } from './config.ts'
+import { createAddressOf } from './client-address.ts'
+import { openDataDirectory, requireSameDatabase } from './data-directory.ts'
+import { openEdge } from './edge.ts'
 import { startHealth } from './health.ts'
-import { listen } from './listen.ts'
 import { createMetrics } from './metrics.ts'
+import { createServerNames } from './server-names.ts'
+import type { Config } from './settings.ts'
 
-/** Told of what enforcement points recorded, after it is stored; for a live view. */
-export type RecordListener = (records: readonly CallRecord[]) => void
+/** Told of a call that an enforcement point recorded, after it is stored, with the name of its server. */
+export type CallListener = (record: AttemptRecord, server: string) => void
 
 /** One node of the authority: identities, policy, tokens, feed and evidence on one port. */
 export interface Authority {
   readonly url: string
+  /** Where this node itself is heard, as `HOST:PORT`. */
+  readonly address: string
   readonly adminUrl: string
   readonly store: Store
   /** The one-time code for the first sign-in; null where somebody has signed in before. */
   readonly bootstrapCode: string | null
-  onRecords(listener: RecordListener): void
+  onCall(listener: CallListener): void
   /** Stops taking requests, lets those under way end, and leaves nothing unwritten. */
   close(): Promise<void>
 }
@@ -39,86 +41,122 @@ export interface AuthorityOptions {
 
 /** Starts a node. Resolves once it answers; what cannot work fails here, with a sentence that says the fix. */
 export async function startAuthority(config: Config, options: AuthorityOptions): Promise<Authority> {
-  const { log, now = Date.now, isDev = false, drainMs = 15_000 } = options
-  if (config.databaseUrl.startsWith('sqlite:'))
-    mkdirSync(config.dataDirectory, { recursive: true, mode: 0o700 })
-  const masterKey = Buffer.from(config.masterKey, 'base64')
-  const store = await openStore({ url: config.databaseUrl, masterKey, now })
-  const isMemory = config.databaseUrl === 'sqlite::memory:'
-  const audit = await openAudit({
-    store,
-    path: isMemory ? ':memory:' : join(config.dataDirectory, 'audit.db'),
-    now,
-    onError: fault => log.error({ err: fault }, 'changes wait to be moved into the evidence'),
-  })
-  const oauth = await createAuthorizationServer({
-    store,
-    issuer: config.issuer,
-    tokenAlgorithm: config.tokenAlgorithm,
-    log,
-    now,
-  })
-  const metrics = createMetrics(audit, store)
-  const listeners = new Set<RecordListener>()
-  const sink: RecordSink = {
-    async ingest(point, epoch, records) {
-      const stored = await audit.ingest(point, epoch, records)
-      metrics.recorded(records)
-      for (const listener of listeners) listener(records)
-      return stored
-    },
+  const opened = createOpened(fault =>
+    options.log.error({ err: fault }, 'a part of the node failed to close'),
+  )
+  try {
+    return await startNode(config, options, opened)
+  } catch (fault) {
+    await opened.close()
+    throw fault
   }
+}
+
+async function startNode(config: Config, options: AuthorityOptions, opened: Opened): Promise<Authority> {
+  const { log, now = Date.now, isDev = false, drainMs = 15_000 } = options
+  const { issuer } = config
+  const { store, audit } = await openEvidence(config, { log, now, opened })
+  const metrics = createMetrics(audit, store)
+  const health = opened.add(await startHealth({ config, store, audit, metrics, now }), it => it.close())
+  const addressOf = createAddressOf(config.trustedProxies)
+  const { tokenAlgorithm } = config
+  const oauth = opened.add(
+    await createAuthorizationServer({
+      ...{ store, issuer, tokenAlgorithm, log, now, addressOf },
+      onToken: metrics.token,
+    }),
+    it => it.close(),
+  )
+  const calls = createCallWatch(store, fault => log.warn({ err: fault }, 'calls could not be counted'))
+  calls.add(metrics.call)
   const feed = createFeed({
-    store,
-    audit: sink,
-    issuer: config.issuer,
-    now,
+    ...{ store, issuer, now },
+    audit: watched(audit, calls.tell),
     onFault: fault => log.warn({ err: fault }, 'the feed met a fault'),
   })
-  const api = await createApi({ store, audit, now, issuer: config.issuer, isDev, barrier: feed.barrier, log })
-  // Without overriding the process's own Request and Response: other code in it compares against those.
-  const web = getRequestListener(
-    async (request, connection) => {
-      const { pathname } = new URL(request.url)
-      return (pathname.startsWith('/feed/') ? feed.app : api.app).fetch(request, connection)
-    },
-    { overrideGlobalObjects: false },
-  )
-  const prefix = new URL(config.issuer).pathname.replace(/\/$/, '')
-  const server = createServer((request, response) => {
-    const [path = '/'] = (request.url ?? '/').split('?', 1)
-    if (oauth.serves(path)) return void oauth.handler(request, response)
-    if (prefix !== '' && path.startsWith(`${prefix}/`)) request.url = request.url?.slice(prefix.length)
-    return void web(request, response)
-  })
-  server.requestTimeout = 30_000
-  server.headersTimeout = 10_000
-  await listen(server, config.httpPort, config.httpHost)
-  const health = await startHealth({ port: config.adminPort, store, audit, metrics })
-
+  const { barrier } = feed
+  const api = await createApi({ store, audit, now, issuer, isDev, barrier, log, addressOf })
+  const edge = opened.add(await openEdge({ config, oauth, api, feed, drainMs }), it => it.close())
+  health.become('serving')
   return {
-    url: config.issuer,
+    url: issuer,
+    address: edge.address,
     adminUrl: health.url,
     store,
     bootstrapCode: api.bootstrapCode,
-    onRecords: listener => void listeners.add(listener),
-    async close() {
-      health.drain()
-      feed.close()
-      await drain(server, drainMs)
-      await oauth.close()
-      await audit.close()
-      await store.close()
-      await health.close()
+    onCall: calls.add,
+    close() {
+      health.become('stopping')
+      return opened.close()
     },
   }
 }
 
-/** Lets requests under way end, for at most so long. */
-async function drain(server: Server, withinMs: number): Promise<void> {
-  const closed = new Promise<void>(resolve => server.close(() => resolve()))
-  server.closeIdleConnections()
-  const cut = setTimeout(() => server.closeAllConnections(), withinMs)
-  await closed
-  clearTimeout(cut)
+/** The database that this node has always worked with, and the evidence of what was done. */
+async function openEvidence(
+  config: Config,
+  { log, now, opened }: { log: Logger; now(): number; opened: Opened },
+): Promise<{ store: Store; audit: Audit }> {
+  const { databaseUrl, dataDirectory, masterKey } = config
+  const isMemory = databaseUrl === 'sqlite::memory:'
+  if (!isMemory) await openDataDirectory(dataDirectory)
+  const store = opened.add(await openStore({ url: databaseUrl, masterKey, now }), it => it.close())
+  if (!isMemory) await requireSameDatabase(dataDirectory, store.instanceId)
+  const audit = await openAudit({
+    store,
+    path: isMemory ? ':memory:' : join(dataDirectory, 'audit.db'),
+    now,
+    onError: fault => log.error({ err: fault }, 'changes wait to be moved into the evidence'),
+  })
+  return { store, audit: opened.add(audit, it => it.close()) }
+}
+
+/** The evidence as enforcement points ship to it; what is new in it is told on. */
+function watched(audit: Audit, tell: (records: readonly AttemptRecord[]) => Promise<void>): RecordSink {
+  return {
+    async ingest(point, epoch, records) {
+      const stored = await audit.ingest(point, epoch, records)
+      // A batch whose answer was lost comes again whole.
+      if (stored.accepted > 0) await tell(records.filter(record => record.type === 'attempt'))
+      return stored
+    },
+  }
+}
+
+function createCallWatch(store: Store, onFault: (fault: unknown) => void) {
+  const listeners = new Set<CallListener>()
+  const nameOf = createServerNames(store)
+  return {
+    add: (listener: CallListener) => void listeners.add(listener),
+    /** Never fails: the records are stored, whoever watches. */
+    async tell(records: readonly AttemptRecord[]): Promise<void> {
+      try {
+        for (const record of records) {
+          const server = await nameOf(record.server)
+          for (const listener of listeners) listener(record, server)
+        }
+      } catch (fault) {
+        onFault(fault)
+      }
+    },
+  }
+}
+
+/** What is open, and has to be closed: the last first. One that fails to does not keep the others open. */
+interface Opened {
+  add<T>(thing: T, close: (thing: T) => Promise<void>): T
+  close(): Promise<void>
+}
+
+function createOpened(onFault: (fault: unknown) => void): Opened {
+  const closers: (() => Promise<void>)[] = []
+  return {
+    add(thing, close) {
+      closers.unshift(() => close(thing))
+      return thing
+    },
+    async close() {
+      for (const close of closers.splice(0)) await close().catch(onFault)
+    },
+  }
 }

@@ -1,146 +1,139 @@
 import { readFileSync } from 'node:fs'
 import { AppError, didYouMean } from '@valetkey/sdk/core'
-import { parse as parseYaml } from 'yaml'
-import * as z from 'zod'
-
-/** How the process runs. Every key can be set in `valetkey.yaml`, as `VALETKEY_<KEY>`, or (`…_FILE`) read from a file. */
-const Config = z.strictObject({
-  /** The authority's own address: what tokens name as their issuer, byte for byte. */
-  issuer: z.url().transform(url => url.replace(/\/$/, '')),
-  /** `sqlite:PATH` or `postgres://…`. */
-  databaseUrl: z.string(),
-  /** Where SQLite keeps the audit records; not used on PostgreSQL. */
-  dataDirectory: z.string(),
-  /** 32 bytes or more, base64: encrypts what must be read back. */
-  masterKey: z.string(),
-  httpHost: z.string(),
-  httpPort: z.coerce.number().int().min(0).max(65535),
-  /** Health and metrics, on loopback, apart from what the world reaches; 0 chooses a free port. */
-  adminPort: z.coerce.number().int().min(0).max(65535),
-  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug']),
-  tokenAlgorithm: z.enum(['ES256', 'EdDSA']),
-})
-export type Config = z.infer<typeof Config>
-export type ConfigKey = keyof Config
-
-export const CONFIG_KEYS = Object.keys(Config.shape) as ConfigKey[]
-
-const DEFAULTS: Partial<Record<ConfigKey, string | number>> = {
-  httpHost: '127.0.0.1',
-  httpPort: 4600,
-  adminPort: 4601,
-  dataDirectory: './valetkey-data',
-  logLevel: 'info',
-  tokenAlgorithm: 'ES256',
-}
+import { parse as parseYaml, YAMLParseError } from 'yaml'
+import { type Config, isSetting, SETTINGS, type Setting, type SettingName } from './settings.ts'
 
 export interface ConfigSources {
   /** From the command line; wins over all. */
-  flags?: Partial<Record<ConfigKey, unknown>>
+  flags?: Partial<Record<SettingName, unknown>>
   env?: Record<string, string | undefined>
   /** Path of a `valetkey.yaml`. */
   file?: string | undefined
 }
 
-/** Reads the configuration: flags over environment over file over defaults. Throws `config.invalid` with the key's name. */
-export function readConfig(sources: ConfigSources): Config {
-  const values = {
-    ...DEFAULTS,
-    ...fromFile(sources.file),
-    ...fromEnvironment(sources.env ?? {}),
-    ...sources.flags,
-  }
-  if (values.databaseUrl === undefined)
-    values.databaseUrl = `sqlite:${String(values.dataDirectory)}/valetkey.db`
-  const result = Config.safeParse(values)
-  if (result.success) return result.data
-  const issue = result.error.issues[0]
-  const key = String(issue?.path[0] ?? '')
-  throw new AppError(
-    'config.invalid',
-    `${key} (${envName(key)}): ${values[key as ConfigKey] === undefined ? 'is not set' : issue?.message}.`,
-    {
-      path: key,
-    },
-  )
+/** What somebody set, and where, for the complaint about it. */
+interface Given {
+  value: unknown
+  where: string
+}
+type Values = Partial<Record<SettingName, Given>>
+
+/**
+ * Reads the configuration: flags over environment over file over defaults. Throws `config.invalid` for what cannot be
+ * taken, with the setting's name, and `config.unsafe` where a setting without a default is missing. Values are never
+ * repeated in a complaint: they may be secrets.
+ */
+export function readConfig({ flags = {}, env = {}, file }: ConfigSources): Config {
+  const values: Values = { ...fromFile(file), ...fromEnvironment(env), ...fromFlags(flags) }
+  const config: Record<string, unknown> = {}
+  for (const [name, setting] of Object.entries<Setting>(SETTINGS))
+    config[name] = parseSetting(name, setting, values[name as SettingName])
+  const complete = config as Omit<Config, 'databaseUrl'> & { databaseUrl: string | undefined }
+  return { ...complete, databaseUrl: complete.databaseUrl ?? `sqlite:${complete.dataDirectory}/valetkey.db` }
 }
 
-export function envName(key: string): string {
-  return `VALETKEY_${key.replaceAll(/[A-Z]/g, letter => `_${letter}`).toUpperCase()}`
+/** The environment variable of a setting. */
+export function envName(setting: string): string {
+  return `VALETKEY_${setting.replaceAll(/[A-Z]/g, letter => `_${letter}`).toUpperCase()}`
 }
 
-/** Names of our variables that are not configuration keys of the authority. */
-const OTHER_VARIABLES = ['URL', 'TOKEN', 'SERVER_KEY', 'DIRECTORY', 'DEBUG', 'CONFIG'].map(
-  name => `VALETKEY_${name}`,
-)
+function parseSetting(name: string, setting: Setting, given: Given | undefined): unknown {
+  const both = `${name} (${envName(name)})`
+  if (given === undefined && 'missing' in setting)
+    throw new AppError('config.unsafe', `${both} is not set, and has no default. ${setting.missing}`, {
+      path: name,
+    })
+  const value = given === undefined ? setting.default : given.value
+  if (value === undefined) return undefined
+  const parsed = setting.schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new AppError('config.invalid', `${both}, from ${given?.where}, must be ${setting.takes}.`, {
+    path: name,
+  })
+}
 
-function fromEnvironment(env: Record<string, string | undefined>): Partial<Record<ConfigKey, unknown>> {
-  const known = new Map(CONFIG_KEYS.map(key => [envName(key), key]))
-  const values: Partial<Record<ConfigKey, unknown>> = {}
-  for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith('VALETKEY_') || value === undefined) continue
-    const plain = name.replace(/_FILE$/, '')
+function fromFlags(flags: Partial<Record<SettingName, unknown>>): Values {
+  const values: Values = {}
+  for (const [name, value] of Object.entries(flags))
+    if (value !== undefined) values[name as SettingName] = { value, where: 'the command line' }
+  return values
+}
+
+/** Our variables that are no settings of the authority: the command line, guards and gateways read them. */
+const OTHER_VARIABLES = [
+  'URL',
+  'TOKEN',
+  'ORGANIZATION',
+  'BOOTSTRAP_CODE',
+  'SERVER_KEY',
+  'DIRECTORY',
+  'CONFIG',
+  'DEBUG',
+].map(name => `VALETKEY_${name}`)
+
+function fromEnvironment(env: Record<string, string | undefined>): Values {
+  const settings = new Map(Object.keys(SETTINGS).map(name => [envName(name), name as SettingName]))
+  const values: Values = {}
+  for (const [variable, text] of Object.entries(env)) {
+    if (!variable.startsWith('VALETKEY_') || text === undefined) continue
+    const plain = variable.replace(/_FILE$/, '')
     if (OTHER_VARIABLES.includes(plain)) continue
-    const key = known.get(plain)
-    if (!key)
+    const name = settings.get(plain)
+    if (!name)
       throw new AppError(
         'config.invalid',
-        `${name} is not a setting.${didYouMean(plain, [...known.keys()])}`,
-        { path: name },
+        `${variable} is not a setting.${didYouMean(plain, [...settings.keys(), ...OTHER_VARIABLES])}`,
+        { path: variable },
       )
-    values[key] = plain === name ? value : readSecretFile(name, value)
+    if (values[name])
+      throw new AppError('config.invalid', `${plain} and ${plain}_FILE are both set. Keep one.`, {
+        path: name,
+      })
+    values[name] = { value: plain === variable ? text : readSecret(variable, text), where: variable }
   }
   return values
 }
 
-function fromFile(path: string | undefined): Partial<Record<ConfigKey, unknown>> {
-  if (path === undefined) return {}
-  let content: unknown
-  try {
-    content = parseYaml(readFileSync(path, 'utf8'))
-  } catch (cause) {
-    throw new AppError('config.invalid', `${path} cannot be read as YAML.`, { cause, path })
-  }
-  if (content === null || typeof content !== 'object' || Array.isArray(content))
-    throw new AppError('config.invalid', `${path} must hold settings as "key: value".`, { path })
-  for (const key of Object.keys(content))
-    if (!(CONFIG_KEYS as string[]).includes(key))
-      throw new AppError(
-        'config.invalid',
-        `${path}: "${key}" is not a setting.${didYouMean(key, CONFIG_KEYS)}`,
-        { path: key },
-      )
-  return content
-}
-
-function readSecretFile(name: string, path: string): string {
+function readSecret(variable: string, path: string): string {
   try {
     return readFileSync(path, 'utf8').trim()
   } catch (cause) {
-    throw new AppError('config.invalid', `${name} names a file that cannot be read.`, { cause, path: name })
+    const why = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read'
+    throw new AppError('config.invalid', `${variable} names ${path}, a file that ${why}.`, {
+      cause,
+      path: variable,
+    })
   }
 }
 
-/** Refuses to run in production what is only fit for a desk. The message says the fix. */
-export function assertSafe(config: Config): void {
-  const issuer = new URL(config.issuer)
-  const isLoopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(issuer.hostname)
-  if (issuer.protocol !== 'https:' && !isLoopback)
-    throw new AppError(
-      'config.unsafe',
-      `The issuer ${config.issuer} is not https: tokens would travel in clear. Put TLS in front and set ${envName('issuer')} to the https address.`,
-    )
-  if (issuer.search || issuer.hash)
-    throw new AppError('config.unsafe', 'The issuer must have no query and no fragment (RFC 8414).')
-  const key = Buffer.from(config.masterKey, 'base64')
-  if (key.length < 32 || new Set(key).size < 8)
-    throw new AppError(
-      'config.unsafe',
-      `The master key must be 32 random bytes in base64. Make one: head -c 32 /dev/urandom | base64, and hand it over as ${envName('masterKey')}_FILE.`,
-    )
-  if (config.dataDirectory.includes('.valetkey'))
-    throw new AppError(
-      'config.unsafe',
-      `${config.dataDirectory} is the data of "valetkey dev". Choose another ${envName('dataDirectory')}.`,
-    )
+function fromFile(path: string | undefined): Values {
+  if (path === undefined) return {}
+  const content = readYaml(path) ?? {}
+  if (typeof content !== 'object' || Array.isArray(content))
+    throw new AppError('config.invalid', `${path} must hold settings as "name: value".`, { path })
+  const values: Values = {}
+  for (const [name, value] of Object.entries(content)) {
+    if (!isSetting(name))
+      throw new AppError(
+        'config.invalid',
+        `${path}: "${name}" is not a setting.${didYouMean(name, Object.keys(SETTINGS))}`,
+        { path: name },
+      )
+    values[name] = { value, where: path }
+  }
+  return values
+}
+
+function readYaml(path: string): unknown {
+  try {
+    return parseYaml(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    // The parser's own sentence would repeat the line, which may hold a secret.
+    const line = cause instanceof YAMLParseError ? cause.linePos?.[0].line : undefined
+    const fault =
+      line !== undefined
+        ? `is not YAML: see line ${line}`
+        : 'cannot be read: see whether it is there, and yours'
+    throw new AppError('config.invalid', `${path} ${fault}.`, { cause, path })
+  }
 }

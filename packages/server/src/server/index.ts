@@ -1,12 +1,7 @@
 /** Hides how a node of the authority is put together: configuration, wiring, the HTTP edge. */
 export { type AdminApiServer, type ApiOptions, createApi } from './api.ts'
-export { type Authority, type AuthorityOptions, type RecordListener, startAuthority } from './authority.ts'
-export {
-  assertSafe,
-  CONFIG_KEYS,
-  type Config,
-  type ConfigKey,
-  type ConfigSources,
-  envName,
-  readConfig,
-} from './config.ts'
+export { type Authority, type AuthorityOptions, type CallListener, startAuthority } from './authority.ts'
+export { type ConfigSources, envName, readConfig } from './config.ts'
+export { keepBootstrapCode } from './data-directory.ts'
+export { assertSafe } from './safety.ts'
+export { type Config, SETTINGS, type Setting, type SettingName } from './settings.ts'

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { api, type Route, toOpenApi } from '@valetkey/sdk/contract'
 import { AppError, newId } from '@valetkey/sdk/core'
 import { Hono, type Context as HttpContext } from 'hono'
@@ -14,6 +15,8 @@ export interface RoutesOptions {
   store: Store
   now(): number
   handlers: Handlers
+  /** Where a request comes from. */
+  addressOf(request: IncomingMessage): string
   version: string
   /** Told of every failure that is a fault of ours, and of every 503: the request id is what the caller was given. */
   onFault(error: unknown, requestId: string): void
@@ -22,7 +25,7 @@ export interface RoutesOptions {
 export type Env = {
   Variables: { actor: Actor; requestId: string }
   /** What @hono/node-server brings along; there is none where a request is handed over in memory. */
-  Bindings: { incoming?: { socket?: { remoteAddress?: string } } }
+  Bindings: { incoming?: IncomingMessage }
 }
 
 const BOOTSTRAP_PATH = `/api${api.session.bootstrap.path}`
@@ -32,11 +35,15 @@ const BOOTSTRAP_PATH = `/api${api.session.bootstrap.path}`
  * answers anyone unknown with anything but 401, not even whether a path exists.
  */
 export function createRoutes(options: RoutesOptions): Hono<Env> {
-  const { store, now, handlers, version, onFault } = options
+  const { store, now, handlers, addressOf, version, onFault } = options
   const app = new Hono<Env>()
   const attempts = createAttempts(now)
   const runOnce = createRunOnce()
   const openApi = toOpenApi(api, { title: 'Valet Key', version })
+  const from = (c: HttpContext<Env>) => {
+    const incoming = incomingOf(c)
+    return incoming ? addressOf(incoming) : 'unknown'
+  }
 
   app.onError((error, c) => {
     const requestId = c.get('requestId') ?? newId('request')
@@ -46,11 +53,11 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
   app.use('/api/*', async (c, next) => {
     c.set('requestId', newId('request', now()))
     const claiming = c.req.path === BOOTSTRAP_PATH
-    if (claiming) attempts.refuseIfMany(addressOf(c))
+    if (claiming) attempts.refuseIfMany(from(c))
     try {
       c.set('actor', await authenticate(store, c.req.raw.headers.get('authorization'), now()))
     } catch (error) {
-      if (claiming) attempts.failed(addressOf(c))
+      if (claiming) attempts.failed(from(c))
       throw error
     }
     await next()
@@ -102,6 +109,6 @@ function refuseIfNotPermitted(actor: Actor, route: Route): void {
   )
 }
 
-function addressOf(c: HttpContext<Env>): string {
-  return (c.env as Env['Bindings'] | undefined)?.incoming?.socket?.remoteAddress ?? 'unknown'
+function incomingOf(c: HttpContext<Env>): IncomingMessage | undefined {
+  return (c.env as Env['Bindings'] | undefined)?.incoming
 }

@@ -1,0 +1,121 @@
+import * as z from 'zod'
+import { isNetwork } from './client-address.ts'
+import { parseMasterKey } from './master-key.ts'
+
+/** One setting of the process; `docs/configuration.md` shows the same, which a test holds. */
+export interface Setting {
+  schema: z.ZodType
+  /** What it may be, to complete "must be …". */
+  takes: string
+  meaning: string
+  default?: string | number
+  /** What to do where it is not set and there can be no default. */
+  missing?: string
+}
+
+const port = z
+  .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
+  .pipe(z.number().int().min(0).max(65_535))
+
+const TAKES_PORT = 'a port number, 0 to 65535'
+
+/** How the process runs. Every one can be set in `valetkey.yaml`, as `VALETKEY_<NAME>`, or read from a file (`…_FILE`). */
+export const SETTINGS = {
+  issuer: {
+    schema: z
+      .string()
+      .transform(url => url.replace(/\/$/, ''))
+      .refine(isIssuer),
+    takes: 'an http(s) URL in lower case, without query, fragment or user',
+    meaning:
+      'The public address of the authority. Tokens name it as their issuer, byte for byte; agents, guards and gateways use it as their URL.',
+    missing:
+      'Set it to the address under which agents and guards reach this authority, for example https://auth.example.com.',
+  },
+  databaseUrl: {
+    schema: z
+      .string()
+      .refine(url => /^sqlite:.+/.test(url) || (/^postgres(ql)?:\/\//.test(url) && URL.canParse(url))),
+    takes: '"sqlite:PATH" or "postgres://USER:PASSWORD@HOST/DATABASE"',
+    meaning:
+      'The database: SQLite for one node (the default, `valetkey.db` in the data directory), PostgreSQL for any number.',
+  },
+  dataDirectory: {
+    schema: z.string().min(1),
+    takes: 'the path of a directory',
+    default: './valetkey-data',
+    meaning:
+      'What belongs to this node: the SQLite files, the one-time code of the first start, and a note of which database it works with.',
+  },
+  masterKey: {
+    schema: z
+      .string()
+      .transform(parseMasterKey)
+      .refine(key => key !== undefined),
+    takes: 'base64 of at least 32 bytes',
+    meaning:
+      'Encrypts signing keys and upstream credentials in the database. Keep it elsewhere than the database, and never lose it.',
+    missing:
+      'Make one with "head -c 32 /dev/urandom | base64 > master.key", and set VALETKEY_MASTER_KEY_FILE=master.key.',
+  },
+  httpHost: {
+    schema: z.string().min(1),
+    takes: 'an address to listen on',
+    default: '127.0.0.1',
+    meaning: 'Where requests are heard. `0.0.0.0` behind a proxy on another machine; TLS is the proxy’s.',
+  },
+  httpPort: { schema: port, takes: TAKES_PORT, default: 4600, meaning: 'Its port.' },
+  adminHost: {
+    schema: z.string().min(1),
+    takes: 'an address to listen on',
+    default: '127.0.0.1',
+    meaning:
+      'Where health and metrics are answered, apart from what the world reaches. They need no credential.',
+  },
+  adminPort: {
+    schema: port,
+    takes: TAKES_PORT,
+    default: 4601,
+    meaning: 'Its port: `/livez`, `/readyz`, `/metrics`. 0 takes a free one.',
+  },
+  trustedProxies: {
+    schema: z
+      .union([z.string().transform(text => text.split(',').map(part => part.trim())), z.array(z.string())])
+      .transform(networks => networks.filter(network => network !== ''))
+      .refine(networks => networks.every(isNetwork)),
+    takes: 'addresses or networks, for example 10.0.0.0/8',
+    default: '',
+    meaning:
+      'Proxies whose `X-Forwarded-For` is believed. From anybody else the header is ignored, and the address of the connection counts: for limits on wrong credentials, for "last used from" and for the record.',
+  },
+  logLevel: {
+    schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug']),
+    takes: 'fatal, error, warn, info or debug',
+    default: 'info',
+    meaning: 'What is logged, as JSON lines on the standard error.',
+  },
+  tokenAlgorithm: {
+    schema: z.enum(['ES256', 'EdDSA']),
+    takes: 'ES256 or EdDSA',
+    default: 'ES256',
+    meaning: 'How tokens are signed.',
+  },
+} as const satisfies Record<string, Setting>
+
+export type SettingName = keyof typeof SETTINGS
+type Values = { [Name in SettingName]: z.output<(typeof SETTINGS)[Name]['schema']> }
+
+/** How one process runs, complete and checked. */
+export type Config = Omit<Values, 'masterKey'> & { masterKey: Uint8Array }
+
+export function isSetting(name: string): name is SettingName {
+  return Object.hasOwn(SETTINGS, name)
+}
+
+/** One issuer, one spelling: clients compare it byte by byte (RFC 8414 §3.3). */
+function isIssuer(text: string): boolean {
+  const url = URL.parse(text)
+  return (
+    url !== null && /^https?:$/.test(url.protocol) && url.origin + url.pathname.replace(/\/$/, '') === text
+  )
+}
