@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import Sqlite from 'better-sqlite3'
 import type { Gap } from './counters.ts'
 import type { Batch, Entry } from './entry.ts'
@@ -14,6 +15,8 @@ export interface SqliteFile {
 
 /** Opens the file; of all that have it open, only one may write. */
 export function openSqliteFile(path: string, access: 'write' | 'read'): SqliteFile {
+  // Only its owner may read it; SQLite gives its journals the same mode.
+  if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600))
   const database = new Sqlite(path)
   database.pragma('journal_mode = WAL')
   database.pragma('synchronous = FULL')

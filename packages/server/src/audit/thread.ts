@@ -20,7 +20,10 @@ export function startThread(path: string, access: 'write' | 'read'): FileThread 
   let closed = false
 
   function start(): Worker {
-    const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { path, access } })
+    const started = new Worker(new URL('./worker.ts', import.meta.url), {
+      workerData: { path, access },
+      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    })
     const fail = (error: Error) => {
       if (worker !== started) return
       worker = undefined
