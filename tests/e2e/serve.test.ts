@@ -45,9 +45,10 @@ describe('the first start', () => {
 
   test('keeps what it writes to its owner', async () => {
     await using site = await openSite()
-    await using node = await site.serve()
+    writeFileSync(join(site.directory, 'valetkey.yaml'), 'dataDirectory: data/of/this/node\n')
+    await using node = await site.serve({ VALETKEY_CONFIG: 'valetkey.yaml' })
     await node.says('vk_boot_')
-    const data = join(site.directory, 'valetkey-data')
+    const data = join(site.directory, 'data/of/this/node')
     expect(statSync(data).mode & 0o077).toBe(0)
     for (const name of ['valetkey.db', 'audit.db', 'instance', 'bootstrap-code'])
       expect([name, statSync(join(data, name)).mode & 0o077]).toEqual([name, 0])

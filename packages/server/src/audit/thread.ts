@@ -22,6 +22,7 @@ export function startThread(path: string, access: 'write' | 'read'): FileThread 
   function start(): Worker {
     const started = new Worker(new URL('./worker.ts', import.meta.url), {
       workerData: { path, access },
+      // Rows only pass through: a large nursery would hold memory for nothing.
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     })
     const fail = (error: Error) => {
