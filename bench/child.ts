@@ -69,9 +69,9 @@ export function settings<T>(): T {
   return JSON.parse(process.argv[2] ?? '{}') as T
 }
 
-/** `BENCH_PROFILE=gateway` writes a CPU profile of that program into the working directory. */
+/** `BENCH_PROFILE=gateway,hop` writes CPU profiles of those programs into the working directory. */
 function profiling(program: string): string[] {
-  return process.env['BENCH_PROFILE'] === program
+  return (process.env['BENCH_PROFILE'] ?? '').split(',').includes(program)
     ? ['--cpu-prof', `--cpu-prof-name=${program}.cpuprofile`]
     : []
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Child, startChild } from './child.ts'
 import { sampleDatasync } from './disk.ts'
 import type { Result } from './main.ts'
@@ -8,9 +9,8 @@ import type { Order, Target } from './programs/load.ts'
 
 const ROUNDS = 7
 const CALLERS = 32
-const CALLS = 3_000
-/** mcp-proxy costs so much more that fewer calls say as much. */
-const PEER_CALLS = 1_000
+const ROUND_MS = 3_000
+const WARM_UP_MS = 6_000
 const PER_SECOND = 200
 const PACED_CALLS = 600
 
@@ -29,9 +29,10 @@ interface Parties {
 export async function run(): Promise<Result> {
   const parties = await start()
   try {
-    for (const target of Object.values(parties.targets)) await closed(parties, target, CALLS / 3)
+    const targets = Object.values(parties.targets)
+    await parties.load.ask({ kind: 'closed', targets, callers: CALLERS, ms: WARM_UP_MS } satisfies Order)
     const latency = await measureLatency(parties)
-    return { ...toResult(await measureCpu(parties), latency) }
+    return toResult(await measureCpu(parties), latency)
   } finally {
     await parties.stop()
   }
@@ -86,75 +87,79 @@ async function measureLatency({ load, targets }: Parties) {
       if (name === 'gateway') tails.push(quantile(times, 0.99))
     }
     added.push((samples.gateway.at(-1) ?? 0) - (samples.direct.at(-1) ?? 0))
-    datasync.push(median(await sampleDatasync(200)))
+    datasync.push(median(await sampleDatasync(200, PER_SECOND)))
   }
   return { samples, added, tails, datasync }
 }
 
-/** As fast as 32 callers go: CPU a call of each process, the gateway's until the authority has its records. */
+/** CPU a call of the gateway, and of who ran beside it, by round. */
+interface Pair {
+  gateway: number[]
+  other: number[]
+}
+
+/** As fast as 32 callers go. */
 async function measureCpu(parties: Parties) {
-  const { gateway, hop, peer, product, targets } = parties
-  const micros = {
-    gateway: [] as number[],
-    hop: [] as number[],
-    peer: [] as number[],
-    authority: [] as number[],
-  }
+  const { hop, peer, product } = parties
+  const besideHop: Pair = { gateway: [], other: [] }
+  const besidePeer: Pair = { gateway: [], other: [] }
+  const authority: number[] = []
   for (let round = 0; round < ROUNDS; round++) {
-    micros.hop.push(await perCall(hop.cpuMicros, CALLS, () => closed(parties, targets.hop, CALLS)))
-    const authorityBefore = await product.authority.cpuMicros()
-    micros.gateway.push(
-      await perCall(gateway.cpuMicros, CALLS, async () => {
-        await closed(parties, targets.gateway, CALLS)
-        while ((await gateway.ask<number>('backlog')) > 0)
-          await new Promise(resolve => setTimeout(resolve, 50))
-      }),
-    )
-    micros.authority.push(((await product.authority.cpuMicros()) - authorityBefore) / CALLS)
-    micros.peer.push(
-      await perCall(peer.cpuMicros, PEER_CALLS, () => closed(parties, targets.peer, PEER_CALLS)),
-    )
+    const before = await product.authority.cpuMicros()
+    const calls = await measurePair(parties, 'hop', hop.cpuMicros, besideHop)
+    authority.push(((await product.authority.cpuMicros()) - before) / calls)
+    await measurePair(parties, 'peer', peer.cpuMicros, besidePeer)
   }
-  return micros
+  return { besideHop, besidePeer, authority }
 }
 
-function closed({ load }: Pick<Parties, 'load'>, target: Target, calls: number): Promise<number[]> {
-  return load.ask<number[]>({ kind: 'closed', target, callers: CALLERS, calls } satisfies Order)
-}
-
-async function perCall(
-  read: () => number | Promise<number>,
-  calls: number,
-  work: () => Promise<unknown>,
+/**
+ * Two at the same time, each with callers of its own, so that whatever else the machine does weighs on both alike. The
+ * gateway's CPU is counted until the authority has its records. Gives the number of its calls.
+ */
+async function measurePair(
+  { gateway, load, targets }: Parties,
+  name: 'hop' | 'peer',
+  cpuOfOther: () => number | Promise<number>,
+  pair: Pair,
 ): Promise<number> {
-  const before = await read()
-  await work()
-  return ((await read()) - before) / calls
+  const before = [await gateway.cpuMicros(), await cpuOfOther()] as const
+  const order: Order = {
+    ...{ kind: 'closed', callers: CALLERS, ms: ROUND_MS },
+    targets: [targets.gateway, targets[name]],
+  }
+  const [calls = 0, otherCalls = 0] = await load.ask<number[]>(order)
+  while ((await gateway.ask<number>('backlog')) > 0) await sleep(50)
+  pair.gateway.push(((await gateway.cpuMicros()) - before[0]) / calls)
+  pair.other.push(((await cpuOfOther()) - before[1]) / otherCalls)
+  return calls
 }
 
 function toResult(
   cpu: Awaited<ReturnType<typeof measureCpu>>,
   latency: Awaited<ReturnType<typeof measureLatency>>,
 ): Result {
-  const ratio = (of: readonly number[]) =>
-    median(cpu.gateway.map((micros, i) => micros / (of[i] ?? Number.NaN)))
+  const ratio = ({ gateway, other }: Pair) =>
+    median(gateway.map((micros, i) => micros / (other[i] ?? Number.NaN)))
   const { samples, added, tails, datasync } = latency
   return {
     figures: {
       added_p50_ms: median(added),
       fdatasync_p50_ms: median(datasync),
-      cpu_us: median(cpu.gateway),
-      hop_cpu_ratio: ratio(cpu.hop),
-      mcp_proxy_cpu_ratio: ratio(cpu.peer),
+      cpu_us: median(cpu.besideHop.gateway),
+      hop_cpu_ratio: ratio(cpu.besideHop),
+      mcp_proxy_cpu_ratio: ratio(cpu.besidePeer),
     },
     stages: {
       direct_p50_ms: median(samples.direct),
       hop_p50_ms: median(samples.hop),
       gateway_p50_ms: median(samples.gateway),
       gateway_p99_ms: median(tails),
-      hop_cpu_us: median(cpu.hop),
-      mcp_proxy_cpu_us: median(cpu.peer),
+      hop_cpu_us: median(cpu.besideHop.other),
+      mcp_proxy_cpu_us: median(cpu.besidePeer.other),
       mcp_proxy_includes: 'its stdio server',
+      gateway_beside_mcp_proxy_cpu_us: median(cpu.besidePeer.gateway),
+      gateway_includes: 'shipping to the authority',
       authority_cpu_us: median(cpu.authority),
     },
   }

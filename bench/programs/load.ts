@@ -9,9 +9,12 @@ export interface Target {
   bodies: readonly string[]
 }
 
-/** As many callers as said, each with its next call as soon as it has its answer; or evenly spaced calls. */
+/**
+ * As many callers as said for each target, all at the same time, each with its next call as soon as it has its answer,
+ * for a number of calls or a while; or evenly spaced calls.
+ */
 export type Order =
-  | { kind: 'closed'; target: Target; callers: number; calls: number }
+  | { kind: 'closed'; targets: Target[]; callers: number; calls?: number; ms?: number }
   | { kind: 'paced'; target: Target; perSecond: number; calls: number }
 
 const pools = new Map<string, Pool>()
@@ -32,14 +35,25 @@ async function send({ url, headers, bodies }: Target, n: number): Promise<number
   return took
 }
 
-async function closed(order: Order & { kind: 'closed' }): Promise<number[]> {
-  const times: number[] = []
-  let next = 0
-  const caller = async () => {
-    while (next < order.calls) times.push(await send(order.target, next++))
+/** How many calls each target answered. */
+async function closed({
+  targets,
+  callers,
+  calls = Number.POSITIVE_INFINITY,
+  ms,
+}: Order & { kind: 'closed' }) {
+  const until = ms === undefined ? Number.POSITIVE_INFINITY : performance.now() + ms
+  const counts = targets.map(() => 0)
+  const caller = async (target: Target, index: number) => {
+    for (let n = counts[index] ?? 0; n < calls && performance.now() < until; n = counts[index] ?? 0) {
+      counts[index] = n + 1
+      await send(target, n)
+    }
   }
-  await Promise.all(Array.from({ length: order.callers }, caller))
-  return times
+  await Promise.all(
+    targets.flatMap((target, index) => Array.from({ length: callers }, () => caller(target, index))),
+  )
+  return counts
 }
 
 async function paced(order: Order & { kind: 'paced' }): Promise<number[]> {
