@@ -58,6 +58,7 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
   const { registration } = link
   await writeEpoch(directory, registration.epoch)
   let ended: AppError | undefined
+  const open = createOpenExchanges()
   const spool = await openSpool({
     dir: join(directory, 'spool'),
     epoch: registration.epoch,
@@ -76,6 +77,8 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
     onEnded(reason) {
       ended = reason
       log('This enforcement point was ended by the authority.', reason)
+      // It will hear of no revocation any more.
+      open.stop('all')
     },
   }).catch(async (fault: unknown) => {
     // The start is tried again in this process: by then the directory must be free.
@@ -85,6 +88,7 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
   })
   const point: Point = {
     server: registration.server,
+    place: new URL(registration.server.url),
     issuer: registration.issuer,
     metadataUrl: metadataUrlOf(registration.server.url),
     allowedOrigins: options.allowedOrigins ?? [],
@@ -100,7 +104,7 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
     sessions: createSessions(),
     seen: createSeenTools(),
     metrics: createMetrics(),
-    open: createOpenExchanges(),
+    open,
     noteStranger: createStrangerLog(),
     ended: () => ended,
   }
@@ -122,6 +126,8 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
     async close() {
       clearInterval(sweep)
       point.open.stop('all')
+      // How the last calls ended goes along.
+      await spool.flush()
       await shipper.close(3_000)
       replica.close()
       await link.leave().catch(fault => log('The lease was not given back; it ends by itself.', fault))

@@ -23,6 +23,7 @@ interface Head {
 /** The largest list that is filtered, and the largest other answer that is held back to see how the call ended. */
 const MOST_LIST_BYTES = 16 << 20
 const MOST_HELD_BYTES = 1 << 20
+const MOST_TEXT_BYTES = 16 << 10
 const NOTHING = Buffer.alloc(0)
 
 /** A stream of events passes as it arrives, each message as the caller may see it. */
@@ -109,7 +110,7 @@ class WholeBody implements BodyRelay {
   }
 }
 
-/** The answer as the caller may see it: the bytes as they came where nothing changes. */
+/** The answer as the caller may see it. */
 function look(exchange: Exchange, status: number, whole: Buffer): Buffer | string {
   const text = whole.toString('utf8')
   const isAnswer = status === 200 && exchange.message !== null && exchange.message.id !== null
@@ -119,7 +120,8 @@ function look(exchange: Exchange, status: number, whole: Buffer): Buffer | strin
       'The MCP server behind the gateway answered with something that is not MCP.',
     )
   const shown = exchange.relay(text)
-  return shown === text ? whole : shown
+  // A short text goes out in one piece with the head; of a long one the bytes are at hand.
+  return shown === text && whole.length > MOST_TEXT_BYTES ? whole : shown
 }
 
 /** A look at both ends, which tells a JSON object from a page of text without parsing it. */

@@ -64,12 +64,13 @@ function checkPlace(point: Point, inbound: Inbound): Answer | null {
   const { httpMethod, header, target } = inbound
   if (!['POST', 'GET', 'DELETE'].includes(httpMethod))
     return answerPlain(405, 'MCP is spoken with POST, GET and DELETE.', { allow: 'POST, GET, DELETE' })
-  const own = new URL(point.server.url)
+  const own = point.place
   const origin = header('origin')
   if (origin !== undefined && !isAllowedOrigin(point, own, origin))
     return answerPlain(403, 'This origin may not call this server.')
   const host = header('host')
-  if (isLoopback(own.hostname) && host !== undefined && !isLoopback(hostnameOf(`http://${host}`)))
+  const isOwnHost = host === undefined || host === own.host || isLoopback(hostnameOf(`http://${host}`))
+  if (!isOwnHost && isLoopback(own.hostname))
     return answerPlain(403, 'This server listens on loopback: the Host header must say so.')
   if (/[?&]access_token=/i.test(target))
     return answerPlain(
@@ -85,7 +86,7 @@ function isAllowedOrigin(point: Point, own: URL, origin: string): boolean {
 }
 
 function hostnameOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).hostname : ''
+  return URL.parse(url)?.hostname ?? ''
 }
 
 function isLoopback(hostname: string): boolean {

@@ -19,6 +19,8 @@ export type StrangerLog = (
 /** All that one enforcement point works with, put together once. */
 export interface Point {
   server: { id: string; name: string; url: string }
+  /** The server's URL, parsed once. */
+  place: URL
   issuer: string
   /** Where the protected resource metadata of the server is (RFC 9728 section 3.1). */
   metadataUrl: string

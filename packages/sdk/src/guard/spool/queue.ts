@@ -10,6 +10,8 @@ export interface Queue {
   note(record: object | string): void
   /** Notes that were given up. */
   lost(): number
+  /** Commits what waits now. */
+  flush(): Promise<void>
   /** Commits what waits, and takes nothing more. */
   close(): Promise<void>
 }
@@ -120,6 +122,12 @@ export function createQueue(
       if (!running) rest()
     },
     lost: () => lost,
+    async flush() {
+      while (running !== undefined || next.records.length > 0) {
+        running ??= run()
+        await running
+      }
+    },
     async close() {
       isClosed = true
       await running

@@ -47,6 +47,8 @@ export interface Spool {
   /** Resolves once there is something to read. */
   readable(): Promise<void>
   backlog(): Backlog
+  /** Commits what waits, so that it can be read. */
+  flush(): Promise<void>
   /** Commits what waits, then gives the directory free. */
   close(): Promise<void>
 }
@@ -90,6 +92,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       return { ...batch, done }
     },
     readable: waiting.wait,
+    flush: queue.flush,
     backlog() {
       log.timeline.forget(log.shipped)
       const records = log.committed - log.shipped
