@@ -67,6 +67,7 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
   })
   const shipper = startShipper({
     spool,
+    limits: { maxRecords: 2_000, maxBytes: 1 << 20 },
     send: async batch => void (await link.sendRecords(batch.records)),
     onFailure: (failure, inARow) => log(`Records could not be shipped (${inARow} times in a row).`, failure),
   })
