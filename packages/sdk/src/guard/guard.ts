@@ -62,9 +62,11 @@ export function createGuard(options: GuardOptions = {}): Guard {
   const pointOptions = toPointOptions({ ...options, log })
   const starting = keepTrying(() => openPoint(pointOptions), log)
   let running: RunningPoint | undefined
+  let ownPath = ''
   void starting.opened.then(
     opened => {
       running = opened
+      ownPath = new URL(opened.point.server.url).pathname
     },
     fault => log('The guard does not start, and refuses every call.', fault),
   )
@@ -88,8 +90,9 @@ export function createGuard(options: GuardOptions = {}): Guard {
         }),
       )
     const { point } = started
-    const url = new URL(request.url)
-    if (isMetadataPath(point.server.url, url.pathname)) return toResponse(answerMetadata(point))
+    const target = targetIn(request.url)
+    const [path = ''] = target.split('?', 1)
+    if (path !== ownPath && isMetadataPath(point.server.url, path)) return toResponse(answerMetadata(point))
     const text = await readText(request.body, maxBodyBytes)
     if (text === undefined)
       return toResponse(answerPlain(413, `The body is longer than ${maxBodyBytes} bytes.`))
@@ -97,7 +100,7 @@ export function createGuard(options: GuardOptions = {}): Guard {
     await look(started)
     const admission = await admit(point, {
       httpMethod: request.method,
-      target: url.pathname + url.search,
+      target,
       header: name => request.headers.get(name) ?? undefined,
       body: text,
     })
@@ -133,8 +136,8 @@ export function createGuard(options: GuardOptions = {}): Guard {
       const attached = attach(handler)
       return (incoming, outgoing, next) => {
         const path = targetOf(incoming).split('?', 1)[0] ?? '/'
-        const own = running ? new URL(running.point.server.url).pathname : path
-        if (next && running && path !== own && !isMetadataPath(running.point.server.url, path)) return next()
+        if (next && running && path !== ownPath && !isMetadataPath(running.point.server.url, path))
+          return next()
         void serve(attached, incoming, outgoing)
       }
     },
@@ -171,21 +174,13 @@ async function forward(
   exchange: Exchange,
 ): Promise<Response> {
   const { caller, message } = exchange
-  const headers = new Headers(request.headers)
-  for (const name of ['authorization', 'content-length', 'last-event-id']) headers.delete(name)
-  if (exchange.lastEventId !== undefined) headers.set('last-event-id', exchange.lastEventId)
-  const inner = new Request(request.url, {
-    method: request.method,
-    headers,
-    signal: AbortSignal.any([request.signal, exchange.signal]),
-    ...(exchange.body !== null && { body: exchange.body }),
-  })
+  const inner = toInner(request, exchange)
   const authInfo = toAuthInfo(running.point.server.url, caller)
   request.signal.addEventListener('abort', () => exchange.finish('cancelled'), { once: true })
   try {
     const response = await Promise.race([
       handler(inner, { authInfo, ...(message && { parsedBody: message.json }) }),
-      aborted(exchange.signal),
+      new Promise<never>((_, reject) => exchange.onCut(() => reject(CUT))),
     ])
     return await relayResponse(response, exchange)
   } catch (fault) {
@@ -197,11 +192,28 @@ async function forward(
   }
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+const CUT = new Error('The exchange was cut.')
+
+/** The request as the handler gets it: the parsed message written again, without the caller's credential. */
+function toInner(request: Request, exchange: Exchange): Request {
+  const { body, lastEventId } = exchange
+  const { url, method, headers } = request
+  const inner = new Request(url, { method, headers, ...(body !== null && { body }) })
+  for (const name of ['authorization', 'content-length', 'last-event-id']) inner.headers.delete(name)
+  if (lastEventId !== undefined) inner.headers.set('last-event-id', lastEventId)
+  // Made when it is looked at: signals that follow others cost more than the decision, and few handlers look.
+  let signal: AbortSignal | undefined
+  Object.defineProperty(inner, 'signal', {
+    get: () => (signal ??= AbortSignal.any([request.signal, exchange.signal])),
   })
+  return inner
+}
+
+/** Path and query of a web request's address, which is in its normal form already. */
+function targetIn(url: string): string {
+  const from = url.indexOf('/', url.indexOf('//') + 2)
+  const fragment = url.indexOf('#', from)
+  return fragment === -1 ? url.slice(from) : url.slice(from, fragment)
 }
 
 function toAuthInfo(resource: string, caller: Caller): AuthInfo {

@@ -13,17 +13,25 @@ export async function readText(
   if (!body) return ''
   const chunks: Uint8Array[] = []
   let size = 0
-  for await (const chunk of body) {
-    size += chunk.byteLength
-    if (size > maxBytes) return undefined
-    chunks.push(chunk)
+  const reader = body.getReader()
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) break
+    size += value.byteLength
+    if (size > maxBytes) {
+      void reader.cancel().catch(() => undefined)
+      return undefined
+    }
+    chunks.push(value)
   }
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+    return UTF8.decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))
   } catch {
     return null
   }
 }
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true })
 
 export function toResponse(answer: Answer): Response {
   return new Response(answer.body, { status: answer.status, headers: answer.headers })
@@ -32,18 +40,19 @@ export function toResponse(answer: Answer): Response {
 /** The answer of the server as the caller may see it: lists filtered, event ids bound, cut when the caller is revoked. */
 export async function relayResponse(response: Response, exchange: Exchange): Promise<Response> {
   exchange.answered(response.status, name => response.headers.get(name))
-  const headers = new Headers(response.headers)
-  headers.delete('content-length')
-  const type = headers.get('content-type') ?? ''
-  const head = { status: response.status, statusText: response.statusText, headers }
-  if (!response.body) {
-    exchange.finish()
-    return new Response(null, head)
-  }
-  if (type.startsWith('text/event-stream')) return new Response(relayStream(response.body, exchange), head)
-  const text = exchange.relay(await response.text())
+  const { body } = response
+  if (body && response.headers.get('content-type')?.startsWith('text/event-stream'))
+    return withBody(relayStream(body, exchange), response)
+  const text = body && exchange.relay(await response.text())
   exchange.finish()
-  return new Response(text, head)
+  return withBody(text, response)
+}
+
+/** The same answer around another body, whose length may be another. */
+function withBody(body: string | ReadableStream<Uint8Array> | null, answered: Response): Response {
+  const response = new Response(body, answered)
+  response.headers.delete('content-length')
+  return response
 }
 
 function relayStream(body: ReadableStream<Uint8Array>, exchange: Exchange): ReadableStream<Uint8Array> {
