@@ -35,12 +35,12 @@ export function findJsonFault(text: string, maxDepth: number): JsonFault {
   return null
 }
 
+/** Where a string that begins before `from` has its closing quote: the first with an even number of backslashes before it. */
 function endOfString(text: string, from: number): number {
-  let i = from
-  for (; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code === BACKSLASH) i++
-    else if (code === QUOTE) return i
+  for (let end = text.indexOf('"', from); end !== -1; end = text.indexOf('"', end + 1)) {
+    let slash = end - 1
+    while (slash >= from && text.charCodeAt(slash) === BACKSLASH) slash--
+    if ((end - slash) % 2 === 1) return end
   }
-  return i
+  return text.length
 }
