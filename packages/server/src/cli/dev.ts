@@ -45,13 +45,15 @@ async function dev(io: Io, options: DevOptions): Promise<void> {
   const { authority } = started
   const signedIn = join(directory, 'cli.json')
   const before = isInMemory ? await readFile(signedIn, 'utf8').catch(() => undefined) : undefined
+  // Before anything says that it runs: whoever reads that may ask it to stop.
+  const stopped = untilStopped(io)
   try {
     await signIn(io, started, directory)
     if (options.demo) await seed(started)
     io.out.write(banner(started, directory, options))
     const isColored = wantsColor(io)
     authority.onCall((record, server) => io.out.write(toLiveLine(record, server, isColored)))
-    await untilStopped(io)
+    await stopped
   } finally {
     await authority.close()
     // What was signed in before this authority was, is again.

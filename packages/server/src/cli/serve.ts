@@ -33,9 +33,11 @@ async function serve(io: Io, file: string | undefined): Promise<void> {
   assertSafe(config)
   const log = pino({ level: config.logLevel }, pino.destination(2))
   const authority = await startAuthority(config, { log })
+  // Before anything says that it runs: whoever reads that may ask it to stop.
+  const stopped = untilStopped(io)
   try {
     await announce(io, config, authority)
-    await untilStopped(io)
+    await stopped
     io.err.write('valetkey stops: no new requests, those under way may end\n')
   } finally {
     await authority.close()
