@@ -11,6 +11,7 @@ export function answerMcp(message: JsonObject): JsonObject | undefined {
 }
 
 const INVOICE = { id: 'INV-1042', customer: 'acme', amount: 120, currency: 'EUR', status: 'paid', lines: 3 }
+export const INVOICES = JSON.stringify([INVOICE, INVOICE])
 
 export const TOOLS: JsonObject[] = [
   {
@@ -34,5 +35,5 @@ const RESULTS: Record<string, JsonObject> = {
   'tools/list': {
     tools: TOOLS,
   },
-  'tools/call': { content: [{ type: 'text', text: JSON.stringify([INVOICE, INVOICE]) }] },
+  'tools/call': { content: [{ type: 'text', text: INVOICES }] },
 }
