@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { faultyFiles } from '../../packages/sdk/src/guard/spool/testing/faulty-file.ts'
 import { createLibrary, LIBRARY_RULES } from './library.ts'
 import type { Rules } from './northwind.ts'
-import { say } from './say.ts'
+import { say, send } from './say.ts'
 import { startWorld, type World } from './world.ts'
 
 const quiet = () => undefined
@@ -54,6 +54,18 @@ describe('the authority is gone', () => {
     // What was refused meanwhile is on record too, once it could be shipped.
     const refused = async () => (await world.calls({ server: 'library', reason: 'stale' }, 0)).length
     await expect.poll(refused, { timeout: 20_000 }).toBeGreaterThanOrEqual(10)
+  })
+
+  test('a stream that listens ends with the lease: nobody here can know that it still may', async () => {
+    await using world = await startWorld()
+    const { server, token } = await stage(world)
+    const asked = { notifications: { toolsListChanged: true } }
+    const response = await send(server.url, 'subscriptions/listen', asked, { token, era: 'modern' })
+    const stream = response.body?.getReader()
+    await stream?.read()
+    await world.authority.stop()
+    const end = await Promise.race([stream?.read().catch(() => ({ done: true })), sleep(9_000)])
+    expect(end).toMatchObject({ done: true })
   })
 
   test('its restart under load is not noticed', async () => {

@@ -137,10 +137,13 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
   }
 }
 
-/** Ends calls and streams whose caller was revoked, and streams that outlived their token. */
+/** Ends calls and streams whose caller was revoked, and streams that outlived their token or the lease. */
 function cutRevoked(point: Point): void {
   const now = point.clock.now()
+  // A stream goes on telling: past the lease nobody here can know that it still may.
+  const isStale = !point.replica.hasLease('read')
   point.open.cut(({ caller, isStream }) => {
+    if (isStream && isStale) return { reason: 'stale', detail: 'the authority has not confirmed it' }
     const refusal = refuseCaller(point.replica.snapshot, { server: point.server.id, caller, now })
     if (!refusal) return null
     if (refusal.detail === 'the token has expired' && !isStream) return null
