@@ -4,6 +4,7 @@ import { sampleDatasync } from './disk.ts'
 import type { Result } from './main.ts'
 import { type Peer, startMcpProxy } from './mcp-proxy.ts'
 import { median, quantile } from './measure.ts'
+import { pin } from './pin.ts'
 import { callFor, type Product, startProduct } from './product.ts'
 import type { Order, Target } from './programs/load.ts'
 
@@ -11,7 +12,7 @@ const ROUNDS = 7
 const CALLERS = 32
 const ROUND_MS = 3_000
 /** Until the engine has compiled what there is to compile: services run for days. */
-const WARM_UP_MS = 15_000
+const WARM_UP_MS = 6_000
 const PER_SECOND = 200
 const PACED_CALLS = 600
 
@@ -20,6 +21,7 @@ interface Parties {
   product: Product
   load: Child<null>
   gateway: Child<null>
+  upstream: Child<string>
   hop: Child<string>
   peer: Peer
   targets: Record<'direct' | 'hop' | 'gateway' | 'peer', Target>
@@ -30,8 +32,7 @@ interface Parties {
 export async function run(): Promise<Result> {
   const parties = await start()
   try {
-    const targets = Object.values(parties.targets)
-    await parties.load.ask({ kind: 'closed', targets, callers: CALLERS, ms: WARM_UP_MS } satisfies Order)
+    for (const target of Object.values(parties.targets)) await parties.load.ask(closed(target, WARM_UP_MS))
     const latency = await measureLatency(parties)
     return toResult(await measureCpu(parties), latency)
   } finally {
@@ -59,7 +60,7 @@ async function start(): Promise<Parties> {
     bodies: [body],
   })
   return {
-    ...{ product, load, gateway, hop, peer },
+    ...{ product, load, gateway, hop, peer, upstream },
     targets: {
       direct: target(upstream.ready),
       hop: target(hop.ready),
@@ -93,75 +94,73 @@ async function measureLatency({ load, targets }: Parties) {
   return { samples, added, tails, datasync }
 }
 
-/** CPU a call of the gateway, and of who ran beside it, by round. */
-interface Pair {
-  gateway: number[]
-  other: number[]
-}
-
-/** As fast as 32 callers go. */
-async function measureCpu(parties: Parties) {
-  const { hop, peer, product } = parties
-  const besideHop: Pair = { gateway: [], other: [] }
-  const besidePeer: Pair = { gateway: [], other: [] }
-  const authority: number[] = []
-  for (let round = 0; round < ROUNDS; round++) {
-    const before = await product.authority.cpuMicros()
-    const calls = await measurePair(parties, 'hop', hop.cpuMicros, besideHop)
-    authority.push(((await product.authority.cpuMicros()) - before) / calls)
-    await measurePair(parties, 'peer', peer.cpuMicros, besidePeer)
-  }
-  return { besideHop, besidePeer, authority }
-}
-
 /**
- * Two at the same time, each with callers of its own, so that whatever else the machine does weighs on both alike. The
- * gateway's CPU is counted until the authority has its records. Gives the number of its calls.
+ * As fast as 32 callers go, one after another: CPU a call of each, the gateway's until the authority has its records.
+ * They have a core to themselves, where that can be.
  */
-async function measurePair(
-  { gateway, load, targets }: Parties,
-  name: 'hop' | 'peer',
-  cpuOfOther: () => number | Promise<number>,
-  pair: Pair,
-): Promise<number> {
-  const before = [await gateway.cpuMicros(), await cpuOfOther()] as const
-  const order: Order = {
-    ...{ kind: 'closed', callers: CALLERS, ms: ROUND_MS },
-    targets: [targets.gateway, targets[name]],
+async function measureCpu(parties: Parties) {
+  const { gateway, hop, peer, product, load, upstream, targets } = parties
+  const isPinned =
+    pin([gateway.pid, hop.pid, ...peer.pids], 0) && pin([load.pid, upstream.pid, product.authority.pid], 1)
+  const micros = {
+    hop: [] as number[],
+    gateway: [] as number[],
+    peer: [] as number[],
+    authority: [] as number[],
   }
-  const [calls = 0, otherCalls = 0] = await load.ask<number[]>(order)
-  while ((await gateway.ask<number>('backlog')) > 0) await sleep(50)
-  pair.gateway.push(((await gateway.cpuMicros()) - before[0]) / calls)
-  pair.other.push(((await cpuOfOther()) - before[1]) / otherCalls)
-  return calls
+  const perSecond: number[] = []
+  const perCall = async (target: Target, read: () => number | Promise<number>, rest = async () => {}) => {
+    const before = await read()
+    const calls = await load.ask<number>(closed(target, ROUND_MS))
+    await rest()
+    return { micros: ((await read()) - before) / calls, calls }
+  }
+  const shipped = async () => {
+    while ((await gateway.ask<number>('backlog')) > 0) await sleep(50)
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    micros.hop.push((await perCall(targets.hop, hop.cpuMicros)).micros)
+    const before = await product.authority.cpuMicros()
+    const ours = await perCall(targets.gateway, gateway.cpuMicros, shipped)
+    micros.gateway.push(ours.micros)
+    perSecond.push((ours.calls * 1000) / ROUND_MS)
+    micros.authority.push(((await product.authority.cpuMicros()) - before) / ours.calls)
+    micros.peer.push((await perCall(targets.peer, peer.cpuMicros)).micros)
+  }
+  return { ...micros, perSecond, isPinned }
+}
+
+function closed(target: Target, ms: number): Order {
+  return { kind: 'closed', target, callers: CALLERS, ms }
 }
 
 function toResult(
   cpu: Awaited<ReturnType<typeof measureCpu>>,
   latency: Awaited<ReturnType<typeof measureLatency>>,
 ): Result {
-  const ratio = ({ gateway, other }: Pair) =>
-    median(gateway.map((micros, i) => micros / (other[i] ?? Number.NaN)))
+  const ratio = (of: readonly number[]) =>
+    median(cpu.gateway.map((micros, i) => micros / (of[i] ?? Number.NaN)))
   const { samples, added, tails, datasync } = latency
   return {
     figures: {
       added_p50_ms: median(added),
       fdatasync_p50_ms: median(datasync),
-      cpu_us: median(cpu.besideHop.gateway),
-      hop_cpu_ratio: ratio(cpu.besideHop),
-      mcp_proxy_cpu_ratio: ratio(cpu.besidePeer),
+      cpu_us: median(cpu.gateway),
+      hop_cpu_ratio: ratio(cpu.hop),
+      mcp_proxy_cpu_ratio: ratio(cpu.peer),
     },
     stages: {
       direct_p50_ms: median(samples.direct),
       hop_p50_ms: median(samples.hop),
       gateway_p50_ms: median(samples.gateway),
       gateway_p99_ms: median(tails),
-      hop_cpu_us: median(cpu.besideHop.other),
-      mcp_proxy_cpu_us: median(cpu.besidePeer.other),
+      hop_cpu_us: median(cpu.hop),
+      mcp_proxy_cpu_us: median(cpu.peer),
       mcp_proxy_includes: 'its stdio server',
-      gateway_beside_mcp_proxy_cpu_us: median(cpu.besidePeer.gateway),
       gateway_includes: 'shipping to the authority',
       authority_cpu_us: median(cpu.authority),
+      gateway_calls_per_second: median(cpu.perSecond),
+      own_core: cpu.isPinned ? 'yes' : 'no, this system cannot',
     },
   }
 }

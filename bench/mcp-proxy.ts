@@ -9,7 +9,9 @@ import { cpuMicrosOf } from './child.ts'
 export interface Peer {
   url: string
   session: Record<string, string>
-  /** CPU of the bridge and the server behind it, in microseconds. */
+  /** The bridge and the server behind it. */
+  pids: readonly number[]
+  /** CPU of both, in microseconds. */
   cpuMicros(): number
   stop(): void
 }
@@ -29,6 +31,7 @@ export async function startMcpProxy(): Promise<Peer> {
   return {
     url,
     session: await openSession(url),
+    pids,
     cpuMicros: () => cpuMicrosOf(pids),
     stop: () => void child.kill(),
   }

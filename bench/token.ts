@@ -76,7 +76,7 @@ async function measure(
       ['bare', bare],
       ['authority', authority],
     ] as const) {
-      const order: Order = { kind: 'closed', targets: [targets[name]], callers: CALLERS, calls: CALLS }
+      const order: Order = { kind: 'closed', target: targets[name], callers: CALLERS, calls: CALLS }
       const before = await child.cpuMicros()
       await load.ask(order)
       // The first round warms up.

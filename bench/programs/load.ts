@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 import { serve } from '../child.ts'
+import { openRawClient } from './raw-client.ts'
 
 /** One request, sent again and again with another id each time; of several bodies, each is sent once. */
 export interface Target {
@@ -10,11 +11,11 @@ export interface Target {
 }
 
 /**
- * As many callers as said for each target, all at the same time, each with its next call as soon as it has its answer,
- * for a number of calls or a while; or evenly spaced calls.
+ * As many callers as said, each with its next call as soon as it has its answer, for a number of calls or a while; or
+ * evenly spaced calls.
  */
 export type Order =
-  | { kind: 'closed'; targets: Target[]; callers: number; calls?: number; ms?: number }
+  | { kind: 'closed'; target: Target; callers: number; calls?: number; ms?: number }
   | { kind: 'paced'; target: Target; perSecond: number; calls: number }
 
 const pools = new Map<string, Pool>()
@@ -25,8 +26,7 @@ async function send({ url, headers, bodies }: Target, n: number): Promise<number
   const pool = pools.get(origin) ?? new Pool(origin, { connections: 64, pipelining: 1 })
   pools.set(origin, pool)
   const from = performance.now()
-  // Two calls with one id at once are one call for who keeps calls by their id.
-  const body = (bodies[n % bodies.length] ?? '').replace('"id":0', `"id":${++lastId}`)
+  const body = bodyOf(bodies, n)
   const { statusCode, body: answer } = await pool.request({ path: pathname, method: 'POST', headers, body })
   const text = await answer.text()
   const took = performance.now() - from
@@ -35,25 +35,27 @@ async function send({ url, headers, bodies }: Target, n: number): Promise<number
   return took
 }
 
-/** How many calls each target answered. */
-async function closed({
-  targets,
-  callers,
-  calls = Number.POSITIVE_INFINITY,
-  ms,
-}: Order & { kind: 'closed' }) {
-  const until = ms === undefined ? Number.POSITIVE_INFINITY : performance.now() + ms
-  const counts = targets.map(() => 0)
-  const caller = async (target: Target, index: number) => {
-    for (let n = counts[index] ?? 0; n < calls && performance.now() < until; n = counts[index] ?? 0) {
-      counts[index] = n + 1
-      await send(target, n)
+function bodyOf(bodies: readonly string[], n: number): string {
+  // Two calls with one id at once are one call for who keeps calls by their id.
+  return (bodies[n % bodies.length] ?? '').replace('"id":0', `"id":${++lastId}`)
+}
+
+/** How many calls were answered. */
+async function closed(order: Order & { kind: 'closed' }): Promise<number> {
+  const { target, callers, calls = Number.POSITIVE_INFINITY, ms = Number.POSITIVE_INFINITY } = order
+  const until = performance.now() + ms
+  let count = 0
+  const caller = async () => {
+    const client = await openRawClient(target)
+    while (count < calls && performance.now() < until) {
+      const answer = await client.send(bodyOf(target.bodies, count++))
+      if (!answer.startsWith('HTTP/1.1 200') || answer.includes('"isError":true'))
+        throw new Error(`${target.url} answered ${answer}`)
     }
+    client.close()
   }
-  await Promise.all(
-    targets.flatMap((target, index) => Array.from({ length: callers }, () => caller(target, index))),
-  )
-  return counts
+  await Promise.all(Array.from({ length: callers }, caller))
+  return count
 }
 
 async function paced(order: Order & { kind: 'paced' }): Promise<number[]> {
