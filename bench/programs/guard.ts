@@ -1,14 +1,22 @@
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { toNodeHandler } from '@modelcontextprotocol/node'
 import { createGuard, type Handler } from '@valetkey/sdk/guard'
 import { serve, settings } from '../child.ts'
 import { measureStages } from '../guard-stages.ts'
 import type { callFor } from '../product.ts'
 import { answerMcp } from './invoices.ts'
 
-/** Calls of one handler, with the guard in front or without. */
-export interface GuardOrder {
-  isGuarded: boolean
-  calls: number
-  callers: number
+/** What this program is asked: calls without sockets, with the guard or without; what waits to be shipped; the stages. */
+export type GuardQuestion =
+  | { kind: 'fetch'; isGuarded: boolean; calls: number; callers: number }
+  | { kind: 'backlog' }
+  | { kind: 'stages' }
+
+/** Where the same handler answers: behind the official SDK's adapter alone, and behind the guard. */
+export interface GuardUrls {
+  bare: string
+  guarded: string
 }
 
 const { url, serverKey, directory, resource, call } = settings<{
@@ -26,12 +34,11 @@ const handler: Handler = async (request, { parsedBody }) => {
 }
 const guard = createGuard({ url, serverKey, directory: `${directory}/guard` })
 await guard.ready()
+const bare = (request: Request) => Promise.resolve(handler(request, { authInfo: undefined as never }))
+const adapter = toNodeHandler({ fetch: bare })
 const guarded = guard.fetch(handler)
-const bare = (request: Request) => handler(request, { authInfo: undefined as never })
 
-/** Microseconds of CPU a call, until the authority has the records. */
-async function run({ isGuarded, calls, callers }: GuardOrder): Promise<number> {
-  const answer = isGuarded ? guarded : bare
+async function fetchMany(answer: (request: Request) => Promise<Response>, calls: number, callers: number) {
   let left = calls
   const caller = async () => {
     while (left-- > 0) {
@@ -40,19 +47,22 @@ async function run({ isGuarded, calls, callers }: GuardOrder): Promise<number> {
       if (!text.includes('INV-1042') || text.includes('"isError"')) throw new Error(text)
     }
   }
-  const before = process.cpuUsage()
   await Promise.all(Array.from({ length: callers }, caller))
-  while (backlog() > 0) await new Promise(resolve => setTimeout(resolve, 20))
-  const { user, system } = process.cpuUsage(before)
-  return (user + system) / calls
 }
 
-function backlog(): number {
-  return Number(/^valetkey_spool_records (\d+)$/m.exec(guard.metrics())?.[1])
+async function listen(listener: RequestListener): Promise<string> {
+  const server = createServer(listener)
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}${new URL(resource).pathname}`
 }
 
-serve(null, (order: GuardOrder | 'stages') =>
-  order === 'stages'
-    ? measureStages({ url, serverKey, directory: `${directory}/stages`, call, resource })
-    : run(order),
-)
+const urls: GuardUrls = {
+  bare: await listen((request, response) => void adapter(request as never, response as never)),
+  guarded: await listen(guard.node(handler)),
+}
+serve(urls, (question: GuardQuestion) => {
+  if (question.kind === 'backlog') return Number(/^valetkey_spool_records (\d+)$/m.exec(guard.metrics())?.[1])
+  if (question.kind === 'stages')
+    return measureStages({ url, serverKey, directory: `${directory}/stages`, call, resource })
+  return fetchMany(question.isGuarded ? guarded : bare, question.calls, question.callers)
+})
