@@ -2,33 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { AppError } from '../core/index.ts'
 import type { Caller } from '../engine/index.ts'
 import { admit } from './enforcement/admit.ts'
-import type { Exchange } from './enforcement/exchange.ts'
+import { forward } from './forward.ts'
+import { type Handler, toAuthInfo } from './handler.ts'
+import type { Incoming, Outgoing } from './incoming.ts'
 import { keepTrying } from './keep-trying.ts'
-import { targetOf, toWebRequest, writeWebResponse } from './node-http.ts'
+import { fromNode, targetOf, writeOutgoing } from './node-http.ts'
 import { readOffer, toDefinitions } from './offer/offer.ts'
 import { openPoint, type PointOptions, type RunningPoint } from './open-point.ts'
-import { answerPlain, answerRefused, answerUpstreamFault } from './protocol/answer.ts'
+import { answerPlain, answerRefused } from './protocol/answer.ts'
 import { answerMetadata, isMetadataPath } from './resource-metadata.ts'
-import { readText, relayResponse, toResponse } from './web.ts'
-
-/** What the SDK's handlers take beside the request: who calls, and the body that was parsed already. */
-export interface HandlerOptions {
-  authInfo: AuthInfo
-  parsedBody?: unknown
-}
-
-/** The SDK's own shape. The token itself is withheld: nothing behind the guard has a use for it that would be right. */
-export interface AuthInfo {
-  token: string
-  clientId: string
-  scopes: string[]
-  expiresAt: number
-  resource: URL
-  extra: { organization: string; agent: string; person: string | null; grant: string | null }
-}
-
-/** An MCP server as a fetch-style handler: SDK v2's `createMcpHandler(…).fetch`, SDK v1's web-standard transport, or your own. */
-export type Handler = (request: Request, options: HandlerOptions) => Response | Promise<Response>
+import { fromWeb, toResponse } from './web.ts'
 
 export interface GuardOptions extends Partial<Omit<PointOptions, 'kind'>> {
   maxBodyBytes?: number
@@ -78,51 +61,39 @@ export function createGuard(options: GuardOptions = {}): Guard {
     return { handler, look }
   }
 
-  async function handle({ handler, look }: Attached, request: Request): Promise<Response> {
+  async function handle({ handler, look }: Attached, incoming: Incoming): Promise<Outgoing> {
     const started =
       running ?? (await Promise.race([starting.opened, wait(START_WAIT_MS)]).catch(() => undefined))
     if (!started)
-      return toResponse(
-        answerRefused(null, {
-          id: '-',
-          reason: 'stale',
-          detail: 'the guard has not reached the authority yet',
-        }),
-      )
+      return answerRefused(null, {
+        id: '-',
+        reason: 'stale',
+        detail: 'the guard has not reached the authority yet',
+      })
     const { point } = started
-    const target = targetIn(request.url)
+    const { method, target, header } = incoming
     const [path = ''] = target.split('?', 1)
-    if (path !== ownPath && isMetadataPath(point.server.url, path)) return toResponse(answerMetadata(point))
-    const text = await readText(request.body, maxBodyBytes)
-    if (text === undefined)
-      return toResponse(answerPlain(413, `The body is longer than ${maxBodyBytes} bytes.`))
-    if (text === null) return toResponse(answerPlain(415, 'The body is not UTF-8.'))
+    if (path !== ownPath && isMetadataPath(point.server.url, path)) return answerMetadata(point)
+    const body = await incoming.text(maxBodyBytes)
+    if (body === undefined) return answerPlain(413, `The body is longer than ${maxBodyBytes} bytes.`)
+    if (body === null) return answerPlain(415, 'The body is not UTF-8.')
     await look(started)
-    const admission = await admit(point, {
-      httpMethod: request.method,
-      target,
-      header: name => request.headers.get(name) ?? undefined,
-      body: text,
-    })
-    if (admission.kind === 'answer') return toResponse(admission.answer)
-    return forward(started, handler, request, admission.exchange)
+    const admission = await admit(point, { httpMethod: method, target, header, body })
+    if (admission.kind === 'answer') return admission.answer
+    return forward(point.server.url, handler, incoming, admission.exchange)
   }
 
-  async function serve(
-    attached: Attached,
-    incoming: IncomingMessage,
-    outgoing: ServerResponse,
-  ): Promise<void> {
+  async function serve(attached: Attached, request: IncomingMessage, response: ServerResponse) {
     try {
-      const request = toWebRequest(incoming, outgoing, running?.point.server.url ?? 'http://guard/')
-      const response = await handle(attached, request)
+      const publicUrl = running?.point.server.url ?? 'http://guard/'
+      const answer = await handle(attached, fromNode(request, response, publicUrl))
       // What is left of a body that was not read to its end would be taken for the next request.
-      if (!incoming.complete) outgoing.setHeader('connection', 'close')
-      await writeWebResponse(response, outgoing)
+      if (!request.complete) response.setHeader('connection', 'close')
+      await writeOutgoing(answer, response)
     } catch (fault) {
       log('A guarded request failed.', fault)
-      if (outgoing.headersSent) outgoing.destroy()
-      else outgoing.writeHead(500).end()
+      if (response.headersSent) response.destroy()
+      else response.writeHead(500).end()
     }
   }
 
@@ -130,7 +101,7 @@ export function createGuard(options: GuardOptions = {}): Guard {
     ready: async () => void (await starting.opened),
     fetch: handler => {
       const attached = attach(handler)
-      return request => handle(attached, request)
+      return async request => toResponse(await handle(attached, fromWeb(request)))
     },
     node: handler => {
       const attached = attach(handler)
@@ -165,67 +136,6 @@ function toPointOptions(options: GuardOptions): PointOptions {
     )
   const directory = options.directory ?? process.env['VALETKEY_DIRECTORY'] ?? '.valetkey/guard'
   return { ...options, url, serverKey, directory, kind: 'guard' }
-}
-
-async function forward(
-  running: RunningPoint,
-  handler: Handler,
-  request: Request,
-  exchange: Exchange,
-): Promise<Response> {
-  const { caller, message } = exchange
-  const inner = toInner(request, exchange)
-  const authInfo = toAuthInfo(running.point.server.url, caller)
-  request.signal.addEventListener('abort', () => exchange.finish('cancelled'), { once: true })
-  try {
-    const response = await Promise.race([
-      handler(inner, { authInfo, ...(message && { parsedBody: message.json }) }),
-      new Promise<never>((_, reject) => exchange.onCut(() => reject(CUT))),
-    ])
-    return await relayResponse(response, exchange)
-  } catch (fault) {
-    if (exchange.signal.aborted) return toResponse(exchange.answerCut())
-    exchange.finish('upstream_error')
-    if (fault instanceof AppError)
-      return toResponse(answerUpstreamFault(fault.status, message?.id ?? null, fault.message))
-    throw fault
-  }
-}
-
-const CUT = new Error('The exchange was cut.')
-
-/** The request as the handler gets it: the parsed message written again, without the caller's credential. */
-function toInner(request: Request, exchange: Exchange): Request {
-  const { body, lastEventId } = exchange
-  const { url, method, headers } = request
-  const inner = new Request(url, { method, headers, ...(body !== null && { body }) })
-  for (const name of ['authorization', 'content-length', 'last-event-id']) inner.headers.delete(name)
-  if (lastEventId !== undefined) inner.headers.set('last-event-id', lastEventId)
-  // Made when it is looked at: signals that follow others cost more than the decision, and few handlers look.
-  let signal: AbortSignal | undefined
-  Object.defineProperty(inner, 'signal', {
-    get: () => (signal ??= AbortSignal.any([request.signal, exchange.signal])),
-  })
-  return inner
-}
-
-/** Path and query of a web request's address, which is in its normal form already. */
-function targetIn(url: string): string {
-  const from = url.indexOf('/', url.indexOf('//') + 2)
-  const fragment = url.indexOf('#', from)
-  return fragment === -1 ? url.slice(from) : url.slice(from, fragment)
-}
-
-function toAuthInfo(resource: string, caller: Caller): AuthInfo {
-  const { organization, agent, person, grant } = caller
-  return {
-    token: '',
-    clientId: caller.client,
-    scopes: [...caller.scopes],
-    expiresAt: Math.floor(caller.expiresAt / 1000),
-    resource: new URL(resource),
-    extra: { organization, agent, person, grant },
-  }
 }
 
 interface Attached {

@@ -4,14 +4,8 @@
  */
 export { type Admission, admit, type Inbound, scopesOf } from './enforcement/admit.ts'
 export type { Exchange } from './enforcement/exchange.ts'
-export {
-  type AuthInfo,
-  createGuard,
-  type Guard,
-  type GuardOptions,
-  type Handler,
-  type HandlerOptions,
-} from './guard.ts'
+export { createGuard, type Guard, type GuardOptions } from './guard.ts'
+export type { AuthInfo, Handler, HandlerOptions } from './handler.ts'
 export { keepTrying, type Opening } from './keep-trying.ts'
 export { readOffer, type ServerOffer, toDefinitions } from './offer/offer.ts'
 export { openPoint, type PointOptions, type RunningPoint } from './open-point.ts'

@@ -1,12 +1,33 @@
 import { AppError } from '../core/index.ts'
 import type { Exchange } from './enforcement/exchange.ts'
-import type { Answer } from './protocol/answer.ts'
+import { decodeUtf8, type Incoming, type Outgoing } from './incoming.ts'
 import { createBlockSplitter, parseBlock, rewriteBlock } from './protocol/sse.ts'
 
 const MOST_EVENT_CHARACTERS = 16 << 20
 
-/** Reads a body as UTF-8 text. Undefined where it is longer than allowed, null where it is not UTF-8. */
-export async function readText(
+/** A web request, as frameworks on the Fetch API pass it. */
+export function fromWeb(request: Request): Incoming {
+  const { url, method } = request
+  return {
+    method,
+    url,
+    target: targetIn(url),
+    header: name => request.headers.get(name) ?? undefined,
+    headers: () => request.headers,
+    text: maxBytes => readText(request.body, maxBytes),
+    signal: () => request.signal,
+    onGone: listener => request.signal.addEventListener('abort', listener, { once: true }),
+  }
+}
+
+/** Path and query of a web request's address, which is in its normal form already. */
+function targetIn(url: string): string {
+  const from = url.indexOf('/', url.indexOf('//') + 2)
+  const fragment = url.indexOf('#', from)
+  return fragment === -1 ? url.slice(from) : url.slice(from, fragment)
+}
+
+async function readText(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
 ): Promise<string | null | undefined> {
@@ -16,7 +37,7 @@ export async function readText(
   const reader = body.getReader()
   for (;;) {
     const { done, value } = await reader.read()
-    if (done) break
+    if (done) return decodeUtf8(chunks)
     size += value.byteLength
     if (size > maxBytes) {
       void reader.cancel().catch(() => undefined)
@@ -24,35 +45,30 @@ export async function readText(
     }
     chunks.push(value)
   }
-  try {
-    return UTF8.decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))
-  } catch {
-    return null
-  }
 }
 
-const UTF8 = new TextDecoder('utf-8', { fatal: true })
-
-export function toResponse(answer: Answer): Response {
-  return new Response(answer.body, { status: answer.status, headers: answer.headers })
+export function toResponse({ body, status, statusText = '', headers }: Outgoing): Response {
+  return new Response(body, { status, statusText, headers })
 }
 
 /** The answer of the server as the caller may see it: lists filtered, event ids bound, cut when the caller is revoked. */
-export async function relayResponse(response: Response, exchange: Exchange): Promise<Response> {
+export async function relayResponse(response: Response, exchange: Exchange): Promise<Outgoing> {
   exchange.answered(response.status, name => response.headers.get(name))
-  const { body } = response
+  const { body, status, statusText } = response
+  const head = { status, statusText, headers: withoutLength(response.headers) }
   if (body && response.headers.get('content-type')?.startsWith('text/event-stream'))
-    return withBody(relayStream(body, exchange), response)
+    return { ...head, body: relayStream(body, exchange) }
   const text = body && exchange.relay(await response.text())
   exchange.finish()
-  return withBody(text, response)
+  return { ...head, body: text }
 }
 
-/** The same answer around another body, whose length may be another. */
-function withBody(body: string | ReadableStream<Uint8Array> | null, answered: Response): Response {
-  const response = new Response(body, answered)
-  response.headers.delete('content-length')
-  return response
+/** What is passed on may have another length. */
+function withoutLength(headers: Headers): Headers {
+  if (!headers.has('content-length')) return headers
+  const rest = new Headers(headers)
+  rest.delete('content-length')
+  return rest
 }
 
 function relayStream(body: ReadableStream<Uint8Array>, exchange: Exchange): ReadableStream<Uint8Array> {

@@ -1,0 +1,49 @@
+import { AppError } from '../core/index.ts'
+import type { Exchange } from './enforcement/exchange.ts'
+import { type Handler, toAuthInfo } from './handler.ts'
+import type { Incoming, Outgoing } from './incoming.ts'
+import { answerUpstreamFault } from './protocol/answer.ts'
+import { relayResponse } from './web.ts'
+
+/** Lets the handler answer a call that was let through, until the caller leaves or is cut off. */
+export async function forward(
+  resource: string,
+  handler: Handler,
+  incoming: Incoming,
+  exchange: Exchange,
+): Promise<Outgoing> {
+  const { caller, message } = exchange
+  const request = toRequest(incoming, exchange)
+  const authInfo = toAuthInfo(resource, caller)
+  incoming.onGone(() => exchange.finish('cancelled'))
+  try {
+    const response = await Promise.race([
+      handler(request, { authInfo, ...(message && { parsedBody: message.json }) }),
+      new Promise<never>((_, reject) => exchange.onCut(() => reject(CUT))),
+    ])
+    return await relayResponse(response, exchange)
+  } catch (fault) {
+    if (exchange.signal.aborted) return exchange.answerCut()
+    exchange.finish('upstream_error')
+    if (fault instanceof AppError)
+      return answerUpstreamFault(fault.status, message?.id ?? null, fault.message)
+    throw fault
+  }
+}
+
+const CUT = new Error('The exchange was cut.')
+
+/** The request as the handler gets it: the parsed message written again, without the caller's credential. */
+function toRequest(incoming: Incoming, exchange: Exchange): Request {
+  const { body, lastEventId } = exchange
+  const { url, method } = incoming
+  const request = new Request(url, { method, headers: incoming.headers(), ...(body !== null && { body }) })
+  for (const name of ['authorization', 'content-length', 'last-event-id']) request.headers.delete(name)
+  if (lastEventId !== undefined) request.headers.set('last-event-id', lastEventId)
+  // Made when it is looked at: signals that follow others cost more than the decision, and few handlers look.
+  let signal: AbortSignal | undefined
+  Object.defineProperty(request, 'signal', {
+    get: () => (signal ??= AbortSignal.any([incoming.signal(), exchange.signal])),
+  })
+  return request
+}

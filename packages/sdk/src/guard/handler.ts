@@ -1,0 +1,32 @@
+import type { Caller } from '../engine/index.ts'
+
+/** What the SDK's handlers take beside the request: who calls, and the body that was parsed already. */
+export interface HandlerOptions {
+  authInfo: AuthInfo
+  parsedBody?: unknown
+}
+
+/** The SDK's own shape. The token itself is withheld: nothing behind the guard has a use for it that would be right. */
+export interface AuthInfo {
+  token: string
+  clientId: string
+  scopes: string[]
+  expiresAt: number
+  resource: URL
+  extra: { organization: string; agent: string; person: string | null; grant: string | null }
+}
+
+/** An MCP server as a fetch-style handler: SDK v2's `createMcpHandler(…).fetch`, SDK v1's web-standard transport, or your own. */
+export type Handler = (request: Request, options: HandlerOptions) => Response | Promise<Response>
+
+export function toAuthInfo(resource: string, caller: Caller): AuthInfo {
+  const { organization, agent, person, grant } = caller
+  return {
+    token: '',
+    clientId: caller.client,
+    scopes: [...caller.scopes],
+    expiresAt: Math.floor(caller.expiresAt / 1000),
+    resource: new URL(resource),
+    extra: { organization, agent, person, grant },
+  }
+}
