@@ -50,6 +50,35 @@ describeOnBoth('evidence answers', (open, place) => {
     )
   })
 
+  test('a call that names several resources is found once by each of them and by what lies above', async () => {
+    await using evidence = await start()
+    const several = attempt(1, {
+      resource: 'customer/acme/invoice/1',
+      otherResources: ['customer/acme/invoice/2', 'customer/globex/invoice/3', 'customer/globex/invoice/3'],
+    })
+    const elsewhere = { ...several, id: 'dec_elsewhere', organization: 'org_other', counter: 2 }
+    await evidence.audit.ingest('pnt_1', 1, [several, elsewhere, several, attempt(3)])
+    for (const resource of [
+      'customer/acme/invoice/1',
+      'customer/acme/invoice/2',
+      'customer/globex/invoice/3',
+      'customer/globex',
+    ])
+      expect(await evidence.all({ organization: 'northwind', resource }), resource).toEqual([several.id])
+    expect((await evidence.all({ resource: 'customer/globex' })).toSorted()).toEqual([
+      several.id,
+      elsewhere.id,
+    ])
+    expect(await evidence.all({ organization: 'northwind', resource: 'customer/glob' })).toEqual([])
+    const { rows } = await evidence.audit.who({ organization: 'northwind', resource: 'customer' })
+    expect(rows).toMatchObject([{ permitted: 2 }])
+    const { sentence, otherResources } = await auditHandlers(evidence.audit).decisions.get(evidence, {
+      id: several.id,
+    })
+    expect(sentence).toContain('on customer/acme/invoice/1 and 3 others')
+    expect(otherResources).toEqual(several.otherResources)
+  })
+
   test('pages hold every call once, newest first, also while others arrive', async () => {
     await using evidence = await start()
     // Five share each moment, so that pages end between calls of the same time.

@@ -11,6 +11,8 @@ export interface Entry {
   counter: number
   body: string
   values: Value[]
+  /** What a call names beyond its first resource. */
+  otherResources: readonly string[]
 }
 
 /** All of one shipment: `epoch` is the point's present start; entries may be left over from earlier ones. */
@@ -63,6 +65,7 @@ export function toBatch(
           ...position,
           body,
           values: callValues(point, numbered, position, receivedAt, body),
+          otherResources: othersOf(numbered),
         } as const)
       : ({
           table: 'audit_outcome',
@@ -71,9 +74,15 @@ export function toBatch(
           ...position,
           body,
           values: outcomeValues(point, numbered, body),
+          otherResources: [],
         } as const)
   })
   return { point, epoch, receivedAt, entries }
+}
+
+/** Each once, as its column holds it. */
+function othersOf({ otherResources = [] }: AttemptRecord): string[] {
+  return [...new Set(otherResources.map(resource => column(resource)))]
 }
 
 /** In the order of CALL_COLUMNS. */

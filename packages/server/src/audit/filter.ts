@@ -1,6 +1,6 @@
 import type { AdminApi, Parsed } from '@valetkey/sdk/contract'
 import { AppError } from '@valetkey/sdk/core'
-import type { ExpressionBuilder, ExpressionWrapper, SqlBool } from 'kysely'
+import { type Expression, type ExpressionBuilder, type SqlBool, sql } from 'kysely'
 import type { Db } from '../store/index.ts'
 import { column, MAX_TEXT, MAX_TOOL } from './entry.ts'
 import type { AuditTables } from './tables.ts'
@@ -51,10 +51,11 @@ export async function resolveFilter(db: Db, query: CallQuery): Promise<CallFilte
 /** The `where` of a question over `audit_call`; `until` is not part of the range, so that days can be lined up. */
 export function callsMatching(filter: CallFilter) {
   return (eb: ExpressionBuilder<AuditTables, 'auditCall'>) => {
-    const all: ExpressionWrapper<AuditTables, 'auditCall', SqlBool>[] = []
+    const all: Expression<SqlBool>[] = []
     const { organization, agents, persons, owners, servers, tool, resource, verdict, reason, since, until } =
       filter
-    if (organization !== undefined) all.push(eb('auditCall.organization', '=', organization))
+    if (resource !== undefined) all.push(eb('auditCall.seq', 'in', seqsNaming(resource, organization)))
+    else if (organization !== undefined) all.push(eb('auditCall.organization', '=', organization))
     if (agents) all.push(eb('agent', 'in', agents))
     if (persons) all.push(eb('person', 'in', persons))
     if (owners) all.push(eb('owner', 'in', owners))
@@ -64,16 +65,32 @@ export function callsMatching(filter: CallFilter) {
     if (reason !== undefined) all.push(eb('reason', '=', reason))
     if (since !== undefined) all.push(eb('auditCall.at', '>=', since))
     if (until !== undefined) all.push(eb('auditCall.at', '<', until))
-    if (resource !== undefined)
-      all.push(
-        // One range of the index, from `resource` to the last that begins with `resource/` (`0` is the character after
-        // `/`), without what lies between the two. No pattern, so nothing in it is a wildcard.
-        eb('resource', '>=', resource),
-        eb('resource', '<', `${resource}0`),
-        eb.or([eb('resource', '=', resource), eb('resource', '>=', `${resource}/`)]),
-      )
     return eb.and(all)
   }
+}
+
+/**
+ * Calls that name the resource or one below it, first or among others. The organization is asked for in here and not
+ * beside it: SQLite would rather walk all calls of the organization than this small set.
+ */
+function seqsNaming(resource: string, organization: string | undefined) {
+  const of = (column: string) =>
+    organization === undefined ? sql`` : sql`${sql.ref(column)} = ${organization} and`
+  return sql<number>`(
+    select seq from audit_call where ${of('auditCall.organization')} ${isWithin('auditCall.resource', resource)}
+    union all
+    select seq from audit_resource join audit_call on audit_call.id = audit_resource.call
+    where ${of('auditResource.organization')} ${isWithin('auditResource.resource', resource)})`
+}
+
+/**
+ * One range of the index, from `resource` to the last that begins with `resource/` (`0` is the character after `/`),
+ * without what lies between the two. No pattern, so nothing in it is a wildcard.
+ */
+function isWithin(column: 'auditCall.resource' | 'auditResource.resource', resource: string) {
+  const named = sql.ref(column)
+  return sql<SqlBool>`${named} >= ${resource} and ${named} < ${`${resource}0`}
+    and (${named} = ${resource} or ${named} >= ${`${resource}/`})`
 }
 
 export async function findOrganization(db: Db, name: string): Promise<string> {

@@ -13,6 +13,9 @@ export type ChangeValues = [
   body: string,
 ]
 
+/** A row of `audit_resource`, in the order of RESOURCE_COLUMNS. */
+export type ResourceValues = [call: string, organization: string | null, resource: string]
+
 /** What became of a shipment, and how complete the point's record is after it. */
 export interface Ingested {
   /** Stored now. */
@@ -45,6 +48,7 @@ export interface LedgerTx {
     point: string,
     ids: readonly string[],
   ): Map<string, string> | Promise<Map<string, string>>
+  insertResources(rows: readonly ResourceValues[]): void | Promise<void>
   insertChanges(rows: readonly ChangeValues[]): void | Promise<void>
   standing(
     point: string,
@@ -106,7 +110,12 @@ async function insertFirst(tx: LedgerTx, table: Entry['table'], entries: Entry[]
   for (const entry of entries) if (!first.has(entry.id)) first.set(entry.id, entry)
   const candidates = [...first.values()]
   const ids = await tx.insert(table, candidates)
-  return candidates.filter(entry => ids.has(entry.id))
+  const inserted = candidates.filter(entry => ids.has(entry.id))
+  const named = inserted.flatMap(({ id, organization, otherResources }) =>
+    otherResources.map((resource): ResourceValues => [id, organization, resource]),
+  )
+  if (named.length > 0) await tx.insertResources(named)
+  return inserted
 }
 
 /** The refusal as a recorded change, with an id that its content gives, so that a repeat is not reported twice. */

@@ -5,7 +5,14 @@ import { available } from './available.ts'
 import type { Gap } from './counters.ts'
 import { ingestBatch, type LedgerTx } from './ingest.ts'
 import { COUNT_MISSING, type Ledger } from './ledger.ts'
-import { type AuditTables, auditMigrations, CALL_COLUMNS, CHANGE_COLUMNS, OUTCOME_COLUMNS } from './tables.ts'
+import {
+  type AuditTables,
+  auditMigrations,
+  CALL_COLUMNS,
+  CHANGE_COLUMNS,
+  OUTCOME_COLUMNS,
+  RESOURCE_COLUMNS,
+} from './tables.ts'
 
 /** The evidence in tables beside the facts, in the same database and through the same connections. */
 export async function openPostgresLedger(store: Store, now: number): Promise<Ledger> {
@@ -50,9 +57,10 @@ const COLUMNS = {
   audit_call: CALL_COLUMNS,
   audit_outcome: OUTCOME_COLUMNS,
   audit_change: CHANGE_COLUMNS,
+  audit_resource: RESOURCE_COLUMNS,
 } as const
 
-/** One statement a table and batch: a column travels as one array. */
+/** One statement a table and batch: a column travels as one array. Gives what identifies the rows that were new. */
 async function insertRows(
   tx: Tx,
   table: keyof typeof COLUMNS,
@@ -61,9 +69,10 @@ async function insertRows(
   const columns = Object.entries(COLUMNS[table])
   const arrays = columns.map(([, type], index) => sql`${rows.map(row => row[index])}::${sql.raw(type)}[]`)
   const names = sql.raw(columns.map(([name]) => name).join(', '))
+  const [[first = 'id'] = []] = columns
   const inserted = await sql<{ id: string }>`
     insert into ${sql.table(table)} (${names}) select * from unnest(${sql.join(arrays)})
-    on conflict do nothing returning id`.execute(tx)
+    on conflict do nothing returning ${sql.ref(first)} as id`.execute(tx)
   return inserted.rows.map(({ id }) => id)
 }
 
@@ -83,6 +92,9 @@ function statementsOf(tx: Tx): LedgerTx {
       const { rows } = await sql<{ id: string; body: string }>`
         select id, body from ${sql.table(table)} where id = any(${ids}::text[]) ${whose}`.execute(tx)
       return new Map(rows.map(({ id, body }) => [id, body]))
+    },
+    async insertResources(rows) {
+      await insertRows(tx, 'audit_resource', rows)
     },
     async insertChanges(rows) {
       await insertRows(tx, 'audit_change', rows)

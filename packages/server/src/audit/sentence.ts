@@ -67,7 +67,9 @@ export function callSentence(call: RecordedCall, name: (id: string) => string): 
   const what = shown(call.tool ?? call.method)
   if (call.decision === 'permit') {
     const who = shown(call.agentName ?? call.agent ?? 'the caller')
-    const where = call.resource === null ? '' : ` on ${shown(call.resource)}`
+    const others = call.otherResources?.length ?? 0
+    const more = others === 0 ? '' : ` and ${plural(others, 'other')}`
+    const where = call.resource === null ? '' : ` on ${shown(call.resource)}${more}`
     const by = call.assignments.map(
       ({ role, createdBy }) => `${shown(role)} given by ${shown(name(createdBy))}`,
     )

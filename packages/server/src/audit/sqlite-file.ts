@@ -3,7 +3,7 @@ import Sqlite from 'better-sqlite3'
 import type { Gap } from './counters.ts'
 import type { Batch, Entry } from './entry.ts'
 import { type ChangeValues, type Ingested, ingestBatch, type LedgerTx } from './ingest.ts'
-import { auditMigrations, CALL_COLUMNS, CHANGE_COLUMNS, OUTCOME_COLUMNS } from './tables.ts'
+import { auditMigrations, CALL_COLUMNS, CHANGE_COLUMNS, OUTCOME_COLUMNS, RESOURCE_COLUMNS } from './tables.ts'
 
 /** The evidence in one SQLite file; every method blocks its thread while the disk works. */
 export interface SqliteFile {
@@ -86,6 +86,7 @@ function statementsOf(database: Sqlite.Database): LedgerTx {
     audit_call: insert('audit_call', CALL_COLUMNS),
     audit_outcome: insert('audit_outcome', OUTCOME_COLUMNS),
   }
+  const insertResource = insert('audit_resource', RESOURCE_COLUMNS)
   const insertChange = insert('audit_change', CHANGE_COLUMNS)
   const callBody = database.prepare<[string], { body: string }>('select body from audit_call where id = ?')
   const outcomeBody = database.prepare<[string, string], { body: string }>(
@@ -102,6 +103,9 @@ function statementsOf(database: Sqlite.Database): LedgerTx {
     bodies(table: Entry['table'], point, ids) {
       const find = (id: string) => (table === 'audit_call' ? callBody.get(id) : outcomeBody.get(id, point))
       return new Map(ids.flatMap(id => (find(id) === undefined ? [] : [[id, find(id)?.body ?? '']])))
+    },
+    insertResources(rows) {
+      for (const row of rows) insertResource.run(...row)
     },
     insertChanges(rows) {
       for (const row of rows) insertChange.run(...row)

@@ -4,6 +4,8 @@
  */
 export type AuditTables = {
   auditCall: AuditCallTable
+  /** The resources beyond the first of calls that name several, so that a call is found by each. */
+  auditResource: { call: string; organization: string | null; resource: string }
   auditOutcome: AuditOutcomeTable
   auditChange: AuditChangeTable
   auditPoint: { point: string; epoch: number; highest: number }
@@ -81,6 +83,7 @@ export const CALL_COLUMNS = {
   carriers: 'text',
   body: 'text',
 } as const
+export const RESOURCE_COLUMNS = { call: 'text', organization: 'text', resource: 'text' } as const
 export const OUTCOME_COLUMNS = {
   id: 'text',
   point: 'text',
@@ -131,6 +134,12 @@ export function auditMigrations(dialect: 'sqlite' | 'postgres'): string[][] {
       `create table audit_gap (
         point text not null, epoch bigint not null, first bigint not null, last bigint not null,
         primary key (point, epoch, first))`,
+    ],
+    [
+      `create table audit_resource (
+        call ${text} not null, organization ${text}, resource ${text} not null,
+        primary key (call, resource))${sqlite ? ' without rowid' : ''}`,
+      `create index audit_resource_organization on audit_resource (organization, resource)`,
     ],
   ]
 }
