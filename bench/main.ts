@@ -10,6 +10,7 @@ export interface Result {
 /** Benches by name, loaded when they are called. */
 const BENCHES: Record<string, () => Promise<{ run(): Promise<Result> }>> = {
   decide: () => import('./decide.ts'),
+  check: () => import('./check.ts'),
   guard: () => import('./guard.ts'),
   gateway: () => import('./gateway.ts'),
   token: () => import('./token.ts'),
