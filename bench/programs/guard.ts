@@ -34,7 +34,7 @@ const handler: Handler = async (request, { parsedBody }) => {
 }
 const guard = createGuard({ url, serverKey, directory: `${directory}/guard` })
 await guard.ready()
-const bare = (request: Request) => Promise.resolve(handler(request, { authInfo: undefined as never }))
+const bare = (request: Request) => Promise.resolve(handler(request, {} as never))
 const adapter = toNodeHandler({ fetch: bare })
 const guarded = guard.fetch(handler)
 

@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type AdminApi, type Client, api as contract, createClient } from '@valetkey/sdk/contract'
 import type { Mode } from '@valetkey/sdk/core'
-import { createGuard, type Guard, type GuardOptions, type Handler, readOffer } from '@valetkey/sdk/guard'
+import {
+  createGuard,
+  type Guard,
+  type GuardOptions,
+  type Handler,
+  readOffer,
+  type ValetKey,
+} from '@valetkey/sdk/guard'
 import { createBillingHandler } from '../../packages/server/src/cli/demo/billing.ts'
 import { findFreePort } from '../../packages/server/src/cli/demo/files.ts'
 import { type DevAuthority, startDevAuthority } from '../../packages/server/src/cli/dev-authority.ts'
@@ -171,13 +178,21 @@ export async function startWorld(): Promise<World> {
 const quiet = () => undefined
 
 /** Whom a server's lists are read as before there is anybody. */
+const NOBODY: ValetKey = {
+  organization: '',
+  agent: '',
+  person: null,
+  grant: null,
+  filter: async () => ({ all: false, roots: [] }),
+}
 const SCANNER: Parameters<Handler>[1] = {
+  valetkey: NOBODY,
   authInfo: {
     token: '',
     clientId: 'scanner',
     scopes: [],
     expiresAt: 8.64e12,
     resource: new URL('http://scanner.test/'),
-    extra: { organization: '', agent: '', person: null, grant: null },
+    extra: { ...NOBODY, valetkey: NOBODY },
   },
 }

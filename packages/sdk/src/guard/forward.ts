@@ -1,24 +1,26 @@
 import { AppError } from '../core/index.ts'
 import type { Exchange } from './enforcement/exchange.ts'
-import { type Handler, toAuthInfo } from './handler.ts'
+import type { Point } from './enforcement/point.ts'
+import { type Handler, toOptions } from './handler.ts'
 import type { Incoming, Outgoing } from './incoming.ts'
 import { answerUpstreamFault } from './protocol/answer.ts'
 import { relayResponse } from './web.ts'
 
 /** Lets the handler answer a call that was let through, until the caller leaves or is cut off. */
 export async function forward(
-  resource: string,
+  point: Point,
   handler: Handler,
   incoming: Incoming,
   exchange: Exchange,
 ): Promise<Outgoing> {
   const { caller, message } = exchange
   const request = toRequest(incoming, exchange)
-  const authInfo = toAuthInfo(resource, caller)
+  const options = toOptions(point, caller)
+  if (message) options.parsedBody = message.json
   incoming.onGone(() => exchange.finish('cancelled'))
   try {
     const response = await Promise.race([
-      handler(request, { authInfo, ...(message && { parsedBody: message.json }) }),
+      handler(request, options),
       new Promise<never>((_, reject) => exchange.onCut(() => reject(CUT))),
     ])
     return await relayResponse(response, exchange)

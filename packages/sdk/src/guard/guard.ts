@@ -3,7 +3,7 @@ import { AppError } from '../core/index.ts'
 import type { Caller } from '../engine/index.ts'
 import { admit } from './enforcement/admit.ts'
 import { forward } from './forward.ts'
-import { type Handler, toAuthInfo } from './handler.ts'
+import { type Handler, toOptions } from './handler.ts'
 import type { Incoming, Outgoing } from './incoming.ts'
 import { keepTrying } from './keep-trying.ts'
 import { fromNode, targetOf, writeOutgoing } from './node-http.ts'
@@ -80,7 +80,7 @@ export function createGuard(options: GuardOptions = {}): Guard {
     await look(started)
     const admission = await admit(point, { httpMethod: method, target, header, body })
     if (admission.kind === 'answer') return admission.answer
-    return forward(point.server.url, handler, incoming, admission.exchange)
+    return forward(point, handler, incoming, admission.exchange)
   }
 
   async function serve(attached: Attached, request: IncomingMessage, response: ServerResponse) {
@@ -154,8 +154,8 @@ function createLook(handler: Handler): (running: RunningPoint) => Promise<void> 
     const now = point.clock.monotonic()
     if (now - lookedAt < LOOK_AGAIN_MS) return first ?? Promise.resolve()
     lookedAt = now
-    const authInfo = toAuthInfo(point.server.url, NOBODY)
-    const look = readOffer({ url: point.server.url, send: request => handler(request, { authInfo }) })
+    const options = toOptions(point, NOBODY)
+    const look = readOffer({ url: point.server.url, send: request => handler(request, options) })
       .then(offer => {
         point.seen.replace(offer.tools)
         return link.sendDefinitions({ definitions: toDefinitions(offer) })

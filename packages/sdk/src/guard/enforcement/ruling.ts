@@ -1,5 +1,5 @@
 import { type AttemptRecord, isoTime, type JsonObject, newId, type Reason } from '../../core/index.ts'
-import { type Caller, type Decision, type DecisionRequest, decide, ruleFor } from '../../engine/index.ts'
+import { type Caller, type Decision, type DecisionRequest, decide, ruleFor, seatOf } from '../../engine/index.ts'
 import type { Target } from '../protocol/action.ts'
 import type { Message } from '../protocol/message.ts'
 import { redactArguments } from '../redact.ts'
@@ -115,12 +115,14 @@ function refusal(point: Point, caller: Caller, target: Target, reason: Reason, d
     permission: null,
     definition: null,
     resource: null,
+    otherResources: [],
     assignments: [],
     revision: {
       catalogue: snapshot.catalogue.revision,
       organization: snapshot.revisionOf(caller.organization) ?? -1,
     },
     legs: [],
+    missing: null,
   }
   return { target, decision, isEnforced: true }
 }
@@ -135,7 +137,7 @@ function toRecord(
   const { target, decision, isEnforced } = ruling
   const { snapshot } = point.replica
   const organization = snapshot.organization(caller.organization)
-  const seat = organization && snapshot.seat(organization, caller.agent)
+  const agent = organization?.agents.get(caller.agent)
   const schema = ruleFor(snapshot, point.server.id, target)?.fact
   return {
     v: 1,
@@ -144,10 +146,10 @@ function toRecord(
     at: isoTime(point.clock.now()),
     organization: caller.organization,
     agent: caller.agent,
-    agentName: seat?.principal.name ?? null,
+    agentName: organization?.principals.get(agent?.principal ?? '')?.name ?? null,
     credential: caller.credential,
     client: caller.client,
-    owner: seat?.agent.owner ?? null,
+    owner: agent?.owner ?? null,
     person: caller.person,
     grant: caller.grant,
     chain: [...caller.chain],
@@ -160,6 +162,7 @@ function toRecord(
     permission: decision.permission,
     arguments: redactArguments(target.arguments, (schema?.inputSchema ?? null) as JsonObject | null),
     resource: decision.resource,
+    ...(decision.otherResources.length > 0 && { otherResources: [...decision.otherResources] }),
     decision: decision.decision,
     reason: decision.reason,
     detail: decision.detail,
