@@ -1,5 +1,7 @@
 import * as z from 'zod'
 import { Mode, Risk } from '../core/index.ts'
+import { access } from './access.ts'
+import { resources } from './resources.ts'
 import type { Api } from './route.ts'
 import * as s from './shapes.ts'
 
@@ -338,7 +340,16 @@ export const api = {
         slug: s.Slug,
         name: s.Label.default(''),
         parents: z.array(s.Ref).max(20).default([]),
+        instances: z.enum(['registered', 'open']).default('registered'),
       }),
+      returns: s.ResourceType,
+    },
+    update: {
+      method: 'PATCH',
+      path: '/resource-types/:id',
+      summary: 'Rename a resource type, or let it lie below more or fewer others',
+      permission: 'role:write',
+      body: z.object({ name: s.Label.optional(), parents: z.array(s.Ref).min(1).max(20).optional() }),
       returns: s.ResourceType,
     },
   },
@@ -362,6 +373,19 @@ export const api = {
         type: s.Ref.default('organization'),
         label: s.Label.default(''),
         risk: Risk.default('write'),
+        condition: s.Condition.nullable().default(null),
+      }),
+      returns: s.Permission,
+    },
+    update: {
+      method: 'PATCH',
+      path: '/permissions/:id',
+      summary: 'Change what a permission is called, its risk or its condition',
+      permission: 'role:write',
+      body: z.object({
+        label: s.Label.optional(),
+        risk: Risk.optional(),
+        condition: s.Condition.nullable().optional(),
       }),
       returns: s.Permission,
     },
@@ -370,9 +394,9 @@ export const api = {
     list: {
       method: 'GET',
       path: '/roles',
-      summary: 'List roles',
+      summary: "List roles: everybody's, and an organization's own where one is named",
       permission: 'role:read',
-      query: s.Page,
+      query: OrganizationPage,
       returns: s.pageOf(s.Role),
     },
     get: {
@@ -380,15 +404,17 @@ export const api = {
       path: '/roles/:id',
       summary: 'Show a role',
       permission: 'role:read',
+      query: z.object(inOrganization),
       returns: s.Role,
     },
     create: {
       method: 'POST',
       path: '/roles',
-      summary: 'Create a role',
+      summary: 'Create a role: for all organizations, or for the one that is named',
       permission: 'role:write',
       idempotent: true,
       body: z.object({
+        ...inOrganization,
         slug: s.Slug,
         name: s.Label.default(''),
         type: s.Ref.default('organization'),
@@ -402,6 +428,7 @@ export const api = {
       summary: 'Change what a role holds, for everyone who has it, at once',
       permission: 'role:write',
       body: z.object({
+        ...inOrganization,
         name: s.Label.optional(),
         permissions: z.array(s.PermissionSlug).max(500).optional(),
       }),
@@ -414,17 +441,42 @@ export const api = {
       path: '/assignments',
       summary: 'List who has which role',
       permission: 'assignment:read',
-      query: OrganizationPage.extend({ principal: s.Ref.optional(), role: s.Ref.optional() }),
+      query: OrganizationPage.extend({
+        principal: s.PrincipalRef.optional(),
+        role: s.Ref.optional(),
+        resource: s.ResourceRef.optional(),
+      }),
       returns: s.pageOf(s.Assignment),
     },
     create: {
       method: 'POST',
       path: '/assignments',
-      summary: 'Give a principal a role on the organization',
+      summary: 'Give a principal a role on a resource, or on the whole organization',
       permission: 'assignment:write',
       idempotent: true,
-      body: z.object({ ...inOrganization, principal: s.Ref, role: s.Ref, expiresAt: Expiry }),
+      body: z.object({
+        ...inOrganization,
+        principal: s.PrincipalRef,
+        role: s.Ref,
+        resource: s.ResourceRef.optional(),
+        source: z.enum(['direct', 'group', 'idp', 'approval']).default('direct'),
+        /** What the source calls it: the same role from two sources stands until both have taken it back. */
+        sourceId: s.Label.default(''),
+        expiresAt: Expiry,
+      }),
       returns: s.Assignment,
+    },
+    clear: {
+      method: 'POST',
+      path: '/assignments/clear',
+      summary: 'Take away every role of a principal, or every role that was given on a resource',
+      permission: 'assignment:write',
+      body: z.object({
+        ...inOrganization,
+        principal: s.PrincipalRef.optional(),
+        resource: s.ResourceRef.optional(),
+      }),
+      returns: z.object({ removed: z.number().int() }),
     },
     remove: {
       method: 'DELETE',
@@ -435,6 +487,8 @@ export const api = {
       returns: s.Assignment,
     },
   },
+  ...resources,
+  ...access,
   points: {
     list: {
       method: 'GET',
@@ -473,6 +527,8 @@ export const api = {
       body: z.object({
         ...inOrganization,
         agent: s.Ref,
+        /** Acting for this person, by the grant that stands between the two. */
+        person: s.Ref.optional(),
         server: s.Ref,
         kind: z.enum(['tool', 'resource', 'prompt', 'method']).default('tool'),
         name: z.string().min(1).max(1024),

@@ -121,6 +121,8 @@ export const ServerKey = z.object({
   lastUsedAt: Time.nullable(),
   status: z.enum(['live', 'revoked']),
 })
+/** A condition in CEL. */
+export const Condition = z.string().min(1).max(4096)
 export const ToolRule = z.object({
   kind: ActionKind.default('tool'),
   name: z.string().min(1).max(1024),
@@ -157,6 +159,118 @@ export const ResourceType = z.object({
   slug: z.string(),
   name: z.string(),
   parents: z.array(z.string()),
+  /** Ids of an `open` type are not registered: any id names one, below the resource that it is named under. */
+  instances: z.enum(['registered', 'open']),
+})
+/** What an app calls a resource of its own: anything but control and invisible characters, up to 256 of them. */
+export const ExternalId = words(256).min(1)
+/** A resource by type and id, as `invoice/INV-1`; `/` and `%` inside an id are written as `%2F` and `%25`. */
+export const ResourceRef = z
+  .string()
+  .min(3)
+  .max(1024)
+  .regex(/^[^/]+\/[^/]+$/, 'Write a resource as type and id, as "invoice/INV-1".')
+/** A principal by id, or as `user:ada@northwind.test`, `agent:support-bot`, `group:finance`, `service:billing`. */
+export const PrincipalRef = z.string().min(1).max(400)
+export const Resource = z.object({
+  type: z.string(),
+  id: z.string(),
+  name: z.string(),
+  organization: z.string(),
+  parent: z.string().nullable(),
+  /** From below the organization down to it, as `customer/acme/invoice/INV-1`. */
+  path: z.string(),
+})
+export const NewResource = z.object({
+  type: Slug,
+  id: ExternalId,
+  name: Label.default(''),
+  /** The organization where none is named. */
+  parent: ResourceRef.optional(),
+})
+export const Group = z.object({
+  id: z.string(),
+  organization: z.string(),
+  name: z.string(),
+  title: z.string(),
+  createdAt: Time,
+})
+export const Member = z.object({
+  group: z.string(),
+  principal: z.string(),
+  kind: z.enum(['user', 'agent', 'service', 'group']),
+  name: z.string(),
+})
+export const Service = Group.extend({ status: z.enum(['active', 'suspended', 'retired']) })
+export const Grant = z.object({
+  id: z.string(),
+  organization: z.string(),
+  agent: z.string(),
+  agentName: z.string(),
+  person: z.string(),
+  personEmail: z.string(),
+  scopes: z.array(z.string()),
+  resources: z.array(z.string()),
+  createdAt: Time,
+  createdBy: z.string(),
+  expiresAt: Time.nullable(),
+  status: z.enum(['live', 'expired', 'revoked']),
+})
+export const Consistency = z
+  .union([z.enum(['strong', 'local']), z.string().startsWith('rev_').max(200)])
+  .default('strong')
+/** By which role on which resource somebody holds a permission. */
+export const Via = z.object({
+  assignment: z.string(),
+  role: z.string(),
+  /** Type and id of the resource that the role was given on. */
+  on: z.string(),
+  /** The group it was given to; null where to the principal itself. */
+  group: z.string().nullable(),
+  source: z.enum(['direct', 'group', 'idp', 'approval']),
+  createdBy: z.string(),
+  expiresAt: Time.nullable(),
+})
+export const Checked = z.object({
+  allowed: z.boolean(),
+  /** `permitted`, or what is missing: `principal_unknown`, `resource_unknown`, `suspended`, `permission_missing`. */
+  reason: z.string(),
+  via: z.array(Via),
+  /** Of the facts that were decided on; a later question can ask for at least this one. */
+  revision: z.string(),
+})
+export const Reached = z.object({ resource: z.string(), path: z.string(), via: Via, direct: z.boolean() })
+export const Holder = z.object({
+  principal: z.string(),
+  kind: z.enum(['user', 'agent', 'service', 'group']),
+  name: z.string(),
+  via: Via,
+  direct: z.boolean(),
+})
+export const Filter = z.object({
+  /** The whole organization: no condition is needed. */
+  all: z.boolean(),
+  /** None of them lies below another. */
+  roots: z.array(z.object({ type: z.string(), id: z.string() })),
+})
+export const AccessExplanation = Checked.extend({
+  sentence: z.string(),
+  /** From the resource up to the organization. */
+  path: z.array(z.string()),
+  /** Roles that the principal has on the way up and that lack the permission. */
+  near: z.array(Via),
+  /** The smallest roles that would allow it, nearest resource first, with what else each would give. */
+  wouldAllow: z.array(z.object({ role: z.string(), on: z.string(), alsoGives: z.array(z.string()) })),
+})
+export const Comparison = z.object({
+  checks: z.array(z.object({ before: z.boolean(), after: z.boolean() })),
+  principals: z.array(
+    z.object({
+      principal: z.string(),
+      gained: z.array(z.object({ permission: z.string(), on: z.string() })),
+      lost: z.array(z.object({ permission: z.string(), on: z.string() })),
+    }),
+  ),
 })
 export const Permission = z.object({
   id: z.string(),
@@ -164,9 +278,12 @@ export const Permission = z.object({
   type: z.string(),
   label: z.string(),
   risk: Risk,
+  condition: z.string().nullable(),
 })
 export const Role = z.object({
   id: z.string(),
+  /** The organization whose own role this is; null where it is there for all. */
+  organization: z.string().nullable(),
   slug: z.string(),
   name: z.string(),
   type: z.string(),

@@ -48,7 +48,17 @@ export const ToolFact = z.object({
 })
 export type ToolFact = z.infer<typeof ToolFact>
 
-export const ResourceTypeFact = z.object({ id: z.string(), slug: z.string(), parents: z.array(z.string()) })
+/**
+ * A kind of resource. Instances of a type that is `open` are not registered: any id names one, and what may be done with
+ * it is what may be done with the resource that it is named under.
+ */
+export const ResourceTypeFact = z.object({
+  id: z.string(),
+  slug: z.string(),
+  /** Ids of the types that one of this type may lie directly below. */
+  parents: z.array(z.string()),
+  instances: z.enum(['registered', 'open']),
+})
 export type ResourceTypeFact = z.infer<typeof ResourceTypeFact>
 
 export const PermissionFact = z.object({
@@ -58,6 +68,8 @@ export const PermissionFact = z.object({
   /** Place in the bit set of its resource type; never used again. */
   bit: z.number().int().nonnegative(),
   risk: Risk,
+  /** CEL over `subject`, `resource`, `action` and `context`; where it does not hold, nobody has the permission. */
+  condition: z.string().nullable(),
 })
 export type PermissionFact = z.infer<typeof PermissionFact>
 
@@ -113,6 +125,51 @@ export const AssignmentFact = z.object({
 })
 export type AssignmentFact = z.infer<typeof AssignmentFact>
 
+/** Number, external id and the parent's number; the organization's own resource has number 1 and no parent. */
+export type ResourceRow = readonly [seq: number, externalId: string, parent: number | null]
+
+/**
+ * Resources of one type, parents before children. The fact's id is the first number. A row whose number is known
+ * already renames or moves it. Removing the fact of a number removes that resource, everything below it and every
+ * assignment there.
+ */
+export const ResourceFact = z.object({
+  type: z.string(),
+  rows: z.custom<readonly ResourceRow[]>(isResourceRows, 'Rows are [number, id, parent].'),
+})
+export type ResourceFact = z.infer<typeof ResourceFact>
+
+/** By hand: there can be a million of them. */
+function isResourceRows(rows: unknown): boolean {
+  return (
+    Array.isArray(rows) &&
+    rows.every(
+      row =>
+        Array.isArray(row) &&
+        row.length === 3 &&
+        Number.isSafeInteger(row[0]) &&
+        typeof row[1] === 'string' &&
+        (row[2] === null || Number.isSafeInteger(row[2])),
+    )
+  )
+}
+
+/** A principal belongs to a group; both by their numbers. Groups may belong to groups. */
+export const MemberFact = z.object({ group: z.number().int(), member: z.number().int() })
+export type MemberFact = z.infer<typeof MemberFact>
+
+/** What a person lets an agent do for them: an upper bound beside what both hold today. */
+export const GrantFact = z.object({
+  id: z.string(),
+  agent: z.string(),
+  person: z.string(),
+  scopes: z.array(Scope),
+  /** Numbers of the resources that it is limited to, each with all below it. */
+  resources: z.array(z.number().int()),
+  expiresAt: z.number().nullable(),
+})
+export type GrantFact = z.infer<typeof GrantFact>
+
 /** A revoked token, by its `jti`, kept until it would have expired. */
 export const RevokedTokenFact = z.object({ id: z.string(), expiresAt: z.number() })
 export type RevokedTokenFact = z.infer<typeof RevokedTokenFact>
@@ -133,6 +190,9 @@ export const ORGANIZATION_FACTS = {
   assignment: AssignmentFact,
   revoked_token: RevokedTokenFact,
   role: RoleFact,
+  resource: ResourceFact,
+  member: MemberFact,
+  grant: GrantFact,
 } as const
 
 const put = <K extends string, V extends z.ZodType>(fact: K, value: V) =>
@@ -156,8 +216,16 @@ export const OrganizationOp = z.discriminatedUnion('fact', [
   put('assignment', AssignmentFact),
   put('revoked_token', RevokedTokenFact),
   put('role', RoleFact),
+  put('resource', ResourceFact),
+  put('member', MemberFact),
+  put('grant', GrantFact),
 ])
 export type OrganizationOp = z.infer<typeof OrganizationOp>
+
+/** The number of an organization's own resource, the root of its tree. */
+export const ROOT_RESOURCE = 1
+/** The resource type of that root, by id and slug. */
+export const ROOT_TYPE = 'organization'
 
 /** The organization whose facts are the catalogue. */
 export const CATALOGUE = 'catalogue'

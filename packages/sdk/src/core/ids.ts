@@ -3,6 +3,8 @@ export const ID_PREFIX = {
   organization: 'org',
   person: 'usr',
   agent: 'agt',
+  group: 'grp',
+  service: 'svc',
   client: 'cli',
   credential: 'crd',
   server: 'srv',

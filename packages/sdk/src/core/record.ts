@@ -13,6 +13,8 @@ export const REASONS = {
   scope_missing: { retry: 'never' },
   resource_unknown: { retry: 'corrected' },
   agent_lacks_permission: { retry: 'never' },
+  user_lacks_permission: { retry: 'never' },
+  grant_resource: { retry: 'never' },
   condition_failed: { retry: 'corrected' },
   stale: { retry: 'later' },
   audit_unavailable: { retry: 'later' },
@@ -58,7 +60,10 @@ export const AttemptRecord = z.object({
   definition: z.string().nullable(),
   permission: z.string().nullable(),
   arguments: z.json(),
+  /** Path in the tree, as `customer/acme/invoice/INV-1`; of several resources the first. */
   resource: z.string().nullable(),
+  /** The others that one call names. */
+  otherResources: z.array(z.string()).optional(),
   decision: Verdict,
   reason: z.string(),
   detail: z.string().nullable(),

@@ -6,6 +6,11 @@ const NOW = 1_800_000_000_000
 
 const catalogue: CatalogueOp[] = [
   {
+    fact: 'resource_type',
+    id: 'rty_1',
+    value: { id: 'rty_1', slug: 'customer', parents: ['organization'], instances: 'registered' },
+  },
+  {
     fact: 'server',
     id: 'srv_1',
     value: { id: 'srv_1', name: 'billing', url: 'https://b.example/mcp', mode: 'enforce', status: 'active' },
@@ -73,6 +78,8 @@ const organization: OrganizationOp[] = [
     value: { id: 'agt_1', principal: 'agt_1', owner: 'usr_1', kind: 'autonomous', ceiling: ['invoices:*'] },
   },
   { fact: 'credential', id: 'crd_1', value: { id: 'crd_1', agent: 'agt_1', expiresAt: null } },
+  { fact: 'resource', id: '1', value: { type: 'organization', rows: [[1, 'northwind', null]] } },
+  { fact: 'resource', id: '2', value: { type: 'rty_1', rows: [[2, 'acme', 1]] } },
   {
     fact: 'assignment',
     id: 'asg_1',
@@ -240,11 +247,13 @@ test('explain walks the same way and says what was not reached', () => {
     'passed',
     'passed',
     'passed',
+    'passed',
     'failed',
   ])
   const early = decide(refund({ name: 'drop_db' }), northwind(), true)
   expect(early.legs.slice(1).map(leg => leg.result)).toEqual([
     'failed',
+    'not_reached',
     'not_reached',
     'not_reached',
     'not_reached',

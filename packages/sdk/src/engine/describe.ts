@@ -12,6 +12,8 @@ const SENTENCES: Record<Reason, (detail: string) => string> = {
   scope_missing: detail => `the token does not carry the scope ${detail}`,
   resource_unknown: detail => detail || 'the arguments name no known resource',
   agent_lacks_permission: detail => `no role of this agent holds ${detail}`,
+  user_lacks_permission: detail => `no role of the person behind it holds ${detail}`,
+  grant_resource: detail => `the person did not let the agent touch ${detail}`,
   condition_failed: detail => `the condition of this tool does not hold (${detail})`,
   stale: detail => `the policy here is not known to be current (${detail})`,
   audit_unavailable: detail => `the call cannot be recorded (${detail})`,

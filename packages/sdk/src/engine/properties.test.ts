@@ -63,6 +63,7 @@ function snapshotOf(tools: Record<string, string>, held: string[][], assigned: n
       value: { id: 'agt_1', principal: 'agt_1', owner: 'usr_1', kind: 'autonomous', ceiling },
     },
     { fact: 'credential', id: 'crd_1', value: { id: 'crd_1', agent: 'agt_1', expiresAt: null } },
+    { fact: 'resource', id: '1', value: { type: 'organization', rows: [[1, 'o', null]] } },
     ...assigned.map(
       (role): OrganizationOp => ({
         fact: 'assignment',
@@ -162,7 +163,7 @@ test('explaining decides the same', () => {
       (tools, held, assigned, asked, name) => {
         const snapshot = snapshotOf(tools, held, assigned, [])
         const request = requestFor(name, asked)
-        expect({ ...decide(request, snapshot, true), legs: [] }).toEqual(decide(request, snapshot))
+        expect({ ...decide(request, snapshot, true), legs: [], missing: null }).toEqual(decide(request, snapshot))
       },
     ),
   )

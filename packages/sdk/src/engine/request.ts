@@ -34,7 +34,16 @@ export interface DecisionRequest {
   action: Action
 }
 
-export const LEGS = ['state', 'tool', 'arguments', 'scope', 'resource', 'agent', 'condition'] as const
+export const LEGS = [
+  'state',
+  'tool',
+  'arguments',
+  'scope',
+  'resource',
+  'agent',
+  'person',
+  'condition',
+] as const
 export type LegName = (typeof LEGS)[number]
 
 /** One step of the walk. `detail` says what was looked at, in words for a person. */
@@ -42,6 +51,18 @@ export interface Leg {
   leg: LegName
   result: 'passed' | 'failed' | 'not_reached'
   detail: string | null
+}
+
+/** What a refused principal lacked, and what would mend it. */
+export interface Missing {
+  principal: string
+  permission: string
+  /** From the resource up to the organization, each as type and id. */
+  path: string[]
+  /** Roles that it has on the way up and that lack the permission. */
+  near: { role: string; on: string; group: string | null }[]
+  /** Roles that would allow it: the nearest place first, then the one that gives the least else. */
+  wouldAllow: { role: string; on: string; alsoGives: string[] }[]
 }
 
 export interface Decision {
@@ -54,9 +75,14 @@ export interface Decision {
   risk: Risk
   permission: string | null
   definition: string | null
+  /** Path of the resource that the call names; null for the whole organization. */
   resource: string | null
+  /** The others, where it names several. */
+  otherResources: readonly string[]
   assignments: readonly Carrier[]
   revision: Revision
   /** Only with `explain`. */
   legs: readonly Leg[]
+  /** Only with `explain`, where a role is what was missing. */
+  missing: Missing | null
 }

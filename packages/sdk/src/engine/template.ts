@@ -1,38 +1,161 @@
 import type { Json, JsonObject } from '../core/index.ts'
 
-/**
- * Compiles a resource template such as `customer/{args.customer}/invoice/{args.id}` into a function from arguments to
- * the resource's path. A value becomes one segment: `/` and `%` in it are escaped, so that no argument can name a
- * resource elsewhere. Undefined where an argument is missing or not a plain value.
- */
-export function compileTemplate(template: string | null): (args: JsonObject) => string | null | undefined {
-  if (template === null) return () => null
-  const [head = '', ...rest] = template.split(/\{args\.([^{}]+)\}/)
-  const steps: { keys: string[]; text: string }[] = []
-  for (let i = 0; i < rest.length; i += 2)
-    steps.push({ keys: (rest[i] ?? '').split('.'), text: rest[i + 1] ?? '' })
-  return args => {
-    let path = head
-    for (const { keys, text } of steps) {
-      const value = valueAt(args, keys)
-      if (value === undefined) return undefined
-      path += value + text
-    }
-    return path
+/** One step of a resource's address: its type, and its id, or null for any of that type. */
+export interface Step {
+  type: string
+  id: string | null
+}
+
+/** The address of a resource, from the top down; the last step names it. */
+export type Address = readonly Step[]
+
+/** A resource template, as `customer/{args.customer}/invoice/{args.id}`. */
+export interface Template {
+  /** The types that it names, from the top down. */
+  types: readonly string[]
+  /** `invoice/*`: not one resource, but some of its type. */
+  isAny: boolean
+  /** The arguments that it names, as paths: `items.*.id`. */
+  arguments: readonly string[]
+  /** The addresses that arguments stand for, one for each element of a list; undefined where they do not say. */
+  bind(args: JsonObject): readonly Address[] | undefined
+}
+
+/** The most resources that one call can name. */
+const MOST_ADDRESSES = 1_000
+const ARGUMENT = /^\{args\.([A-Za-z0-9_-]+(?:\.(?:[A-Za-z0-9_-]+|\*))*)\}$/
+
+interface Part {
+  type: string
+  /** What the id is read from; a fixed id; or null for any. */
+  id: { path: readonly string[] } | string | null
+}
+
+/** Reads a template. A text is what is wrong with it, as a sentence. */
+export function parseTemplate(text: string): Template | string {
+  const segments = text.split('/')
+  if (segments.length % 2 !== 0 || segments.includes(''))
+    return 'A resource template is made of pairs, as "customer/{args.customer}/invoice/{args.id}".'
+  const parts: Part[] = []
+  for (let i = 0; i < segments.length; i += 2) {
+    const part = parsePart(segments[i] ?? '', segments[i + 1] ?? '', i + 2 === segments.length)
+    if (typeof part === 'string') return part
+    parts.push(part)
+  }
+  const paths = parts.flatMap(({ id }) => (id !== null && typeof id === 'object' ? [id.path] : []))
+  return {
+    types: parts.map(({ type }) => type),
+    isAny: parts.at(-1)?.id === null,
+    arguments: paths.map(path => path.join('.')),
+    bind: compileBinding(parts, paths),
   }
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not get through
-const UNSAFE = /[%/\u0000-\u001f\u007f]/
+function parsePart(type: string, id: string, isLast: boolean): Part | string {
+  if (/[{}*]/.test(type)) return `A resource template names its types, it cannot take "${type}" for one.`
+  if (id === '*') return isLast ? { type, id: null } : 'Only the last id of a resource template may be "*".'
+  const argument = ARGUMENT.exec(id)?.[1]
+  if (argument !== undefined) {
+    const path = argument.split('.')
+    if (path.filter(key => key === '*').length > 1) return 'A resource template may go into one list only.'
+    return { type, id: { path } }
+  }
+  if (/[{}*]/.test(id)) return `The resource template may name arguments as {args.name}, not ${id}.`
+  return { type, id: unescapeSegment(id) }
+}
 
-function valueAt(args: JsonObject, keys: readonly string[]): string | undefined {
+function compileBinding(parts: readonly Part[], paths: readonly (readonly string[])[]): Template['bind'] {
+  return args => {
+    const lists = new Map<string, number>()
+    for (const path of paths) {
+      const list = listOf(args, path)
+      if (list) lists.set(list.name, list.length)
+    }
+    const only = [...lists]
+    if (only.length === 0) {
+      const address = bindOne(parts, args, undefined, 0)
+      return address && [address]
+    }
+    const [list] = only
+    // Two lists would mean every pair of their elements, and no call means that.
+    if (only.length > 1 || !list || list[1] === 0 || list[1] > MOST_ADDRESSES) return undefined
+    const addresses: Address[] = []
+    for (let i = 0; i < list[1]; i++) {
+      const address = bindOne(parts, args, list[0], i)
+      if (!address) return undefined
+      addresses.push(address)
+    }
+    return addresses
+  }
+}
+
+function bindOne(
+  parts: readonly Part[],
+  args: JsonObject,
+  list: string | undefined,
+  index: number,
+): Address | undefined {
+  const address: Step[] = []
+  for (const { type, id } of parts) {
+    if (id === null || typeof id === 'string') {
+      address.push({ type, id })
+      continue
+    }
+    const value = idAt(args, id.path, list, index)
+    if (value === undefined) return undefined
+    address.push({ type, id: value })
+  }
+  return address
+}
+
+/** The list that a path goes into: before its `*`, or at its end. */
+function listOf(args: JsonObject, path: readonly string[]): { name: string; length: number } | undefined {
+  const star = path.indexOf('*')
+  const keys = star === -1 ? path : path.slice(0, star)
   let value: Json | undefined = args
-  for (const key of keys) {
-    if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, key))
-      return undefined
-    value = value[key]
+  for (const key of keys) value = memberOf(value, key)
+  if (Array.isArray(value)) return { name: keys.join('.'), length: value.length }
+  return star === -1 ? undefined : { name: keys.join('.'), length: 0 }
+}
+
+function idAt(
+  args: JsonObject,
+  path: readonly string[],
+  list: string | undefined,
+  index: number,
+): string | undefined {
+  let value: Json | undefined = args
+  let name = ''
+  for (const key of path) {
+    if (key === '*') continue
+    value = memberOf(value, key)
+    name = name === '' ? key : `${name}.${key}`
+    if (name === list) value = Array.isArray(value) ? value[index] : undefined
   }
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  if (typeof value !== 'string' || value === '') return undefined
-  return UNSAFE.test(value) ? value.replaceAll(new RegExp(UNSAFE, 'g'), encodeURIComponent) : value
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function memberOf(value: Json | undefined, key: string): Json | undefined {
+  if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, key))
+    return undefined
+  return value[key]
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not get through
+const UNSAFE = /[%/\u0000-\u001f\u007f]/g
+
+/** An id as one segment of a path: `/`, `%` and control characters are escaped. */
+export function escapeSegment(id: string): string {
+  return id.replace(UNSAFE, encodeURIComponent)
+}
+
+/** The id that a segment stands for; the segment itself where it is not escaped as `escapeSegment` does. */
+export function unescapeSegment(segment: string): string {
+  if (!segment.includes('%')) return segment
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
 }

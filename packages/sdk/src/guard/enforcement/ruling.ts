@@ -1,5 +1,12 @@
 import { type AttemptRecord, isoTime, type JsonObject, newId, type Reason } from '../../core/index.ts'
-import { type Caller, type Decision, type DecisionRequest, decide, ruleFor, seatOf } from '../../engine/index.ts'
+import {
+  type Caller,
+  type Decision,
+  type DecisionRequest,
+  decide,
+  ruleFor,
+  seatOf,
+} from '../../engine/index.ts'
 import type { Target } from '../protocol/action.ts'
 import type { Message } from '../protocol/message.ts'
 import { redactArguments } from '../redact.ts'
@@ -137,7 +144,7 @@ function toRecord(
   const { target, decision, isEnforced } = ruling
   const { snapshot } = point.replica
   const organization = snapshot.organization(caller.organization)
-  const agent = organization?.agents.get(caller.agent)
+  const seat = organization && seatOf(organization, caller.agent)
   const schema = ruleFor(snapshot, point.server.id, target)?.fact
   return {
     v: 1,
@@ -146,10 +153,10 @@ function toRecord(
     at: isoTime(point.clock.now()),
     organization: caller.organization,
     agent: caller.agent,
-    agentName: organization?.principals.get(agent?.principal ?? '')?.name ?? null,
+    agentName: seat?.principal.name ?? null,
     credential: caller.credential,
     client: caller.client,
-    owner: agent?.owner ?? null,
+    owner: seat?.agent.owner ?? null,
     person: caller.person,
     grant: caller.grant,
     chain: [...caller.chain],

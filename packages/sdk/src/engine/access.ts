@@ -1,0 +1,243 @@
+import { type AssignmentFact, ROOT_RESOURCE } from '../core/index.ts'
+import type { RoleView } from './catalogue.ts'
+import type { Holding } from './holdings.ts'
+import { isActivePrincipal, type OrganizationView, subjectsOf } from './organization.ts'
+
+/** Whether a principal holds a permission on a resource: both by number, `now` in milliseconds since 1970. */
+export interface Question {
+  principal: number
+  permission: string
+  resource: number
+  now: number
+}
+
+/** By which assignment somebody holds something, and through which group, by number. */
+export interface Held {
+  assignment: AssignmentFact
+  role: RoleView
+  group: number | null
+}
+
+/** A resource on which something is held. */
+export interface HeldOn {
+  resource: number
+  held: Held
+}
+
+/** A principal that holds something. */
+export interface HeldBy {
+  principal: number
+  held: Held
+  /** Given to this very principal, on this very resource. */
+  direct: boolean
+}
+
+/**
+ * Whether one of a principal's roles, given on the resource or above it, to itself or to a group of it, holds the
+ * permission now. Default deny: nobody, nothing and nowhere give no.
+ */
+export function isAllowed(
+  view: OrganizationView,
+  { principal, permission, resource, now }: Question,
+): boolean {
+  if (!view.tree.has(resource)) return false
+  return findHolding(view, subjectsOf(view, principal), permission, resource, now) !== undefined
+}
+
+/** The nearest live holding that carries a permission, of any of these subjects. */
+export function findHolding(
+  view: OrganizationView,
+  subjects: readonly number[],
+  permission: string,
+  resource: number,
+  now: number,
+): Holding | undefined {
+  const { tree, holdings } = view
+  for (const subject of subjects) {
+    const given = holdings.of(subject)
+    if (!given) continue
+    for (let at = resource; at !== 0; at = tree.parentOf(at))
+      for (let held = given.get(at); held; held = held.nextHere)
+        if (carries(held, permission, now)) return held
+  }
+  return undefined
+}
+
+function carries({ role, fact }: Holding, permission: string, now: number): boolean {
+  return role.permissions.has(permission) && isLive(fact, now)
+}
+
+function isLive({ expiresAt }: AssignmentFact, now: number): boolean {
+  return expiresAt === null || expiresAt > now
+}
+
+/** Every assignment by which a principal holds a permission on a resource, the nearest first. */
+export function carriersOf(view: OrganizationView, question: Question): Held[] {
+  return onTheWayUp(view, question).filter(({ role }) => role.permissions.has(question.permission))
+}
+
+/** The roles that a principal has on a resource or above it, and that lack the permission. */
+export function nearOf(view: OrganizationView, question: Question): Held[] {
+  return onTheWayUp(view, question).filter(({ role }) => !role.permissions.has(question.permission))
+}
+
+/** Every live assignment of a principal and its groups from a resource up to the root. */
+function onTheWayUp(
+  view: OrganizationView,
+  { principal, resource, now }: Omit<Question, 'permission'>,
+): Held[] {
+  if (!view.tree.has(resource)) return []
+  const found: Held[] = []
+  for (let at = resource; at !== 0; at = view.tree.parentOf(at))
+    for (const subject of subjectsOf(view, principal))
+      for (let held = view.holdings.of(subject)?.get(at); held; held = held.nextHere)
+        if (isLive(held.fact, now)) found.push(toHeld(held, principal))
+  return found
+}
+
+function toHeld({ fact, role }: Holding, principal: number): Held {
+  return { assignment: fact, role, group: fact.principal === principal ? null : fact.principal }
+}
+
+/** The permissions of a resource's own type that a principal holds there, in the order of the alphabet. */
+export function effectivePermissions(
+  view: OrganizationView,
+  question: Omit<Question, 'permission'>,
+): string[] {
+  const type = view.tree.typeOf(question.resource)
+  const found = new Set<string>()
+  for (const { role } of onTheWayUp(view, question))
+    for (const permission of role.permissions)
+      if (view.catalogue.permissions.get(permission)?.fact.type === type) found.add(permission)
+  return [...found].sort()
+}
+
+/**
+ * The fewest resources under which a principal holds a permission everywhere: none lies below another, and what lies
+ * below none of them is out of reach. Ascending by number; costs what the principal was given, not what there is.
+ */
+export function rootsOf(
+  view: OrganizationView,
+  { principal, permission, now }: Omit<Question, 'resource'>,
+): HeldOn[] {
+  const roots = new Map<number, HeldOn>()
+  for (const subject of subjectsOf(view, principal))
+    for (const first of view.holdings.of(subject)?.values() ?? [])
+      for (let held: Holding | undefined = first; held; held = held.nextHere) {
+        const { resource } = held.fact
+        if (roots.has(resource) || !carries(held, permission, now)) continue
+        if (view.tree.has(resource)) roots.set(resource, { resource, held: toHeld(held, principal) })
+      }
+  return minimal(view, roots)
+}
+
+/** Without those that lie below others of them. */
+function minimal<T extends { resource: number }>(view: OrganizationView, roots: ReadonlyMap<number, T>): T[] {
+  const isBelowAnother = ({ resource }: T) => {
+    for (let at = view.tree.parentOf(resource); at !== 0; at = view.tree.parentOf(at))
+      if (roots.has(at)) return true
+    return false
+  }
+  return [...roots.values()].filter(root => !isBelowAnother(root)).sort((a, b) => a.resource - b.resource)
+}
+
+/** What lies under both sides: of each pair that overlaps, the lower one. */
+export function intersectRoots(
+  view: OrganizationView,
+  left: readonly number[],
+  right: readonly number[],
+): number[] {
+  const both = new Map<number, { resource: number }>()
+  const keep = (from: readonly number[], under: ReadonlySet<number>) => {
+    for (const resource of from)
+      for (let at = resource; at !== 0; at = view.tree.parentOf(at))
+        if (under.has(at)) both.set(resource, { resource })
+  }
+  keep(left, new Set(right))
+  keep(right, new Set(left))
+  return minimal(view, both).map(({ resource }) => resource)
+}
+
+/**
+ * The resources of a type on which a principal holds a permission, ascending by number, those above `after`: complete,
+ * page by page. `next` is what to pass as `after` for the next page, or null at the end.
+ */
+export function listResources(
+  view: OrganizationView,
+  question: Omit<Question, 'resource'> & { type: string; after: number; limit: number },
+): { items: (HeldOn & { direct: boolean })[]; next: number | null } {
+  const { type, after, limit, principal } = question
+  const roots = rootsOf(view, question)
+  const found = new Map<number, Held>()
+  if (roots.some(({ resource }) => resource === ROOT_RESOURCE)) {
+    const held = roots[0]?.held as Held
+    for (const seq of view.tree.ofType(type, after)) {
+      found.set(seq, held)
+      if (found.size > limit) break
+    }
+  } else {
+    for (const { resource, held } of roots)
+      for (const seq of view.tree.ofTypeWithin(type, resource)) if (seq > after) found.set(seq, held)
+  }
+  const numbers = [...found.keys()].sort((a, b) => a - b)
+  const items = numbers.slice(0, limit).map(resource => {
+    const held = nearestOf(view, question, resource) ?? (found.get(resource) as Held)
+    return {
+      resource,
+      held,
+      direct: held.assignment.resource === resource && held.assignment.principal === principal,
+    }
+  })
+  return { items, next: numbers.length > limit ? (items.at(-1)?.resource ?? null) : null }
+}
+
+/** What carries a permission on one resource: what was given to the principal itself there, if anything was. */
+function nearestOf(
+  view: OrganizationView,
+  { principal, permission, now }: Omit<Question, 'resource'>,
+  resource: number,
+): Held | undefined {
+  for (let held = view.holdings.of(principal)?.get(resource); held; held = held.nextHere)
+    if (carries(held, permission, now)) return toHeld(held, principal)
+  return undefined
+}
+
+/** Everyone who holds a permission on a resource, each once, ascending by number: groups, and whoever is in them. */
+export function listPrincipals(
+  view: OrganizationView,
+  { permission, resource, now }: Omit<Question, 'principal'>,
+): HeldBy[] {
+  const found = new Map<number, HeldBy>()
+  const isActive = (seq: number) => isActivePrincipal(view, seq)
+  for (let at = view.tree.has(resource) ? resource : 0; at !== 0; at = view.tree.parentOf(at))
+    for (let held = view.holdings.at(at); held; held = held.nextAt) {
+      if (!carries(held, permission, now) || !isActive(held.fact.principal)) continue
+      for (const principal of view.groups.membersOf(held.fact.principal, isActive)) {
+        const direct = held.fact.principal === principal && at === resource
+        if (direct || !found.has(principal))
+          found.set(principal, { principal, held: toHeld(held, principal), direct })
+      }
+    }
+  return [...found.values()].sort((a, b) => a.principal - b.principal)
+}
+
+/** Roles that would give a permission on a resource: the nearest place first, then the one that gives the least else. */
+export function wouldAllow(
+  view: OrganizationView,
+  { permission, resource }: Pick<Question, 'permission' | 'resource'>,
+): { role: RoleView; resource: number; alsoGives: string[] }[] {
+  const roles = [...view.roles.values(), ...view.catalogue.roles.values()]
+  const found: { role: RoleView; resource: number; alsoGives: string[] }[] = []
+  for (let at = view.tree.has(resource) ? resource : 0; at !== 0; at = view.tree.parentOf(at)) {
+    const type = view.tree.typeOf(at)
+    const here = roles
+      .filter(role => role.fact?.type === type && role.permissions.has(permission))
+      .map(role => ({
+        role,
+        resource: at,
+        alsoGives: [...role.permissions].filter(other => other !== permission).sort(),
+      }))
+    found.push(...here.sort((a, b) => a.alsoGives.length - b.alsoGives.length))
+  }
+  return found
+}

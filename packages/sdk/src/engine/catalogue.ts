@@ -1,0 +1,151 @@
+import {
+  type ActionKind,
+  AppError,
+  type CatalogueOp,
+  type PermissionFact,
+  type ResourceTypeFact,
+  ROOT_TYPE,
+  type RoleFact,
+  type ServerFact,
+  type ToolFact,
+} from '../core/index.ts'
+import { compilePermissionCondition, type PermissionInput } from './condition.ts'
+import { compileRule, type Rule } from './rule.ts'
+
+/** An MCP server with the rules of its tools. */
+export interface ServerView {
+  fact: ServerFact
+  /** By kind and name. */
+  rules: Record<ActionKind, Map<string, Rule>>
+  /** Rules for resource URIs that end in `*`, longest first. */
+  prefixes: Rule[]
+}
+
+export interface PermissionView {
+  fact: PermissionFact
+  /** Whether its condition holds; always where it has none. */
+  holds(input: PermissionInput): boolean
+}
+
+/** A role. One object for as long as anything names the role, so that to change it is to change it for all at once. */
+export interface RoleView {
+  readonly id: string
+  /** Null where the role is not known (any more): it then gives nothing. */
+  fact: RoleFact | null
+  permissions: ReadonlySet<string>
+}
+
+/** What is the same for every organization. */
+export interface CatalogueView {
+  revision: number
+  servers: Map<string, ServerView>
+  /** By slug. */
+  permissions: Map<string, PermissionView>
+  /** By id. */
+  resourceTypes: Map<string, ResourceTypeFact>
+  /** By slug. */
+  typesBySlug: Map<string, ResourceTypeFact>
+  roles: Map<string, RoleView>
+}
+
+const NOTHING: ReadonlySet<string> = new Set()
+/** The type of the roots is there from the beginning. */
+const ROOT: ResourceTypeFact = { id: ROOT_TYPE, slug: ROOT_TYPE, parents: [], instances: 'registered' }
+
+export function emptyCatalogue(): CatalogueView {
+  return {
+    revision: -1,
+    servers: new Map(),
+    permissions: new Map(),
+    resourceTypes: new Map([[ROOT.id, ROOT]]),
+    typesBySlug: new Map([[ROOT.slug, ROOT]]),
+    roles: new Map(),
+  }
+}
+
+/** A role by id; one that is not known yet gives nothing until it is. */
+export function roleIn(roles: Map<string, RoleView>, id: string): RoleView {
+  const known = roles.get(id)
+  if (known) return known
+  const role: RoleView = { id, fact: null, permissions: NOTHING }
+  roles.set(id, role)
+  return role
+}
+
+export function putRole(roles: Map<string, RoleView>, id: string, fact: RoleFact | null): void {
+  const role = roleIn(roles, id)
+  role.fact = fact
+  role.permissions = fact ? new Set(fact.permissions) : NOTHING
+}
+
+export function applyToCatalogue(view: CatalogueView, op: CatalogueOp): void {
+  switch (op.fact) {
+    case 'server':
+      putServer(view, op.id, op.value)
+      return
+    case 'tool':
+      putTool(view, op.id, op.value)
+      return
+    case 'resource_type':
+      putResourceType(view, op.id, op.value)
+      return
+    case 'permission':
+      putPermission(view, op.id, op.value)
+      return
+    case 'role':
+      putRole(view.roles, op.id, op.value)
+      return
+    default:
+      throw new AppError('internal', `unreachable: ${JSON.stringify(op satisfies never)}`)
+  }
+}
+
+/** All facts of the catalogue, as the change from nothing. */
+export function catalogueOps(view: CatalogueView): CatalogueOp[] {
+  const ops: CatalogueOp[] = []
+  for (const [id, { fact }] of view.servers) ops.push({ fact: 'server', id, value: fact })
+  for (const [id, fact] of view.resourceTypes) ops.push({ fact: 'resource_type', id, value: fact })
+  for (const { fact } of view.permissions.values()) ops.push({ fact: 'permission', id: fact.id, value: fact })
+  for (const { id, fact } of view.roles.values()) if (fact) ops.push({ fact: 'role', id, value: fact })
+  for (const { rules } of view.servers.values())
+    for (const named of Object.values(rules))
+      for (const { fact } of named.values()) ops.push({ fact: 'tool', id: fact.id, value: fact })
+  return ops
+}
+
+function putServer(view: CatalogueView, id: string, fact: ServerFact | null): void {
+  const held = view.servers.get(id)
+  if (!fact) view.servers.delete(id)
+  else if (held) held.fact = fact
+  else view.servers.set(id, { fact, rules: noRules(), prefixes: [] })
+}
+
+function putTool(view: CatalogueView, id: string, fact: ToolFact | null): void {
+  for (const server of view.servers.values()) {
+    if (fact && server.fact.id !== fact.server) continue
+    for (const rules of Object.values(server.rules))
+      for (const [name, rule] of rules) if (rule.fact.id === id) rules.delete(name)
+    if (fact) server.rules[fact.kind].set(fact.name, compileRule(fact))
+    server.prefixes = [...server.rules.resource.values()]
+      .filter(rule => rule.fact.name.endsWith('*'))
+      .sort((a, b) => b.fact.name.length - a.fact.name.length)
+  }
+}
+
+function putResourceType(view: CatalogueView, id: string, fact: ResourceTypeFact | null): void {
+  const old = view.resourceTypes.get(id)
+  if (old) view.typesBySlug.delete(old.slug)
+  view.resourceTypes.delete(id)
+  if (!fact) return
+  view.resourceTypes.set(id, fact)
+  view.typesBySlug.set(fact.slug, fact)
+}
+
+function putPermission(view: CatalogueView, id: string, fact: PermissionFact | null): void {
+  for (const [slug, { fact: held }] of view.permissions) if (held.id === id) view.permissions.delete(slug)
+  if (fact) view.permissions.set(fact.slug, { fact, holds: compilePermissionCondition(fact.condition) })
+}
+
+function noRules(): ServerView['rules'] {
+  return { tool: new Map(), resource: new Map(), prompt: new Map(), method: new Map() }
+}

@@ -1,0 +1,181 @@
+import type { Carrier, GrantFact, Reason } from '../core/index.ts'
+import { intersectRoots, isAllowed, rootsOf } from './access.ts'
+import { type OrganizationView, subjectsOf } from './organization.ts'
+import { reachOf } from './reach.ts'
+import { hasSome, resolveAddress, type Target, WHOLE_ORGANIZATION } from './target.ts'
+import { carriesScope, findRule, grantOf, type Refusal, type Walk } from './walk.ts'
+
+const WHOLE: readonly Target[] = [WHOLE_ORGANIZATION]
+
+/** The tool is mapped, and is the one that was approved. */
+export function checkTool(walk: Walk): Refusal | null {
+  const { action } = walk.request
+  const rule = walk.server && findRule(walk.server, action)
+  if (!rule) return { reason: 'tool_unmapped', detail: action.name }
+  walk.rule = rule
+  if (action.kind === 'tool' && (rule.fact.definition === null || rule.fact.definition !== action.definition))
+    return { reason: 'tool_changed', detail: action.name }
+  return null
+}
+
+export function checkArguments(walk: Walk): Refusal | null {
+  const fault = walk.rule?.checkArguments(walk.request.action.arguments) ?? null
+  return fault === null ? null : { reason: 'arguments_invalid', detail: fault }
+}
+
+export function checkScope(walk: Walk): Refusal | null {
+  const permission = walk.rule?.fact.permission
+  if (permission !== undefined && carriesScope(walk.organization, walk.request.caller, permission))
+    return null
+  return { reason: 'scope_missing', detail: permission ?? null }
+}
+
+/** The arguments name live resources of this organization. */
+export function checkResource(walk: Walk): Refusal | null {
+  const { rule, organization } = walk
+  if (!rule?.template) {
+    walk.targets = WHOLE
+    return null
+  }
+  const addresses = rule.template.bind(walk.request.action.arguments)
+  if (!addresses || !organization)
+    return { reason: 'resource_unknown', detail: `the arguments do not name ${rule.fact.resource}` }
+  const targets: Target[] = []
+  for (const address of addresses) {
+    const target = resolveAddress(organization, address)
+    if (!target) {
+      const named = address.map(({ type, id }) => `${type}/${id ?? '*'}`).join('/')
+      return { reason: 'resource_unknown', detail: `there is no ${named} here` }
+    }
+    targets.push(target)
+  }
+  walk.targets = targets
+  return null
+}
+
+/** The agent holds the permission on every one of them. */
+export function checkAgent(walk: Walk): Refusal | null {
+  const { seat, organization, rule, targets, request } = walk
+  const permission = rule?.fact.permission ?? ''
+  if (!seat || !organization) return { reason: 'agent_lacks_permission', detail: permission }
+  const principal = seat.principal.seq
+  const found = new Map<string, Carrier>()
+  for (const target of targets)
+    if (!collectCarriers(found, organization, { principal, permission, target, now: request.now }))
+      return lacks('agent_lacks_permission', permission, target, principal)
+  walk.assignments = [...found.values()]
+  return null
+}
+
+/** Adds the live assignments by which a principal holds a permission on a target; false where there are none. */
+function collectCarriers(
+  found: Map<string, Carrier>,
+  organization: OrganizationView,
+  question: { principal: number; permission: string; target: Target; now: number },
+): boolean {
+  const { principal, permission, target, now } = question
+  const before = found.size
+  if (target.some !== null) {
+    for (const { held, resource } of rootsOf(organization, question))
+      if (meet(organization, target, [resource]).length > 0) {
+        const { id, createdBy } = held.assignment
+        found.set(id, { id, role: held.role.fact?.slug ?? '', createdBy })
+      }
+    return found.size > before
+  }
+  let isHeld = false
+  for (const subject of subjectsOf(organization, principal)) {
+    const given = organization.holdings.of(subject)
+    if (!given) continue
+    for (let at = target.resource; at !== 0; at = organization.tree.parentOf(at))
+      for (let held = given.get(at); held; held = held.nextHere) {
+        const { fact, role } = held
+        if (!role.permissions.has(permission) || (fact.expiresAt !== null && fact.expiresAt <= now)) continue
+        isHeld = true
+        found.set(fact.id, { id: fact.id, role: role.fact?.slug ?? '', createdBy: fact.createdBy })
+      }
+  }
+  return isHeld
+}
+
+/** The parts of a target, of which some resource is meant, that lie under these roots and hold such a resource. */
+function meet(organization: OrganizationView, target: Target, roots: readonly number[]): number[] {
+  const type = target.some ?? ''
+  return intersectRoots(organization, [target.resource], roots).filter(root =>
+    hasSome(organization, type, [root]),
+  )
+}
+
+function lacks(reason: Reason, permission: string, target: Target, principal: number): Refusal {
+  const detail = target.path === null ? permission : `${permission} on ${target.path}`
+  return { reason, detail, missing: { principal, resource: target.resource } }
+}
+
+/** The person behind the grant holds it too, today, and the grant's own resources hold the target. */
+export function checkPerson(walk: Walk): Refusal | null {
+  const { organization, rule, targets, request } = walk
+  const grant = organization && grantOf(organization, request.caller)
+  if (!grant) return null
+  const permission = rule?.fact.permission ?? ''
+  const principal = organization.principals.get(grant.person)?.seq ?? 0
+  for (const target of targets) {
+    if (!mayPerson(organization, { principal, permission, target, now: request.now }))
+      return lacks('user_lacks_permission', permission, target, principal)
+    if (!isGranted(organization, grant, walk, target))
+      return { reason: 'grant_resource', detail: target.path ?? 'the whole organization' }
+  }
+  return null
+}
+
+export function mayPerson(
+  organization: OrganizationView,
+  question: { principal: number; permission: string; target: Target; now: number },
+): boolean {
+  const { target } = question
+  if (target.some === null) return isAllowed(organization, { ...question, resource: target.resource })
+  const roots = rootsOf(organization, question).map(({ resource }) => resource)
+  return meet(organization, target, roots).length > 0
+}
+
+function isGranted(organization: OrganizationView, grant: GrantFact, walk: Walk, target: Target): boolean {
+  if (target.some === null)
+    return grant.resources.some(granted => organization.tree.isWithin(target.resource, granted))
+  const roots = reachOf(organization, walk.request, walk.rule?.fact.permission ?? '')
+  return meet(organization, target, roots).length > 0
+}
+
+/** The conditions of the rule and of the permission hold. */
+export function checkCondition(walk: Walk): Refusal | null {
+  const { rule, request, server, organization } = walk
+  if (!rule) return { reason: 'condition_failed', detail: null }
+  const { condition, permission } = rule.fact
+  const { action, caller, now } = request
+  if (
+    condition !== null &&
+    !rule.holds({
+      args: action.arguments,
+      agent: caller.agent,
+      person: caller.person ?? '',
+      organization: caller.organization,
+      server: server?.fact.name ?? '',
+      tool: action.name,
+      now: new Date(now),
+    })
+  )
+    return { reason: 'condition_failed', detail: condition }
+  const held = organization?.catalogue.permissions.get(permission)
+  if (!held || held.fact.condition === null) return null
+  const subject =
+    caller.person === null ? { type: 'agent', id: caller.agent } : { type: 'user', id: caller.person }
+  for (const { resource } of walk.targets) {
+    const type = organization?.catalogue.resourceTypes.get(organization.tree.typeOf(resource))?.slug ?? ''
+    const holds = held.holds({
+      subject: { ...subject, properties: {} },
+      resource: { type, id: organization?.tree.externalIdOf(resource) ?? '', properties: {} },
+      action: { name: permission, properties: action.arguments },
+      context: {},
+    })
+    if (!holds) return { reason: 'condition_failed', detail: held.fact.condition }
+  }
+  return null
+}

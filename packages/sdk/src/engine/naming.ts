@@ -1,0 +1,29 @@
+import { ROOT_RESOURCE } from '../core/index.ts'
+import type { OrganizationView } from './organization.ts'
+import { escapeSegment, unescapeSegment } from './template.ts'
+
+/** Type and id of a resource as one text, `invoice/INV-1`. */
+export function refOf(view: OrganizationView, seq: number): string {
+  const type = view.catalogue.resourceTypes.get(view.tree.typeOf(seq))?.slug ?? '?'
+  return `${type}/${escapeSegment(view.tree.externalIdOf(seq))}`
+}
+
+/** Where a resource lies, from below the organization down to it: `customer/acme/invoice/INV-1`. */
+export function pathOf(view: OrganizationView, seq: number): string {
+  let path = refOf(view, seq)
+  for (let at = view.tree.parentOf(seq); at !== 0 && at !== ROOT_RESOURCE; at = view.tree.parentOf(at))
+    path = `${refOf(view, at)}/${path}`
+  return path
+}
+
+/** Reads `invoice/INV-1`; undefined where it is not of that form. */
+export function parseRef(ref: string): { type: string; id: string } | undefined {
+  const [type = '', id = '', ...rest] = ref.split('/')
+  return type === '' || id === '' || rest.length > 0 ? undefined : { type, id: unescapeSegment(id) }
+}
+
+/** The number of the resource of a type (by slug) and an id; 0 where there is none. */
+export function findResource(view: OrganizationView, type: string, id: string): number {
+  const known = view.catalogue.typesBySlug.get(type)
+  return known ? view.tree.find(known.id, id) : 0
+}

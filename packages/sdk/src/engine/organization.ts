@@ -1,0 +1,200 @@
+import {
+  type AgentFact,
+  AppError,
+  type AssignmentFact,
+  type CredentialFact,
+  type GrantFact,
+  type OrganizationFact,
+  type OrganizationOp,
+  type PrincipalFact,
+  type ResourceFact,
+} from '../core/index.ts'
+import { type CatalogueView, putRole, type RoleView, roleIn } from './catalogue.ts'
+import { Groups } from './groups.ts'
+import { Holdings } from './holdings.ts'
+import { ResourceTree } from './tree.ts'
+
+/** An agent with all that is looked at whenever it calls, in one place. */
+export interface Seat {
+  agent: AgentFact
+  principal: PrincipalFact
+  owner: PrincipalFact | undefined
+  credentials: ReadonlyMap<string, CredentialFact>
+}
+
+/** What is known of one organization at one revision. */
+export interface OrganizationView {
+  readonly id: string
+  readonly catalogue: CatalogueView
+  revision: number
+  fact: OrganizationFact | undefined
+  principals: Map<string, PrincipalFact>
+  /** By number. */
+  principalAt: (PrincipalFact | undefined)[]
+  agents: Map<string, AgentFact>
+  credentials: Map<string, CredentialFact>
+  /** By the agent's id. */
+  credentialsOf: Map<string, Map<string, CredentialFact>>
+  /** The organization's own. */
+  roles: Map<string, RoleView>
+  grants: Map<string, GrantFact>
+  revokedTokens: Map<string, number>
+  tree: ResourceTree
+  groups: Groups
+  holdings: Holdings
+  /** Indexes of these facts, made where they are needed and forgotten with any revision. */
+  seats: Map<string, Seat>
+  subjects: Map<number, readonly number[]>
+}
+
+export function emptyOrganization(id: string, catalogue: CatalogueView): OrganizationView {
+  return {
+    id,
+    catalogue,
+    revision: -1,
+    fact: undefined,
+    principals: new Map(),
+    principalAt: [],
+    agents: new Map(),
+    credentials: new Map(),
+    credentialsOf: new Map(),
+    roles: new Map(),
+    grants: new Map(),
+    revokedTokens: new Map(),
+    tree: new ResourceTree(),
+    groups: new Groups(),
+    holdings: new Holdings(),
+    seats: new Map(),
+    subjects: new Map(),
+  }
+}
+
+/** What is known of an agent; undefined where nothing is. */
+export function seatOf(view: OrganizationView, id: string): Seat | undefined {
+  const known = view.seats.get(id)
+  if (known) return known
+  const agent = view.agents.get(id)
+  const principal = agent && view.principals.get(agent.principal)
+  if (!principal) return undefined
+  const owner = view.principals.get(agent.owner)
+  const seat = { agent, principal, owner, credentials: view.credentialsOf.get(id) ?? NO_CREDENTIALS }
+  view.seats.set(id, seat)
+  return seat
+}
+
+const NO_CREDENTIALS: ReadonlyMap<string, CredentialFact> = new Map()
+
+/** Whom a principal's rights come from: itself and its groups. Nobody, where it is not active. */
+export function subjectsOf(view: OrganizationView, principal: number): readonly number[] {
+  const known = view.subjects.get(principal)
+  if (known) return known
+  const isActive = (seq: number) => isActivePrincipal(view, seq)
+  const subjects = isActive(principal) ? view.groups.subjectsOf(principal, isActive) : []
+  view.subjects.set(principal, subjects)
+  return subjects
+}
+
+export function isActivePrincipal(view: OrganizationView, seq: number): boolean {
+  return view.principalAt[seq]?.status === 'active'
+}
+
+export function applyToOrganization(view: OrganizationView, op: OrganizationOp): void {
+  switch (op.fact) {
+    case 'organization':
+      view.fact = op.value ?? undefined
+      return
+    case 'principal':
+      putPrincipal(view, op.id, op.value)
+      return
+    case 'agent':
+      set(view.agents, op.id, op.value)
+      return
+    case 'credential':
+      putCredential(view, op.id, op.value)
+      return
+    case 'role':
+      putOwnRole(view, op)
+      return
+    case 'revoked_token':
+      set(view.revokedTokens, op.id, op.value?.expiresAt ?? null)
+      return
+    case 'assignment':
+      putAssignment(view, op.id, op.value)
+      return
+    case 'resource':
+      putResources(view, op.id, op.value)
+      return
+    case 'member':
+      view.groups.put(op.id, op.value)
+      return
+    case 'grant':
+      set(view.grants, op.id, op.value)
+      return
+    default:
+      throw new AppError('internal', `unreachable: ${JSON.stringify(op satisfies never)}`)
+  }
+}
+
+/** All facts of an organization, as the change from nothing. */
+export function organizationOps(view: OrganizationView): OrganizationOp[] {
+  const ops: OrganizationOp[] = []
+  if (view.fact) ops.push({ fact: 'organization', id: view.fact.id, value: view.fact })
+  for (const [id, value] of view.principals) ops.push({ fact: 'principal', id, value })
+  for (const [id, value] of view.agents) ops.push({ fact: 'agent', id, value })
+  for (const [id, value] of view.credentials) ops.push({ fact: 'credential', id, value })
+  for (const { id, fact } of view.roles.values()) if (fact) ops.push({ fact: 'role', id, value: fact })
+  for (const [type, rows] of view.tree.rows())
+    ops.push({ fact: 'resource', id: String(rows[0]?.[0]), value: { type, rows } })
+  for (const [id, value] of view.groups.facts()) ops.push({ fact: 'member', id, value })
+  for (const { fact } of view.holdings.all()) ops.push({ fact: 'assignment', id: fact.id, value: fact })
+  for (const [id, value] of view.grants) ops.push({ fact: 'grant', id, value })
+  for (const [id, expiresAt] of view.revokedTokens)
+    ops.push({ fact: 'revoked_token', id, value: { id, expiresAt } })
+  return ops
+}
+
+function putPrincipal(view: OrganizationView, id: string, fact: PrincipalFact | null): void {
+  const old = view.principals.get(id)
+  if (old) view.principalAt[old.seq] = undefined
+  set(view.principals, id, fact)
+  if (!fact) return
+  while (view.principalAt.length <= fact.seq) view.principalAt.push(undefined)
+  view.principalAt[fact.seq] = fact
+}
+
+function putCredential(view: OrganizationView, id: string, fact: CredentialFact | null): void {
+  view.credentialsOf.get(view.credentials.get(id)?.agent ?? '')?.delete(id)
+  set(view.credentials, id, fact)
+  if (!fact) return
+  const held = view.credentialsOf.get(fact.agent)
+  if (held) held.set(id, fact)
+  else view.credentialsOf.set(fact.agent, new Map([[id, fact]]))
+}
+
+function putOwnRole(view: OrganizationView, { id, value }: OrganizationOp & { fact: 'role' }): void {
+  const isNew = !view.roles.has(id)
+  putRole(view.roles, id, value)
+  const role = roleIn(view.roles, id)
+  // Assignments that came before their role were taken for such of a role of the catalogue.
+  if (isNew) for (const holding of view.holdings.all()) if (holding.fact.role === id) holding.role = role
+}
+
+function putAssignment(view: OrganizationView, id: string, fact: AssignmentFact | null): void {
+  if (!fact) view.holdings.remove(id)
+  else view.holdings.put(fact, view.roles.get(fact.role) ?? roleIn(view.catalogue.roles, fact.role))
+}
+
+function putResources(view: OrganizationView, id: string, fact: ResourceFact | null): void {
+  if (!fact) {
+    view.tree.remove(Number(id), seq => view.holdings.removeAt(seq))
+    return
+  }
+  const last = fact.rows.at(-1)
+  if (last) view.tree.reserve(last[0])
+  for (const row of fact.rows) view.tree.put(fact.type, row)
+}
+
+function set<V>(map: Map<string, V>, id: string, value: V | null): void {
+  if (value === null) map.delete(id)
+  else map.set(id, value)
+}

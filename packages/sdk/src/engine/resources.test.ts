@@ -1,0 +1,337 @@
+import { expect, describe as group, test } from 'vitest'
+import { CATALOGUE, type CatalogueOp, type OrganizationOp, type ResourceRow } from '../core/index.ts'
+import { createSnapshot, type DecisionRequest, decide, filterFor, mayObtain, mayUse } from './index.ts'
+
+const NOW = 1_800_000_000_000
+
+function type(slug: string, parents: string[], instances: 'registered' | 'open' = 'registered'): CatalogueOp {
+  return { fact: 'resource_type', id: `rty_${slug}`, value: { id: `rty_${slug}`, slug, parents, instances } }
+}
+
+function role(slug: string, of: string, permissions: string[]): CatalogueOp {
+  return { fact: 'role', id: `rol_${slug}`, value: { id: `rol_${slug}`, slug, type: of, permissions } }
+}
+
+function tool(name: string, permission: string, resource: string | null): CatalogueOp {
+  const rest = { definition: null, inputSchema: null, condition: null, risk: 'read', mode: null } as const
+  const value = { id: name, server: 'srv_1', kind: 'prompt', name, permission, resource, ...rest } as const
+  return { fact: 'tool', id: name, value }
+}
+
+const catalogue: CatalogueOp[] = [
+  {
+    fact: 'server',
+    id: 'srv_1',
+    value: { id: 'srv_1', name: 'desk', url: 'https://d.example/mcp', mode: 'enforce', status: 'active' },
+  },
+  type('customer', ['organization']),
+  type('invoice', ['rty_customer']),
+  type('ticket', ['rty_customer']),
+  type('file', ['organization', 'rty_customer'], 'open'),
+  role('reader', 'rty_customer', ['invoice:read', 'customer:read', 'file:read']),
+  role('auditor', 'organization', ['invoice:read', 'file:read']),
+  role('payer', 'rty_invoice', ['invoice:pay']),
+  {
+    fact: 'permission',
+    id: 'prm_pay',
+    value: {
+      id: 'prm_pay',
+      slug: 'invoice:pay',
+      type: 'rty_invoice',
+      bit: 0,
+      risk: 'dangerous',
+      condition: 'action.properties.amount < 100',
+    },
+  },
+  tool('get_invoice', 'invoice:read', 'customer/{args.customer}/invoice/{args.id}'),
+  tool('get_by_id', 'invoice:read', 'invoice/{args.id}'),
+  tool('get_many', 'invoice:read', 'invoice/{args.ids}'),
+  tool('get_items', 'invoice:read', 'invoice/{args.items.*.id}'),
+  tool('list_invoices', 'invoice:read', 'invoice/*'),
+  tool('list_of_customer', 'invoice:read', 'customer/{args.customer}/invoice/*'),
+  tool('pay', 'invoice:pay', 'invoice/{args.id}'),
+  tool('export_all', 'invoice:read', null),
+  tool('read_file', 'file:read', 'file/{args.path}'),
+  tool('read_customer_file', 'file:read', 'customer/{args.customer}/file/{args.path}'),
+]
+
+const ACME = 2
+const GLOBEX = 3
+const rows: Record<string, readonly ResourceRow[]> = {
+  organization: [[1, 'northwind', null]],
+  rty_customer: [
+    [ACME, 'acme', 1],
+    [GLOBEX, 'globex', 1],
+  ],
+  rty_invoice: [
+    [4, 'INV-1', ACME],
+    [5, 'INV-2', GLOBEX],
+    [6, 'a/b', ACME],
+  ],
+}
+
+function principal(
+  id: string,
+  seq: number,
+  kind: 'user' | 'agent',
+  status = 'active' as const,
+): OrganizationOp {
+  return { fact: 'principal', id, value: { id, seq, kind, name: id, status } }
+}
+
+function assign(to: number, slug: string, resource: number, expiresAt: number | null = null): OrganizationOp {
+  const id = `asg_${to}_${slug}_${resource}`
+  const value = { id, principal: to, resource, role: `rol_${slug}`, expiresAt, createdBy: 'usr_1' }
+  return { fact: 'assignment', id, value: { ...value, source: 'direct' } }
+}
+
+const BOT = 2
+const MAYA = 1
+
+function northwind(...more: OrganizationOp[]) {
+  const snapshot = createSnapshot()
+  snapshot.load({ organization: CATALOGUE, revision: 1, ops: catalogue })
+  const ops: OrganizationOp[] = [
+    { fact: 'organization', id: 'org_1', value: { id: 'org_1', slug: 'northwind', status: 'active' } },
+    principal('usr_1', MAYA, 'user'),
+    principal('agt_1', BOT, 'agent'),
+    {
+      fact: 'agent',
+      id: 'agt_1',
+      value: { id: 'agt_1', principal: 'agt_1', owner: 'usr_1', kind: 'both', ceiling: ['invoice:*'] },
+    },
+    { fact: 'credential', id: 'crd_1', value: { id: 'crd_1', agent: 'agt_1', expiresAt: null } },
+    ...Object.entries(rows).map(
+      ([of, list]): OrganizationOp => ({
+        fact: 'resource',
+        id: String(list[0]?.[0]),
+        value: { type: of, rows: list },
+      }),
+    ),
+    ...more,
+  ]
+  snapshot.load({ organization: 'org_1', revision: 1, ops })
+  return snapshot
+}
+
+const grant = (
+  resources: number[],
+  scopes = ['invoice:*'],
+  expiresAt: number | null = null,
+): OrganizationOp => ({
+  fact: 'grant',
+  id: 'gnt_1',
+  value: { id: 'gnt_1', agent: 'agt_1', person: 'usr_1', scopes, resources, expiresAt },
+})
+
+function call(
+  name: string,
+  args: DecisionRequest['action']['arguments'] = {},
+  caller: Partial<DecisionRequest['caller']> = {},
+): DecisionRequest {
+  return {
+    id: 'dec_1',
+    now: NOW,
+    server: 'srv_1',
+    caller: {
+      organization: 'org_1',
+      agent: 'agt_1',
+      credential: 'crd_1',
+      client: 'agt_1',
+      token: 'jti_1',
+      scopes: ['invoice:*', 'file:*'],
+      expiresAt: NOW + 60_000,
+      person: null,
+      grant: null,
+      chain: [],
+      ...caller,
+    },
+    action: { kind: 'prompt', name, arguments: args, definition: null },
+  }
+}
+
+const forMaya = { person: 'usr_1', grant: 'gnt_1' }
+const onAcme = northwind(assign(BOT, 'reader', ACME))
+const reasonOf = (request: DecisionRequest, snapshot = onAcme) => decide(request, snapshot).reason
+
+group('the resource that the arguments name', () => {
+  test('is allowed by a role given above it, and recorded with its path', () => {
+    expect(decide(call('get_by_id', { id: 'INV-1' }), onAcme)).toMatchObject({
+      decision: 'permit',
+      resource: 'customer/acme/invoice/INV-1',
+      assignments: [{ id: `asg_2_reader_${ACME}`, role: 'reader' }],
+    })
+  })
+
+  test('is refused beside it, and explained', () => {
+    const decision = decide(call('get_by_id', { id: 'INV-2' }), onAcme, true)
+    expect(decision).toMatchObject({
+      reason: 'agent_lacks_permission',
+      detail: 'invoice:read on customer/globex/invoice/INV-2',
+      missing: {
+        principal: 'agt_1',
+        path: ['invoice/INV-2', 'customer/globex', 'organization/northwind'],
+        near: [],
+        wouldAllow: [
+          { role: 'reader', on: 'customer/globex', alsoGives: ['customer:read', 'file:read'] },
+          { role: 'auditor', on: 'organization/northwind', alsoGives: ['file:read'] },
+        ],
+      },
+    })
+  })
+
+  test('must lie where the template says', () => {
+    expect(reasonOf(call('get_invoice', { customer: 'acme', id: 'INV-1' }))).toBe('permitted')
+    expect(reasonOf(call('get_invoice', { customer: 'acme', id: 'INV-2' }))).toBe('resource_unknown')
+  })
+
+  test('must exist, by exactly that id', () => {
+    for (const id of ['INV-9', 'inv-1', 'INV-1/', '../INV-1', '', '*', null, {}, true])
+      expect(reasonOf(call('get_by_id', { id })), JSON.stringify(id)).toBe('resource_unknown')
+    expect(decide(call('get_by_id', { id: 'a/b' }), onAcme).resource).toBe('customer/acme/invoice/a%2Fb')
+  })
+
+  test('is gone with everything above it, and its number is not inherited', () => {
+    const snapshot = northwind(assign(BOT, 'reader', ACME))
+    const ops: OrganizationOp[] = [{ fact: 'resource', id: String(ACME), value: null }]
+    snapshot.apply({ organization: 'org_1', revision: 2, ops })
+    expect(reasonOf(call('get_by_id', { id: 'INV-1' }), snapshot)).toBe('resource_unknown')
+    const again: OrganizationOp[] = [
+      { fact: 'resource', id: '7', value: { type: 'rty_customer', rows: [[7, 'acme', 1]] } },
+      { fact: 'resource', id: '8', value: { type: 'rty_invoice', rows: [[8, 'INV-1', 7]] } },
+    ]
+    snapshot.apply({ organization: 'org_1', revision: 3, ops: again })
+    expect(reasonOf(call('get_by_id', { id: 'INV-1' }), snapshot)).toBe('agent_lacks_permission')
+  })
+
+  test('takes its rights from where it was moved to', () => {
+    const snapshot = northwind(assign(BOT, 'reader', ACME))
+    const ops: OrganizationOp[] = [
+      { fact: 'resource', id: '4', value: { type: 'rty_invoice', rows: [[4, 'INV-1', GLOBEX]] } },
+    ]
+    snapshot.apply({ organization: 'org_1', revision: 2, ops })
+    expect(reasonOf(call('get_by_id', { id: 'INV-1' }), snapshot)).toBe('agent_lacks_permission')
+  })
+})
+
+group('several resources in one call', () => {
+  test('all of them must pass', () => {
+    expect(decide(call('get_many', { ids: ['INV-1', 'a/b'] }), onAcme)).toMatchObject({
+      decision: 'permit',
+      resource: 'customer/acme/invoice/INV-1',
+      otherResources: ['customer/acme/invoice/a%2Fb'],
+    })
+    expect(reasonOf(call('get_many', { ids: ['INV-1', 'INV-2'] }))).toBe('agent_lacks_permission')
+    expect(reasonOf(call('get_items', { items: [{ id: 'INV-1' }, { id: 'INV-2' }] }))).toBe(
+      'agent_lacks_permission',
+    )
+    expect(reasonOf(call('get_items', { items: [{ id: 'INV-1' }, {}] }))).toBe('resource_unknown')
+  })
+
+  test('none, or more than a thousand, name nothing', () => {
+    expect(reasonOf(call('get_many', { ids: [] }))).toBe('resource_unknown')
+    expect(reasonOf(call('get_many', { ids: Array(1001).fill('INV-1') }))).toBe('resource_unknown')
+    expect(reasonOf(call('get_many', { ids: [['INV-1']] }))).toBe('resource_unknown')
+  })
+})
+
+group('a tool that lists', () => {
+  test('may be called where some resource is within reach, and is told which', () => {
+    expect(decide(call('list_invoices'), onAcme)).toMatchObject({ decision: 'permit', resource: 'invoice/*' })
+    expect(filterFor(onAcme, call('list_invoices'), 'invoice:read')).toEqual({
+      all: false,
+      roots: [{ type: 'customer', id: 'acme' }],
+    })
+    const customer = (id: string) => reasonOf(call('list_of_customer', { customer: id }))
+    expect(customer('acme')).toBe('permitted')
+    expect(customer('globex')).toBe('agent_lacks_permission')
+  })
+
+  test('is refused where nothing is', () => {
+    expect(reasonOf(call('list_invoices'), northwind())).toBe('agent_lacks_permission')
+    expect(filterFor(northwind(), call('list_invoices'), 'invoice:read')).toEqual({ all: false, roots: [] })
+  })
+
+  test('a tool that names no resource concerns the whole organization', () => {
+    expect(reasonOf(call('export_all'))).toBe('agent_lacks_permission')
+    const auditor = northwind(assign(BOT, 'auditor', 1))
+    expect(reasonOf(call('export_all'), auditor)).toBe('permitted')
+    expect(filterFor(auditor, call('export_all'), 'invoice:read')).toEqual({ all: true, roots: [] })
+  })
+})
+
+test('an open type is decided on the resource that it is named under', () => {
+  expect(reasonOf(call('read_file', { path: '/etc/passwd' }))).toBe('agent_lacks_permission')
+  expect(decide(call('read_customer_file', { customer: 'acme', path: 'a.txt' }), onAcme)).toMatchObject({
+    decision: 'permit',
+    resource: 'customer/acme/file/a.txt',
+  })
+  expect(decide(call('read_file', { path: '/a' }), northwind(assign(BOT, 'auditor', 1)))).toMatchObject({
+    decision: 'permit',
+    resource: 'file/%2Fa',
+  })
+})
+
+group('acting for a person', () => {
+  const both = [assign(BOT, 'auditor', 1), assign(MAYA, 'reader', ACME)]
+  const ask = (id: string) => call('get_by_id', { id }, forMaya)
+
+  test('both must hold it, and the grant must name it', () => {
+    const snapshot = northwind(...both, grant([1]))
+    expect(reasonOf(ask('INV-1'), snapshot)).toBe('permitted')
+    expect(reasonOf(ask('INV-2'), snapshot)).toBe('user_lacks_permission')
+    const agentLacks = northwind(assign(MAYA, 'auditor', 1), grant([1]))
+    expect(reasonOf(ask('INV-1'), agentLacks)).toBe('agent_lacks_permission')
+    const elsewhere = northwind(assign(BOT, 'auditor', 1), assign(MAYA, 'auditor', 1), grant([GLOBEX]))
+    expect(reasonOf(ask('INV-1'), elsewhere)).toBe('grant_resource')
+    expect(filterFor(elsewhere, ask('INV-1'), 'invoice:read').roots).toEqual([
+      { type: 'customer', id: 'globex' },
+    ])
+  })
+
+  test('a role that the person loses is lost to the agent at the next revision', () => {
+    const snapshot = northwind(...both, grant([1]))
+    const ops: OrganizationOp[] = [{ fact: 'assignment', id: `asg_${MAYA}_reader_${ACME}`, value: null }]
+    snapshot.apply({ organization: 'org_1', revision: 2, ops })
+    expect(reasonOf(ask('INV-1'), snapshot)).toBe('user_lacks_permission')
+  })
+
+  test('a grant that is missing, ended, of another agent or of fewer scopes gives nothing', () => {
+    expect(reasonOf(ask('INV-1'), northwind(...both))).toBe('revoked')
+    expect(reasonOf(ask('INV-1'), northwind(...both, grant([1], ['invoice:*'], NOW)))).toBe('revoked')
+    expect(reasonOf(ask('INV-1'), northwind(...both, grant([1], ['file:read'])))).toBe('scope_missing')
+    const alone = call('get_by_id', { id: 'INV-1' }, { person: 'usr_1' })
+    expect(reasonOf(alone, northwind(...both, grant([1])))).toBe('revoked')
+    expect(
+      reasonOf(call('get_by_id', { id: 'INV-1' }, { grant: 'gnt_1' }), northwind(...both, grant([1]))),
+    ).toBe('revoked')
+  })
+
+  test('a list goes by what all three have in common', () => {
+    const apart = northwind(assign(BOT, 'reader', GLOBEX), assign(MAYA, 'reader', ACME), grant([1]))
+    const list = call('list_invoices', {}, forMaya)
+    expect(reasonOf(list, apart)).not.toBe('permitted')
+    expect(mayUse(apart, list, { kind: 'prompt', name: 'list_invoices', definition: null })).toBe(false)
+    expect(filterFor(apart, list, 'invoice:read').roots).toEqual([])
+    expect(mayObtain(northwind(...both, grant([1], ['file:read'])), ask('INV-1'))).toBe(true)
+    expect(mayObtain(northwind(...both, grant([1], ['file:read'])), ask('INV-2'))).toBe(false)
+  })
+})
+
+test('the condition of a permission holds for every tool that needs it', () => {
+  const payer = northwind(assign(BOT, 'payer', 4))
+  expect(reasonOf(call('pay', { id: 'INV-1', amount: 50 }), payer)).toBe('permitted')
+  expect(reasonOf(call('pay', { id: 'INV-1', amount: 500 }), payer)).toBe('condition_failed')
+  expect(reasonOf(call('pay', { id: 'INV-1' }), payer)).toBe('condition_failed')
+})
+
+test('a list of tools shows what some resource could be found for', () => {
+  const shown = (snapshot: ReturnType<typeof northwind>, name: string) =>
+    mayUse(snapshot, call(name), { kind: 'prompt', name, definition: null })
+  expect(shown(onAcme, 'get_by_id')).toBe(true)
+  expect(shown(onAcme, 'list_invoices')).toBe(true)
+  expect(shown(onAcme, 'read_customer_file')).toBe(true)
+  expect(shown(onAcme, 'read_file')).toBe(false)
+  expect(shown(onAcme, 'export_all')).toBe(false)
+  expect(shown(northwind(assign(BOT, 'reader', ACME, NOW)), 'get_by_id')).toBe(false)
+})

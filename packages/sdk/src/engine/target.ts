@@ -1,0 +1,50 @@
+import { ROOT_RESOURCE } from '../core/index.ts'
+import { pathOf } from './naming.ts'
+import type { OrganizationView } from './organization.ts'
+import { type Address, escapeSegment } from './template.ts'
+
+/** What a call is about: one resource, or some resource of a type at or below one. */
+export interface Target {
+  /** By number. What is allowed there is allowed for the target. */
+  resource: number
+  /** Its path as it is recorded; null for the whole organization. */
+  path: string | null
+  /** The id of the type of which some resource is meant; null where the resource itself is. */
+  some: string | null
+}
+
+export const WHOLE_ORGANIZATION: Target = { resource: ROOT_RESOURCE, path: null, some: null }
+
+/**
+ * Finds what an address names: a live resource of this organization that lies where the address says. Undefined where
+ * there is none: nobody learns whether another organization has it, or whether it lies elsewhere.
+ */
+export function resolveAddress(view: OrganizationView, address: Address): Target | undefined {
+  let resource = ROOT_RESOURCE
+  for (const [index, { type: slug, id }] of address.entries()) {
+    const type = view.catalogue.typesBySlug.get(slug)
+    if (!type) return undefined
+    const isLast = index === address.length - 1
+    if (id === null || type.instances === 'open') {
+      if (!isLast) return undefined
+      const below = resource === ROOT_RESOURCE ? '' : `${pathOf(view, resource)}/`
+      const path = `${below}${slug}/${id === null ? '*' : escapeSegment(id)}`
+      return { resource, path, some: type.instances === 'open' ? null : type.id }
+    }
+    const found = view.tree.find(type.id, id)
+    if (found === 0 || (index > 0 && (found === resource || !view.tree.isWithin(found, resource))))
+      return undefined
+    resource = found
+  }
+  return { resource, path: pathOf(view, resource), some: null }
+}
+
+/** Whether there is a resource of a type at or below one of these. */
+export function hasSome(view: OrganizationView, typeId: string, roots: readonly number[]): boolean {
+  if (view.tree.countOf(typeId) === 0) return false
+  for (const root of roots) {
+    if (root === ROOT_RESOURCE) return true
+    for (const _ of view.tree.ofTypeWithin(typeId, root)) return true
+  }
+  return false
+}

@@ -1,0 +1,205 @@
+import type { ResourceRow } from '../core/index.ts'
+
+const FIRST_CAPACITY = 64
+/** What one resource costs beside its id: six numbers here, an entry in a map, a place in a list. */
+const BYTES_EACH = 100
+
+/**
+ * The resources of one organization: who lies below whom, by number, and who is meant by type and id. Moving a resource
+ * costs the same whatever lies below it, and asking about one costs its depth.
+ *
+ * Numbers grow and are never used again, so they serve as places in plain arrays. 0 is nobody.
+ */
+export class ResourceTree {
+  #parent = new Int32Array(FIRST_CAPACITY)
+  #firstChild = new Int32Array(FIRST_CAPACITY)
+  #next = new Int32Array(FIRST_CAPACITY)
+  #previous = new Int32Array(FIRST_CAPACITY)
+  /** Place in `#types`, or 0 where there is no resource of this number. */
+  #type = new Uint16Array(FIRST_CAPACITY)
+  readonly #ids: string[] = ['']
+  readonly #types: { id: string; numbers: Map<string, number> }[] = [{ id: '', numbers: new Map() }]
+  readonly #places = new Map<string, number>()
+  #size = 0
+
+  /** How many resources there are. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** The highest number that was ever used. */
+  get last(): number {
+    return this.#ids.length - 1
+  }
+
+  /** About how much memory it takes. */
+  get bytes(): number {
+    return this.#size * BYTES_EACH + this.#parent.length * 18
+  }
+
+  /** Makes room for numbers up to this one at once. */
+  reserve(last: number): void {
+    if (last < this.#parent.length) return
+    const capacity = Math.max(last + 1, Math.ceil(this.#parent.length * 1.5))
+    this.#parent = grown(this.#parent, capacity)
+    this.#firstChild = grown(this.#firstChild, capacity)
+    this.#next = grown(this.#next, capacity)
+    this.#previous = grown(this.#previous, capacity)
+    const types = new Uint16Array(capacity)
+    types.set(this.#type)
+    this.#type = types
+  }
+
+  /** Adds a resource, or renames and moves the one that has this number. */
+  put(typeId: string, [seq, externalId, parent]: ResourceRow): void {
+    this.reserve(seq)
+    while (this.#ids.length <= seq) this.#ids.push('')
+    const place = this.#placeOf(typeId)
+    if (this.has(seq)) {
+      this.#forgetId(seq)
+      this.#unlink(seq)
+    } else this.#size++
+    this.#type[seq] = place
+    this.#ids[seq] = externalId
+    this.#types[place]?.numbers.set(externalId, seq)
+    this.#link(seq, parent ?? 0)
+  }
+
+  /** Removes a resource with everything below it; calls with each number that is gone. */
+  remove(seq: number, onRemoved: (seq: number) => void = () => {}): void {
+    if (!this.has(seq)) return
+    this.#unlink(seq)
+    const rest = [seq]
+    for (let at = rest.pop(); at !== undefined; at = rest.pop()) {
+      for (const child of this.childrenOf(at)) rest.push(child)
+      this.#forgetId(at)
+      this.#type[at] = 0
+      this.#ids[at] = ''
+      this.#parent[at] = 0
+      this.#firstChild[at] = 0
+      this.#size--
+      onRemoved(at)
+    }
+  }
+
+  /** The number of a resource, or 0 where there is none. */
+  find(typeId: string, externalId: string): number {
+    const place = this.#places.get(typeId)
+    return place === undefined ? 0 : (this.#types[place]?.numbers.get(externalId) ?? 0)
+  }
+
+  has(seq: number): boolean {
+    return (this.#type[seq] ?? 0) !== 0
+  }
+
+  /** The id of its type; empty where there is no such resource. */
+  typeOf(seq: number): string {
+    return this.#typeAt(seq).id
+  }
+
+  externalIdOf(seq: number): string {
+    return this.#ids[seq] ?? ''
+  }
+
+  /** 0 for the root. */
+  parentOf(seq: number): number {
+    return this.#parent[seq] ?? 0
+  }
+
+  *childrenOf(seq: number): Iterable<number> {
+    for (let at = this.#firstChild[seq] ?? 0; at !== 0; at = this.#next[at] ?? 0) yield at
+  }
+
+  /** Whether a resource is another one or lies below it. */
+  isWithin(seq: number, ancestor: number): boolean {
+    for (let at = seq; at !== 0; at = this.#parent[at] ?? 0) if (at === ancestor) return true
+    return false
+  }
+
+  /** How many resources of a type there are. */
+  countOf(typeId: string): number {
+    const place = this.#places.get(typeId)
+    return place === undefined ? 0 : (this.#types[place]?.numbers.size ?? 0)
+  }
+
+  /** The numbers of a type at or below a resource, in no order. Types never lie below themselves, so it stops at each. */
+  *ofTypeWithin(typeId: string, seq: number): Iterable<number> {
+    const place = this.#places.get(typeId)
+    if (place === undefined || !this.has(seq)) return
+    const rest = [seq]
+    for (let at = rest.pop(); at !== undefined; at = rest.pop()) {
+      if (this.#type[at] === place) yield at
+      else
+        for (let child = this.#firstChild[at] ?? 0; child !== 0; child = this.#next[child] ?? 0)
+          rest.push(child)
+    }
+  }
+
+  /** Numbers of a type above `after`, ascending. */
+  *ofType(typeId: string, after: number): Iterable<number> {
+    const place = this.#places.get(typeId)
+    if (place === undefined) return
+    for (let seq = after + 1; seq <= this.last; seq++) if (this.#type[seq] === place) yield seq
+  }
+
+  /** All rows by type, each with those above it before it. */
+  rows(): Map<string, ResourceRow[]> {
+    const rows = new Map<string, ResourceRow[]>()
+    for (let seq = 1; seq <= this.last; seq++) {
+      if (!this.has(seq)) continue
+      const type = this.typeOf(seq)
+      const row: ResourceRow = [seq, this.externalIdOf(seq), this.parentOf(seq) || null]
+      const list = rows.get(type)
+      if (list) list.push(row)
+      else rows.set(type, [row])
+    }
+    return rows
+  }
+
+  #typeAt(seq: number): { id: string; numbers: Map<string, number> } {
+    return this.#types[this.#type[seq] ?? 0] as { id: string; numbers: Map<string, number> }
+  }
+
+  /** Unless another has taken the id over in the same change. */
+  #forgetId(seq: number): void {
+    const { numbers } = this.#typeAt(seq)
+    const id = this.#ids[seq] ?? ''
+    if (numbers.get(id) === seq) numbers.delete(id)
+  }
+
+  #placeOf(typeId: string): number {
+    const known = this.#places.get(typeId)
+    if (known !== undefined) return known
+    const place = this.#types.push({ id: typeId, numbers: new Map() }) - 1
+    this.#places.set(typeId, place)
+    return place
+  }
+
+  #link(seq: number, parent: number): void {
+    this.#parent[seq] = parent
+    if (parent === 0) return
+    this.reserve(parent)
+    const first = this.#firstChild[parent] ?? 0
+    this.#next[seq] = first
+    this.#previous[seq] = 0
+    if (first !== 0) this.#previous[first] = seq
+    this.#firstChild[parent] = seq
+  }
+
+  #unlink(seq: number): void {
+    const next = this.#next[seq] ?? 0
+    const previous = this.#previous[seq] ?? 0
+    const parent = this.#parent[seq] ?? 0
+    if (previous !== 0) this.#next[previous] = next
+    else if (parent !== 0) this.#firstChild[parent] = next
+    if (next !== 0) this.#previous[next] = previous
+    this.#next[seq] = 0
+    this.#previous[seq] = 0
+  }
+}
+
+function grown(array: Int32Array, capacity: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(capacity)
+  larger.set(array)
+  return larger
+}
