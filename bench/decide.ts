@@ -1,5 +1,6 @@
 import { CATALOGUE, type CatalogueOp, type OrganizationOp } from '@valetkey/sdk/core'
 import { createSnapshot, type DecisionRequest, decide, type Snapshot } from '@valetkey/sdk/engine'
+import { decideOnBehalf } from './decide-obo.ts'
 import type { Result } from './main.ts'
 import { median, pseudoRandom, quantile, sampleMicros } from './measure.ts'
 
@@ -7,6 +8,7 @@ const TOOLS = 1_000
 const ROLES = 200
 const AGENTS = 10_000
 const PERMISSIONS = 400
+const CUSTOMERS = 1_000
 const NOW = 1_800_000_000_000
 const ORG = 'org_1'
 
@@ -19,6 +21,11 @@ const inputSchema = {
 /** Rules of three weights: the walk alone (a prompt has no schema), with the schema, with schema and condition. */
 function catalogue(): CatalogueOp[] {
   const ops: CatalogueOp[] = [
+    {
+      fact: 'resource_type',
+      id: 'rty_1',
+      value: { id: 'rty_1', slug: 'customer', parents: ['organization'], instances: 'registered' },
+    },
     {
       fact: 'server',
       id: 'srv_1',
@@ -70,6 +77,15 @@ function catalogue(): CatalogueOp[] {
 function organization(): OrganizationOp[] {
   const ops: OrganizationOp[] = [
     { fact: 'organization', id: ORG, value: { id: ORG, slug: 'o', status: 'active' } },
+    { fact: 'resource', id: '1', value: { type: 'organization', rows: [[1, 'o', null]] } },
+    {
+      fact: 'resource',
+      id: '2',
+      value: {
+        type: 'rty_1',
+        rows: Array.from({ length: CUSTOMERS }, (_, i) => [i + 2, `customer-${i}`, 1]),
+      },
+    },
     {
       fact: 'principal',
       id: 'usr_1',
@@ -129,7 +145,7 @@ function requests(kind: 'prompt' | 'tool', prefix: string): DecisionRequest[] {
       action: {
         kind,
         name: `${prefix}${permission}`,
-        arguments: { customer: 'acme', amount: 5 },
+        arguments: { customer: `customer-${n % CUSTOMERS}`, amount: 5 },
         definition: 'sha256-a',
       },
     }
@@ -153,14 +169,21 @@ export async function run(): Promise<Result> {
   const walk = measure(snapshot, requests('prompt', 't'))
   const schema = measure(snapshot, requests('tool', 't'))
   const condition = measure(snapshot, requests('tool', 'c'))
+  const obo = decideOnBehalf()
   return {
-    figures: { p50_us: walk.p50 },
+    figures: { p50_us: walk.p50, obo_p50_us: obo.walk.p50 },
     stages: {
       walk_p99_us: walk.p99,
       permitted_share: walk.permitted,
       schema_adds_us: schema.p50 - walk.p50,
       condition_adds_us: condition.p50 - schema.p50,
       everything_p50_us: condition.p50,
+      obo_p99_us: obo.walk.p99,
+      obo_permitted_share: obo.walk.permitted,
+      obo_wrong: obo.walk.wrong + obo.schema.wrong + obo.condition.wrong,
+      obo_schema_adds_us: obo.schema.p50 - obo.walk.p50,
+      obo_condition_adds_us: obo.condition.p50 - obo.schema.p50,
+      obo: 'an agent for a person, on one of 100,000 resources; each decision is made once; the clock included',
     },
   }
 }

@@ -21,6 +21,22 @@ export function sampleMicros(batches: number, batchSize: number, work: (i: numbe
   return samples
 }
 
+/** Microseconds of each call by itself, the clock's own share included (`clockMicros`). */
+export function eachMicros<T>(items: readonly T[], work: (item: T) => void): number[] {
+  const samples = new Float64Array(items.length)
+  for (let i = 0; i < items.length; i++) {
+    const from = performance.now()
+    work(items[i] as T)
+    samples[i] = (performance.now() - from) * 1000
+  }
+  return [...samples]
+}
+
+/** What it costs to measure one call. */
+export function clockMicros(): number {
+  return median(eachMicros(Array.from({ length: 10_000 }), () => undefined))
+}
+
 /** CPU microseconds, user and system, that this process spent on some work. */
 export async function cpuMicros(work: () => Promise<unknown>): Promise<number> {
   const before = process.cpuUsage()

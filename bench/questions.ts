@@ -53,22 +53,25 @@ export function makeQuestions(tree: Tree, count: number, seed = 3): { asked: Ask
 
 const placesOf = new WeakMap<Tree, Map<string, Node[]>>()
 
-/** A resource of a type at or below one on which somebody was given a role. */
-function within(tree: Tree, person: string, type: string, random: () => number): Node | undefined {
-  let places = placesOf.get(tree)
-  if (!places) {
-    placesOf.set(tree, (places = new Map()))
-    for (const { principal, node } of tree.given) {
-      const list = places.get(principal)
-      if (list) list.push(node)
-      else places.set(principal, [node])
-    }
-  }
+/** A resource of a type at or below one on which somebody was given a role; undefined now and then. */
+export function within(tree: Tree, person: string, type: string, random: () => number): Node | undefined {
+  const places = placesOf.get(tree) ?? readPlaces(tree)
+  placesOf.set(tree, places)
   const subjects = [person, ...(tree.groupsOf.get(person) ?? [])]
   const reached = subjects.flatMap(subject => places.get(subject) ?? [])
   let node: Node | undefined = reached.length > 0 ? pick(reached, random) : undefined
   while (node && node.type !== type) node = pick(tree.childrenOf.get(node) ?? [], random)
   return node
+}
+
+function readPlaces({ given }: Tree): Map<string, Node[]> {
+  const places = new Map<string, Node[]>()
+  for (const { principal, node } of given) {
+    const list = places.get(principal)
+    if (list) list.push(node)
+    else places.set(principal, [node])
+  }
+  return places
 }
 
 function randomNode({ nodes }: Tree, type: string, random: () => number): Node {

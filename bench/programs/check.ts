@@ -3,9 +3,9 @@ import { isAllowed } from '../../packages/sdk/src/engine/access.ts'
 import { findResource } from '../../packages/sdk/src/engine/naming.ts'
 import { createSnapshot } from '../../packages/sdk/src/engine/snapshot.ts'
 import { serve, settings } from '../child.ts'
-import { median, quantile } from '../measure.ts'
+import { clockMicros, eachMicros, median, quantile } from '../measure.ts'
 import { type Asked, makeQuestions } from '../questions.ts'
-import { catalogueOps, growTree, ORGANIZATION, organizationOps, TYPES } from '../tree.ts'
+import { catalogueOps, growTree, ORGANIZATION, organizationOps, TYPES, type Type } from '../tree.ts'
 
 /** Microseconds a question, how many were answered otherwise than by the oracle, and how many there were. */
 export interface CheckFigures {
@@ -13,7 +13,7 @@ export interface CheckFigures {
   p99: number
   clock: number
   batched: number
-  byType: Record<string, number>
+  byType: Record<Type, number>
   permitted: number
   wrong: number
   asked: number
@@ -43,36 +43,19 @@ function check({ principal, permission, type, id }: Asked): boolean {
 
 function measure(): CheckFigures {
   for (const question of warmUp.asked) check(question)
-  const micros = new Float64Array(asked.length)
-  let wrong = 0
-  for (let i = 0; i < asked.length; i++) {
-    const question = asked[i] as Asked
-    const from = performance.now()
-    const answer = check(question)
-    micros[i] = (performance.now() - from) * 1000
-    if (answer !== permitted[i]) wrong++
-  }
-  const all = [...micros]
-  const byType = TYPES.map(type => [type, median(all.filter((_, i) => asked[i]?.type === type))] as const)
+  const answers: boolean[] = []
+  const micros = eachMicros(asked, question => void answers.push(check(question)))
+  const byType = TYPES.map(type => [type, median(micros.filter((_, i) => asked[i]?.type === type))] as const)
   return {
-    p50: median(all),
-    p99: quantile(all, 0.99),
+    p50: median(micros),
+    p99: quantile(micros, 0.99),
     clock: clockMicros(),
     batched: inBatches(),
-    byType: Object.fromEntries(byType),
-    permitted: permitted.filter(Boolean).length / permitted.length,
-    wrong,
+    byType: Object.fromEntries(byType) as CheckFigures['byType'],
+    permitted: answers.filter(Boolean).length / answers.length,
+    wrong: answers.filter((answer, i) => answer !== permitted[i]).length,
     asked: asked.length,
   }
-}
-
-/** What measuring one question costs itself. */
-function clockMicros(): number {
-  const samples = Array.from({ length: 10_000 }, () => {
-    const from = performance.now()
-    return (performance.now() - from) * 1000
-  })
-  return median(samples)
 }
 
 /** Without the clock between any two. */
