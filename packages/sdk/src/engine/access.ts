@@ -63,7 +63,7 @@ export function findHolding(
   return undefined
 }
 
-function carries({ role, fact }: Holding, permission: string, now: number): boolean {
+export function carries({ role, fact }: Holding, permission: string, now: number): boolean {
   return role.permissions.has(permission) && isLive(fact, now)
 }
 

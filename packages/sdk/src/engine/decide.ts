@@ -87,11 +87,10 @@ export function mayObtain(snapshot: Snapshot, request: DecisionRequest): boolean
   if (!organization || !seat || permission === undefined) return false
   if (!anyCovers(seat.agent.ceiling, permission)) return false
   if (checkResource(walk) || checkAgent(walk)) return false
-  const { person } = request.caller
-  const principal = person === null ? undefined : (organization.principals.get(person)?.seq ?? 0)
-  return (
-    principal === undefined ||
-    walk.targets.every(target => mayPerson(organization, { principal, permission, target, now: request.now }))
+  if (request.caller.grant === null) return request.caller.person === null
+  const principal = walk.person?.seq ?? 0
+  return walk.targets.every(target =>
+    mayPerson(organization, { principal, permission, target, now: request.now }),
   )
 }
 

@@ -1,5 +1,19 @@
 /** Hides how a permission is looked up, a condition evaluated and an argument checked: facts in, one decision out. */
-export * from './access.ts'
+export {
+  carriersOf,
+  effectivePermissions,
+  type Held,
+  type HeldBy,
+  type HeldOn,
+  intersectRoots,
+  isAllowed,
+  listPrincipals,
+  listResources,
+  nearOf,
+  type Question,
+  rootsOf,
+  wouldAllow,
+} from './access.ts'
 export type { CatalogueView, PermissionView, RoleView, ServerView } from './catalogue.ts'
 export { checkPermissionCondition, compilePermissionCondition, type PermissionInput } from './condition.ts'
 export { decide, mayObtain, ruleFor } from './decide.ts'

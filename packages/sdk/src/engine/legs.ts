@@ -1,9 +1,10 @@
-import type { Carrier, GrantFact, Reason } from '../core/index.ts'
-import { intersectRoots, isAllowed, rootsOf } from './access.ts'
+import type { AssignmentFact, Carrier, GrantFact, Reason } from '../core/index.ts'
+import { carries, intersectRoots, isAllowed, type Question, rootsOf } from './access.ts'
+import type { RoleView } from './catalogue.ts'
 import { type OrganizationView, subjectsOf } from './organization.ts'
 import { reachOf } from './reach.ts'
 import { hasSome, resolveAddress, type Target, WHOLE_ORGANIZATION } from './target.ts'
-import { carriesScope, findRule, grantOf, type Refusal, type Walk } from './walk.ts'
+import { carriesScope, findRule, type Refusal, type Walk } from './walk.ts'
 
 const WHOLE: readonly Target[] = [WHOLE_ORGANIZATION]
 
@@ -25,8 +26,7 @@ export function checkArguments(walk: Walk): Refusal | null {
 
 export function checkScope(walk: Walk): Refusal | null {
   const permission = walk.rule?.fact.permission
-  if (permission !== undefined && carriesScope(walk.organization, walk.request.caller, permission))
-    return null
+  if (permission !== undefined && carriesScope(walk, walk.request.caller, permission)) return null
   return { reason: 'scope_missing', detail: permission ?? null }
 }
 
@@ -59,43 +59,56 @@ export function checkAgent(walk: Walk): Refusal | null {
   const permission = rule?.fact.permission ?? ''
   if (!seat || !organization) return { reason: 'agent_lacks_permission', detail: permission }
   const principal = seat.principal.seq
-  const found = new Map<string, Carrier>()
-  for (const target of targets)
-    if (!collectCarriers(found, organization, { principal, permission, target, now: request.now }))
-      return lacks('agent_lacks_permission', permission, target, principal)
-  walk.assignments = [...found.values()]
+  const found: Carrier[] = []
+  for (const target of targets) {
+    const question = { principal, permission, resource: target.resource, now: request.now }
+    const isHeld =
+      target.some === null
+        ? collectCarriers(found, organization, question)
+        : collectForSome(found, organization, question, target)
+    if (!isHeld) return lacks('agent_lacks_permission', permission, target, principal)
+  }
+  walk.assignments = found
   return null
 }
 
-/** Adds the live assignments by which a principal holds a permission on a target; false where there are none. */
-function collectCarriers(
-  found: Map<string, Carrier>,
-  organization: OrganizationView,
-  question: { principal: number; permission: string; target: Target; now: number },
-): boolean {
-  const { principal, permission, target, now } = question
-  const before = found.size
-  if (target.some !== null) {
-    for (const { held, resource } of rootsOf(organization, question))
-      if (meet(organization, target, [resource]).length > 0) {
-        const { id, createdBy } = held.assignment
-        found.set(id, { id, role: held.role.fact?.slug ?? '', createdBy })
-      }
-    return found.size > before
-  }
+/** Adds the live assignments by which a principal holds a permission on a resource; false where there are none. */
+function collectCarriers(found: Carrier[], organization: OrganizationView, question: Question): boolean {
+  const { principal, permission, resource, now } = question
+  const { tree, holdings } = organization
   let isHeld = false
   for (const subject of subjectsOf(organization, principal)) {
-    const given = organization.holdings.of(subject)
+    const given = holdings.of(subject)
     if (!given) continue
-    for (let at = target.resource; at !== 0; at = organization.tree.parentOf(at))
+    for (let at = resource; at !== 0; at = tree.parentOf(at))
       for (let held = given.get(at); held; held = held.nextHere) {
-        const { fact, role } = held
-        if (!role.permissions.has(permission) || (fact.expiresAt !== null && fact.expiresAt <= now)) continue
+        if (!carries(held, permission, now)) continue
         isHeld = true
-        found.set(fact.id, { id: fact.id, role: role.fact?.slug ?? '', createdBy: fact.createdBy })
+        addCarrier(found, held.fact, held.role)
       }
   }
   return isHeld
+}
+
+/** The same for a target of which some resource is meant. */
+function collectForSome(
+  found: Carrier[],
+  organization: OrganizationView,
+  question: Question,
+  target: Target,
+): boolean {
+  let isHeld = false
+  for (const { held, resource } of rootsOf(organization, question)) {
+    if (meet(organization, target, [resource]).length === 0) continue
+    isHeld = true
+    addCarrier(found, held.assignment, held.role)
+  }
+  return isHeld
+}
+
+function addCarrier(found: Carrier[], { id, createdBy }: AssignmentFact, { fact }: RoleView): void {
+  if (found.length === 0 || !found.some(carrier => carrier.id === id))
+    found.push({ id, role: fact?.slug ?? '', createdBy })
 }
 
 /** The parts of a target, of which some resource is meant, that lie under these roots and hold such a resource. */
@@ -113,15 +126,14 @@ function lacks(reason: Reason, permission: string, target: Target, principal: nu
 
 /** The person behind the grant holds it too, today, and the grant's own resources hold the target. */
 export function checkPerson(walk: Walk): Refusal | null {
-  const { organization, rule, targets, request } = walk
-  const grant = organization && grantOf(organization, request.caller)
-  if (!grant) return null
+  const { organization, grant, person, rule, targets, request } = walk
+  if (!grant || !organization) return null
   const permission = rule?.fact.permission ?? ''
-  const principal = organization.principals.get(grant.person)?.seq ?? 0
+  const principal = person?.seq ?? 0
   for (const target of targets) {
     if (!mayPerson(organization, { principal, permission, target, now: request.now }))
       return lacks('user_lacks_permission', permission, target, principal)
-    if (!isGranted(organization, grant, walk, target))
+    if (!isGranted(walk, grant, target))
       return { reason: 'grant_resource', detail: target.path ?? 'the whole organization' }
   }
   return null
@@ -137,10 +149,15 @@ export function mayPerson(
   return meet(organization, target, roots).length > 0
 }
 
-function isGranted(organization: OrganizationView, grant: GrantFact, walk: Walk, target: Target): boolean {
-  if (target.some === null)
-    return grant.resources.some(granted => organization.tree.isWithin(target.resource, granted))
-  const roots = reachOf(organization, walk.request, walk.rule?.fact.permission ?? '')
+function isGranted(walk: Walk, grant: GrantFact, target: Target): boolean {
+  const { organization, rule, request } = walk
+  if (!organization) return false
+  if (target.some === null) {
+    for (const granted of grant.resources)
+      if (organization.tree.isWithin(target.resource, granted)) return true
+    return false
+  }
+  const roots = reachOf(walk, rule?.fact.permission ?? '', request.now)
   return meet(organization, target, roots).length > 0
 }
 

@@ -5,7 +5,9 @@ import { escapeSegment, unescapeSegment } from './template.ts'
 /** Type and id of a resource as one text, `invoice/INV-1`. */
 export function refOf(view: OrganizationView, seq: number): string {
   const type = view.catalogue.resourceTypes.get(view.tree.typeOf(seq))?.slug ?? '?'
-  return `${type}/${escapeSegment(view.tree.externalIdOf(seq))}`
+  const id = view.tree.externalIdOf(seq)
+  // Registered ids hold no control characters; these two are quickly looked for.
+  return `${type}/${id.includes('/') || id.includes('%') ? escapeSegment(id) : id}`
 }
 
 /** Where a resource lies, from below the organization down to it: `customer/acme/invoice/INV-1`. */

@@ -163,7 +163,9 @@ test('explaining decides the same', () => {
       (tools, held, assigned, asked, name) => {
         const snapshot = snapshotOf(tools, held, assigned, [])
         const request = requestFor(name, asked)
-        expect({ ...decide(request, snapshot, true), legs: [], missing: null }).toEqual(decide(request, snapshot))
+        expect({ ...decide(request, snapshot, true), legs: [], missing: null }).toEqual(
+          decide(request, snapshot),
+        )
       },
     ),
   )

@@ -1,32 +1,26 @@
-import { anyCovers, ROOT_RESOURCE } from '../core/index.ts'
+import { anyCovers, type PrincipalFact, ROOT_RESOURCE } from '../core/index.ts'
 import { intersectRoots, rootsOf } from './access.ts'
 import type { OrganizationView } from './organization.ts'
-import { seatOf } from './organization.ts'
 import type { Action, DecisionRequest } from './request.ts'
 import type { Rule } from './rule.ts'
 import type { Snapshot } from './snapshot.ts'
-import { refuse, refuseCaller } from './state.ts'
+import { refuse } from './state.ts'
 import { hasSome } from './target.ts'
-import { carriesScope, findRule, grantOf } from './walk.ts'
+import { carriesScope, findRule, type Parties, partiesOf } from './walk.ts'
 
 /** The fewest resources under which agent, person and grant all hold a permission. */
 export function reachOf(
-  organization: OrganizationView,
-  { caller, now }: Pick<DecisionRequest, 'caller' | 'now'>,
+  { organization, seat, grant, person }: Parties,
   permission: string,
+  now: number,
 ): number[] {
-  const rootsFor = (id: string) => {
-    const principal = organization.principals.get(id)?.seq ?? 0
-    return rootsOf(organization, { principal, permission, now }).map(({ resource }) => resource)
-  }
-  const roots = rootsFor(caller.agent)
-  const grant = grantOf(organization, caller)
-  if (!grant) return caller.person === null ? roots : []
-  return intersectRoots(
-    organization,
-    intersectRoots(organization, roots, rootsFor(grant.person)),
-    grant.resources,
-  )
+  if (!organization || !seat) return []
+  const rootsFor = ({ seq: principal }: PrincipalFact) =>
+    rootsOf(organization, { principal, permission, now }).map(({ resource }) => resource)
+  const roots = rootsFor(seat.principal)
+  if (!grant) return roots
+  const granted = intersectRoots(organization, roots, grant.resources)
+  return person ? intersectRoots(organization, granted, rootsFor(person)) : []
 }
 
 /**
@@ -38,18 +32,16 @@ export function mayUse(
   request: Omit<DecisionRequest, 'id' | 'action'>,
   action: Omit<Action, 'arguments'>,
 ): boolean {
-  const { caller } = request
-  const server = snapshot.catalogue.servers.get(request.server)
-  const organization = snapshot.organization(caller.organization)
-  const seat = organization && seatOf(organization, caller.agent)
-  if (!server || !seat || refuse(server, organization, seat, request)) return false
+  const { caller, now } = request
+  const parties = partiesOf(snapshot, request)
+  const { server, organization, seat } = parties
+  if (!server || !organization || !seat || refuse(parties, request)) return false
   const rule = findRule(server, action)
   if ((rule?.fact.mode ?? server.fact.mode) === 'audit') return true
   if (!rule || (action.kind === 'tool' && rule.fact.definition !== action.definition)) return false
   const { permission } = rule.fact
-  if (!carriesScope(organization, caller, permission) && !anyCovers(seat.agent.ceiling, permission))
-    return false
-  return reachesSome(organization, rule, reachOf(organization, request, permission))
+  if (!carriesScope(parties, caller, permission) && !anyCovers(seat.agent.ceiling, permission)) return false
+  return reachesSome(organization, rule, reachOf(parties, permission, now))
 }
 
 /** Whether a rule could name something under these roots. */
@@ -81,10 +73,11 @@ export function filterFor(
   request: Pick<DecisionRequest, 'server' | 'caller' | 'now'>,
   permission: string,
 ): Filter {
-  const organization = snapshot.organization(request.caller.organization)
-  if (!organization || refuseCaller(snapshot, request)) return { all: false, roots: [] }
-  if (!carriesScope(organization, request.caller, permission)) return { all: false, roots: [] }
-  const roots = reachOf(organization, request, permission)
+  const parties = partiesOf(snapshot, request)
+  const { organization } = parties
+  if (!organization || refuse(parties, request)) return { all: false, roots: [] }
+  if (!carriesScope(parties, request.caller, permission)) return { all: false, roots: [] }
+  const roots = reachOf(parties, permission, request.now)
   if (roots.includes(ROOT_RESOURCE)) return { all: true, roots: [] }
   return {
     all: false,

@@ -1,4 +1,11 @@
-import { CATALOGUE, type CatalogueOp, type Change, isCatalogueChange, ROOT_TYPE } from '../core/index.ts'
+import {
+  CATALOGUE,
+  type CatalogueChange,
+  type CatalogueOp,
+  type Change,
+  isCatalogueChange,
+  ROOT_TYPE,
+} from '../core/index.ts'
 import { applyToCatalogue, type CatalogueView, catalogueOps, emptyCatalogue } from './catalogue.ts'
 import {
   applyToOrganization,
@@ -94,10 +101,7 @@ function applyAll(view: OrganizationView | undefined, change: Change): void {
 }
 
 /** In place, since organizations hold on to it and to its roles. What the new facts do not name any more is gone. */
-function reloadCatalogue(
-  catalogue: CatalogueView,
-  change: Change & { organization: typeof CATALOGUE },
-): void {
+function reloadCatalogue(catalogue: CatalogueView, change: CatalogueChange): void {
   const named = new Set(change.ops.map(op => `${op.fact} ${op.id}`))
   for (const op of catalogueOps(catalogue))
     if (!named.has(`${op.fact} ${op.id}`) && op.id !== ROOT_TYPE)

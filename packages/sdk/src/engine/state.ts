@@ -1,12 +1,10 @@
-import type { ServerView } from './catalogue.ts'
-import { type OrganizationView, type Seat, seatOf } from './organization.ts'
 import type { Caller, DecisionRequest } from './request.ts'
 import type { Snapshot } from './snapshot.ts'
-import { grantOf, type Refusal, type Walk } from './walk.ts'
+import { type Parties, partiesOf, type Refusal, type Walk } from './walk.ts'
 
 /** The leg on which everyone and everything must be alive. */
 export function checkState(walk: Walk): Refusal | null {
-  return refuse(walk.server, walk.organization, walk.seat, walk.request)
+  return refuse(walk, walk.request)
 }
 
 /** Why a caller may do nothing at all on a server now, whatever it asks for; null where it may be heard. */
@@ -14,18 +12,15 @@ export function refuseCaller(
   snapshot: Snapshot,
   request: Pick<DecisionRequest, 'server' | 'caller' | 'now'>,
 ): Refusal | null {
-  const organization = snapshot.organization(request.caller.organization)
-  const seat = organization && seatOf(organization, request.caller.agent)
-  return refuse(snapshot.catalogue.servers.get(request.server), organization, seat, request)
+  return refuse(partiesOf(snapshot, request), request)
 }
 
 /** Whether all are alive: the server, the organization, the agent, its owner, its credential, this token, the grant. */
 export function refuse(
-  server: ServerView | undefined,
-  organization: OrganizationView | undefined,
-  seat: Seat | undefined,
+  parties: Parties,
   { caller, now }: Pick<DecisionRequest, 'caller' | 'now'>,
 ): Refusal | null {
+  const { server, organization, seat } = parties
   if (!server) return { reason: 'stale', detail: 'this MCP server is not known here' }
   if (server.fact.status === 'frozen') return { reason: 'frozen', detail: `server ${server.fact.name}` }
   if (!organization) return { reason: 'stale', detail: 'the organization is not loaded' }
@@ -41,17 +36,15 @@ export function refuse(
   if (principal.status !== 'active') return { reason: 'suspended', detail: `agent ${principal.name}` }
   if (owner?.status !== 'active')
     return { reason: 'suspended', detail: `the owner of agent ${principal.name} is gone` }
-  return caller.person === null && caller.grant === null ? null : refusePerson(organization, caller, now)
+  return caller.person === null && caller.grant === null ? null : refusePerson(parties, caller, now)
 }
 
 /** Whether the person is there, and still lets this agent act. */
-function refusePerson(organization: OrganizationView, caller: Caller, now: number): Refusal | null {
-  const grant = grantOf(organization, caller)
+function refusePerson({ grant, person }: Parties, caller: Caller, now: number): Refusal | null {
   if (!grant || grant.person !== caller.person || grant.agent !== caller.agent)
     return { reason: 'revoked', detail: 'the grant' }
   if (grant.expiresAt !== null && grant.expiresAt <= now)
     return { reason: 'revoked', detail: 'the grant has expired' }
-  const person = organization.principals.get(grant.person)
   if (person?.status !== 'active')
     return { reason: 'suspended', detail: `the person ${person?.name ?? 'behind the grant'}` }
   return null

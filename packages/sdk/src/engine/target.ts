@@ -1,7 +1,7 @@
 import { ROOT_RESOURCE } from '../core/index.ts'
 import { pathOf } from './naming.ts'
 import type { OrganizationView } from './organization.ts'
-import { type Address, escapeSegment } from './template.ts'
+import { type Address, escapeSegment, type Step } from './template.ts'
 
 /** What a call is about: one resource, or some resource of a type at or below one. */
 export interface Target {
@@ -21,10 +21,12 @@ export const WHOLE_ORGANIZATION: Target = { resource: ROOT_RESOURCE, path: null,
  */
 export function resolveAddress(view: OrganizationView, address: Address): Target | undefined {
   let resource = ROOT_RESOURCE
-  for (const [index, { type: slug, id }] of address.entries()) {
+  const last = address.length - 1
+  for (let index = 0; index <= last; index++) {
+    const { type: slug, id } = address[index] as Step
     const type = view.catalogue.typesBySlug.get(slug)
     if (!type) return undefined
-    const isLast = index === address.length - 1
+    const isLast = index === last
     if (id === null || type.instances === 'open') {
       if (!isLast) return undefined
       const below = resource === ROOT_RESOURCE ? '' : `${pathOf(view, resource)}/`

@@ -66,27 +66,39 @@ function parsePart(type: string, id: string, isLast: boolean): Part | string {
 
 function compileBinding(parts: readonly Part[], paths: readonly (readonly string[])[]): Template['bind'] {
   return args => {
-    const lists = new Map<string, number>()
-    for (const path of paths) {
-      const list = listOf(args, path)
-      if (list) lists.set(list.name, list.length)
-    }
-    const only = [...lists]
-    if (only.length === 0) {
+    const lists = paths.length === 0 ? undefined : findLists(args, paths)
+    if (!lists) {
       const address = bindOne(parts, args, undefined, 0)
       return address && [address]
     }
-    const [list] = only
-    // Two lists would mean every pair of their elements, and no call means that.
-    if (only.length > 1 || !list || list[1] === 0 || list[1] > MOST_ADDRESSES) return undefined
+    const [name, length] = lists
+    if (length === 0 || length > MOST_ADDRESSES) return undefined
     const addresses: Address[] = []
-    for (let i = 0; i < list[1]; i++) {
-      const address = bindOne(parts, args, list[0], i)
+    for (let i = 0; i < length; i++) {
+      const address = bindOne(parts, args, name, i)
       if (!address) return undefined
       addresses.push(address)
     }
     return addresses
   }
+}
+
+/**
+ * The list that the paths go into, and its length; undefined where they go into none. Two lists would mean every pair of
+ * their elements, which no call means: they count as an empty one.
+ */
+function findLists(
+  args: JsonObject,
+  paths: readonly (readonly string[])[],
+): readonly [name: string, length: number] | undefined {
+  let found: readonly [string, number] | undefined
+  for (const path of paths) {
+    const list = listOf(args, path)
+    if (!list || list.name === found?.[0]) continue
+    found = found ? [list.name, 0] : [list.name, list.length]
+    if (found[1] === 0) break
+  }
+  return found
 }
 
 function bindOne(
@@ -111,11 +123,12 @@ function bindOne(
 /** The list that a path goes into: before its `*`, or at its end. */
 function listOf(args: JsonObject, path: readonly string[]): { name: string; length: number } | undefined {
   const star = path.indexOf('*')
-  const keys = star === -1 ? path : path.slice(0, star)
+  const end = star === -1 ? path.length : star
   let value: Json | undefined = args
-  for (const key of keys) value = memberOf(value, key)
-  if (Array.isArray(value)) return { name: keys.join('.'), length: value.length }
-  return star === -1 ? undefined : { name: keys.join('.'), length: 0 }
+  for (let i = 0; i < end; i++) value = memberOf(value, path[i] ?? '')
+  const isList = Array.isArray(value)
+  if (!isList && star === -1) return undefined
+  return { name: path.slice(0, end).join('.'), length: isList ? (value as Json[]).length : 0 }
 }
 
 function idAt(
@@ -129,11 +142,12 @@ function idAt(
   for (const key of path) {
     if (key === '*') continue
     value = memberOf(value, key)
+    if (list === undefined) continue
     name = name === '' ? key : `${name}.${key}`
     if (name === list) value = Array.isArray(value) ? value[index] : undefined
   }
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  return typeof value === 'string' && value !== '' ? value : undefined
+  if (typeof value === 'string') return value === '' ? undefined : value
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
 }
 
 function memberOf(value: Json | undefined, key: string): Json | undefined {

@@ -1,4 +1,4 @@
-import { anyCovers, type Carrier, type GrantFact, type Reason } from '../core/index.ts'
+import { anyCovers, type Carrier, type GrantFact, type PrincipalFact, type Reason } from '../core/index.ts'
 import type { ServerView } from './catalogue.ts'
 import { type OrganizationView, type Seat, seatOf } from './organization.ts'
 import type { Action, Caller, DecisionRequest } from './request.ts'
@@ -6,13 +6,20 @@ import type { Rule } from './rule.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { Target } from './target.ts'
 
-/** What the walk has found so far. */
-export interface Walk {
-  readonly request: DecisionRequest
-  readonly snapshot: Snapshot
+/** Who and what a request concerns, as far as it is known here. */
+export interface Parties {
   readonly server: ServerView | undefined
   readonly organization: OrganizationView | undefined
   readonly seat: Seat | undefined
+  /** By which the agent acts for a person. */
+  readonly grant: GrantFact | undefined
+  readonly person: PrincipalFact | undefined
+}
+
+/** What the walk has found so far. */
+export interface Walk extends Parties {
+  readonly request: DecisionRequest
+  readonly snapshot: Snapshot
   rule: Rule | undefined
   targets: readonly Target[]
   assignments: readonly Carrier[]
@@ -28,35 +35,41 @@ export interface Refusal {
 const NOBODY: readonly Carrier[] = []
 const NOTHING: readonly Target[] = []
 
+export function partiesOf(
+  snapshot: Snapshot,
+  { server, caller }: Pick<DecisionRequest, 'server' | 'caller'>,
+): Parties {
+  const organization = snapshot.organization(caller.organization)
+  const grant = caller.grant === null ? undefined : organization?.grants.get(caller.grant)
+  return {
+    server: snapshot.catalogue.servers.get(server),
+    organization,
+    seat: organization && seatOf(organization, caller.agent),
+    grant,
+    person: grant && organization?.principals.get(grant.person),
+  }
+}
+
 /** A walk at its beginning. */
 export function begin(request: DecisionRequest, snapshot: Snapshot): Walk {
-  const organization = snapshot.organization(request.caller.organization)
+  const { server, organization, seat, grant, person } = partiesOf(snapshot, request)
   return {
     request,
     snapshot,
-    server: snapshot.catalogue.servers.get(request.server),
+    server,
     organization,
-    seat: organization && seatOf(organization, request.caller.agent),
+    seat,
+    grant,
+    person,
     rule: undefined,
     targets: NOTHING,
     assignments: NOBODY,
   }
 }
 
-/** The grant by which the caller acts for a person, if it names a live one. */
-export function grantOf(organization: OrganizationView, caller: Caller): GrantFact | undefined {
-  return caller.grant === null ? undefined : organization.grants.get(caller.grant)
-}
-
 /** Whether the token carries a permission, and the grant behind it too. */
-export function carriesScope(
-  organization: OrganizationView | undefined,
-  caller: Caller,
-  permission: string,
-): boolean {
-  if (!anyCovers(caller.scopes, permission)) return false
-  const grant = organization && grantOf(organization, caller)
-  return !grant || anyCovers(grant.scopes, permission)
+export function carriesScope({ grant }: Parties, { scopes }: Caller, permission: string): boolean {
+  return anyCovers(scopes, permission) && (!grant || anyCovers(grant.scopes, permission))
 }
 
 /** The rule that an action falls under. */
