@@ -1,8 +1,9 @@
 import { CATALOGUE, type CatalogueOp, type OrganizationOp } from '@valetkey/sdk/core'
 import { createSnapshot, type DecisionRequest, decide, type Snapshot } from '@valetkey/sdk/engine'
-import { decideOnBehalf } from './decide-obo.ts'
+import { startChild } from './child.ts'
 import type { Result } from './main.ts'
 import { median, pseudoRandom, quantile, sampleMicros } from './measure.ts'
+import type { OnBehalf, Weight } from './programs/decide-obo.ts'
 
 const TOOLS = 1_000
 const ROLES = 200
@@ -169,7 +170,9 @@ export async function run(): Promise<Result> {
   const walk = measure(snapshot, requests('prompt', 't'))
   const schema = measure(snapshot, requests('tool', 't'))
   const condition = measure(snapshot, requests('tool', 'c'))
-  const obo = decideOnBehalf()
+  const child = await startChild<Record<Weight, OnBehalf>>('decide-obo')
+  const obo = child.ready
+  await child.stop()
   return {
     figures: { p50_us: walk.p50, obo_p50_us: obo.walk.p50 },
     stages: {
@@ -183,7 +186,7 @@ export async function run(): Promise<Result> {
       obo_wrong: obo.walk.wrong + obo.schema.wrong + obo.condition.wrong,
       obo_schema_adds_us: obo.schema.p50 - obo.walk.p50,
       obo_condition_adds_us: obo.condition.p50 - obo.schema.p50,
-      obo: 'an agent for a person, on one of 100,000 resources; each decision is made once; the clock included',
+      obo: 'an agent for a person, on one of 100,000 resources; the clock included',
     },
   }
 }

@@ -1,8 +1,9 @@
 import { CATALOGUE, type CatalogueOp, type OrganizationOp, type ToolFact } from '@valetkey/sdk/core'
 import { createSnapshot, type DecisionRequest, decide, type Snapshot } from '@valetkey/sdk/engine'
-import { eachMicros, median, pseudoRandom, quantile } from './measure.ts'
-import { createOracle, within } from './questions.ts'
-import { catalogueOps, growTree, type Node, ORGANIZATION, organizationOps, pick, type Tree } from './tree.ts'
+import { serve } from '../child.ts'
+import { eachMicros, median, pseudoRandom, quantile } from '../measure.ts'
+import { createOracle, within } from '../questions.ts'
+import { catalogueOps, growTree, type Node, ORGANIZATION, organizationOps, pick, type Tree } from '../tree.ts'
 
 const RESOURCES = 100_000
 const AGENTS = 1_000
@@ -10,10 +11,11 @@ const WORKSPACES_EACH = 3
 const WARM_UP = 20_000
 const REQUESTS = 40_000
 const NOW = 1_800_000_000_000
+const SCOPES = ['document:*']
 
 /** The rule's weight: the walk alone (a prompt has no schema), with the schema, with schema and condition. */
 const WEIGHTS = { walk: 'read_document', schema: 'get_document', condition: 'get_document_if' } as const
-type Weight = keyof typeof WEIGHTS
+export type Weight = keyof typeof WEIGHTS
 
 interface Agent {
   id: string
@@ -21,43 +23,47 @@ interface Agent {
   workspaces: Node[]
 }
 
-interface Figures {
+export interface OnBehalf {
   p50: number
   p99: number
   permitted: number
   wrong: number
 }
 
+/** Who asks for whom, and with which arguments. */
+interface Asked {
+  agent: string
+  person: string
+  grant: string
+  /** As JSON. */
+  args: string
+}
+
 /** Decisions for agents that act for people, on documents that the arguments name: half fail at the person's leg. */
-export function decideOnBehalf(): Record<Weight, Figures> {
+function decideAll(): Record<Weight, OnBehalf> {
   const tree = growTree(RESOURCES)
   const agents = hire(tree)
-  const { requests, permitted, grants } = makeRequests(tree, agents)
+  const { asked, permitted, grants } = makeRequests(tree, agents)
   const snapshot = createSnapshot()
   snapshot.load({ organization: CATALOGUE, revision: 1, ops: [...catalogueOps(), ...rules()] })
   const ops = [...organizationOps(tree), ...agents.flatMap(agentOps), ...grants]
   snapshot.load({ organization: ORGANIZATION, revision: 1, ops })
-  const figures = (weight: Weight) => measure(snapshot, requests, permitted, weight)
-  return { walk: figures('walk'), schema: figures('schema'), condition: figures('condition') }
+  const measured = (weight: Weight) => measure(snapshot, asked, permitted, weight)
+  return { walk: measured('walk'), schema: measured('schema'), condition: measured('condition') }
 }
 
 function measure(
   snapshot: Snapshot,
-  requests: readonly DecisionRequest[],
+  asked: readonly Asked[],
   permitted: readonly boolean[],
   weight: Weight,
-): Figures {
-  const kind = weight === 'walk' ? 'prompt' : 'tool'
-  const asked = requests.map(({ action, ...rest }) => ({
-    ...rest,
-    action: { ...action, kind, name: WEIGHTS[weight] },
-  })) as DecisionRequest[]
-  // As from tokens and messages: with strings that nobody has looked up before.
-  const fresh = JSON.parse(JSON.stringify(asked)) as DecisionRequest[]
-  for (const request of fresh.slice(0, WARM_UP)) decide(request, snapshot)
+): OnBehalf {
+  const ready = (one: Asked) => toRequest(one, weight)
+  for (const one of asked.slice(0, WARM_UP)) decide(ready(one), snapshot)
   const answers: boolean[] = []
   const micros = eachMicros(
-    fresh.slice(WARM_UP),
+    asked.slice(WARM_UP),
+    ready,
     request => void answers.push(decide(request, snapshot).decision === 'permit'),
   )
   return {
@@ -65,6 +71,31 @@ function measure(
     p99: quantile(micros, 0.99),
     permitted: answers.filter(Boolean).length / answers.length,
     wrong: answers.filter((answer, i) => answer !== permitted[i + WARM_UP]).length,
+  }
+}
+
+/** As the guard puts it together: what the token says is known from the call before, the arguments were just parsed. */
+function toRequest({ agent, person, grant, args }: Asked, weight: Weight): DecisionRequest {
+  return {
+    ...{ id: 'dec_1', now: NOW, server: 'srv_1' },
+    caller: {
+      organization: ORGANIZATION,
+      agent,
+      credential: `crd_${agent}`,
+      client: agent,
+      token: 'jti_1',
+      scopes: SCOPES,
+      expiresAt: NOW + 60_000,
+      person,
+      grant,
+      chain: [],
+    },
+    action: {
+      kind: weight === 'walk' ? 'prompt' : 'tool',
+      name: WEIGHTS[weight],
+      arguments: JSON.parse(args),
+      definition: 'sha256-a',
+    },
   }
 }
 
@@ -132,10 +163,10 @@ function makeRequests(tree: Tree, agents: readonly Agent[]) {
     ({ workspace }) => workspace,
   )
   const grants = new Map<string, OrganizationOp>()
-  const requests: DecisionRequest[] = []
+  const asked: Asked[] = []
   const permitted: boolean[] = []
-  while (requests.length < WARM_UP + REQUESTS) {
-    const isPermitted = requests.length % 2 === 0
+  while (asked.length < WARM_UP + REQUESTS) {
+    const isPermitted = asked.length % 2 === 0
     const person = pick(tree.people, random)
     const document = isPermitted ? within(tree, person, 'document', random) : pick(documents, random)
     const project = document?.parent
@@ -146,10 +177,11 @@ function makeRequests(tree: Tree, agents: readonly Agent[]) {
     const { agent } = pick(able, random)
     const grant = grantOp(agent, person)
     grants.set(grant.id, grant)
-    requests.push(requestFor(agent, person, grant.id, { project: project.id, id: document.id, pages: 5 }))
+    const args = JSON.stringify({ project: project.id, id: document.id, pages: 5 })
+    asked.push({ agent: agent.id, person, grant: grant.id, args })
     permitted.push(isPermitted)
   }
-  return { requests, permitted, grants: [...grants.values()] }
+  return { asked, permitted, grants: [...grants.values()] }
 }
 
 function grantOp(agent: Agent, person: string): OrganizationOp {
@@ -159,18 +191,4 @@ function grantOp(agent: Agent, person: string): OrganizationOp {
   return { fact: 'grant', id, value }
 }
 
-function requestFor(
-  { id: agent }: Agent,
-  person: string,
-  grant: string,
-  args: DecisionRequest['action']['arguments'],
-): DecisionRequest {
-  return {
-    ...{ id: 'dec_1', now: NOW, server: 'srv_1' },
-    caller: {
-      ...{ organization: ORGANIZATION, agent, credential: `crd_${agent}`, client: agent },
-      ...{ token: 'jti_1', scopes: ['document:*'], expiresAt: NOW + 60_000, person, grant, chain: [] },
-    },
-    action: { kind: 'prompt', name: '', arguments: args, definition: 'sha256-a' },
-  }
-}
+serve(decideAll())
