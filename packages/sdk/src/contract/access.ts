@@ -64,6 +64,14 @@ export const access = {
       }),
       returns: s.pageOf(s.Holder).extend({ revision: z.string() }),
     },
+    reach: {
+      method: 'POST',
+      path: '/access/reach',
+      summary: 'Everything that a principal can reach, by the roles that it comes from',
+      permission: 'decision:read',
+      body: Asked.extend({ principal: s.PrincipalRef }),
+      returns: z.object({ items: z.array(s.Reach), revision: z.string() }),
+    },
     filter: {
       method: 'POST',
       path: '/access/filter',

@@ -240,6 +240,12 @@ export const Checked = z.object({
   revision: z.string(),
 })
 export const Reached = z.object({ resource: z.string(), path: z.string(), via: Via, direct: z.boolean() })
+/** What one role gives on a resource and below, where no other gives it further up. */
+export const Reach = z.object({
+  via: Via,
+  /** With the condition that decides single resources, where there is one. */
+  permissions: z.array(z.object({ slug: z.string(), condition: z.string().nullable() })),
+})
 export const Holder = z.object({
   principal: z.string(),
   kind: z.enum(['user', 'agent', 'service', 'group']),
