@@ -23,7 +23,7 @@ export interface AuthProvider {
 export interface Agent {
   /** A token for one MCP server. Throws `token.refused` where the authority says no: then the agent must stop. */
   token(wanted: Wanted): Promise<string>
-  authProvider(resource: string): AuthProvider
+  authProvider(resource: string, more?: Omit<Wanted, 'resource'>): AuthProvider
   /** A `fetch` for one MCP server: adds the token to what goes there, and refuses to go anywhere else. */
   fetch(resource: string): typeof globalThis.fetch
 }
@@ -45,14 +45,14 @@ export function createAgent(options: AgentOptions): Agent {
     const wanted = JSON.parse(key) as Wanted
     return requestToken({ authority, clientId, proof, wanted, fetch, now: now() })
   }, now)
-  const keyOf = ({ resource, scope }: Wanted) => JSON.stringify({ resource, scope })
+  const keyOf = ({ resource, scope, grant }: Wanted) => JSON.stringify({ resource, scope, grant })
   const token = async (wanted: Wanted) => (await cache.get(keyOf(wanted))).value
 
   return {
     token,
-    authProvider: resource => ({
-      token: () => token({ resource }),
-      onUnauthorized: async () => cache.drop(keyOf({ resource })),
+    authProvider: (resource, more) => ({
+      token: () => token({ ...more, resource }),
+      onUnauthorized: async () => cache.drop(keyOf({ ...more, resource })),
     }),
     fetch: resource =>
       authorizedFetch(resource, fetch, {

@@ -13,6 +13,8 @@ export interface Wanted {
   resource: string
   /** Scopes, separated by spaces; all that the agent may have, where it is left out. */
   scope?: string | undefined
+  /** The grant of the person for whom the agent acts; itself, where it is left out. */
+  grant?: string | undefined
 }
 
 export interface Token {
@@ -42,6 +44,7 @@ export async function requestToken(options: {
   const { authority, clientId, proof, wanted, fetch, now } = options
   const form = new URLSearchParams({ grant_type: 'client_credentials', resource: wanted.resource })
   if (wanted.scope) form.set('scope', wanted.scope)
+  if (wanted.grant) form.set('grant_id', wanted.grant)
   const headers = new Headers({ accept: 'application/json' })
   if ('secret' in proof) headers.set('authorization', basic(clientId, proof.secret))
   else {
