@@ -14,7 +14,8 @@ export type Command =
   | { do: 'take'; assignment: Assignment }
   | { do: 'clear principal'; principal: string }
   | { do: 'clear resource'; resource: string }
-  | { do: 'join' | 'leave'; group: string; member: string }
+  | { do: 'join'; group: string; member: string }
+  | { do: 'leave'; group: string; member: string }
   | { do: 'edit role'; role: string; permissions: string[] }
   | { do: 'set status'; principal: string; status: 'active' | 'suspended' }
   | { do: 'create group' | 'remove group'; group: string }

@@ -15,7 +15,7 @@ export interface Run {
 
 export const START = Date.parse('2027-01-01T00:00:00Z')
 /** All questions are asked after so many steps, and at the end. */
-const STEPS_TO_ALL = 16
+const STEPS_TO_ALL = 32
 
 export interface Stage {
   schema: Schema
