@@ -13,7 +13,13 @@ test('operations run as one make one revision, in which a later one builds on an
   await northwind(product)
   const before = await catalogueRevision(product)
   await asOneChange(contextOf(product), ['catalogue'], async ctx => {
-    await createPermission(ctx, { slug: 'orders:read', type: 'organization', label: '', risk: 'read' })
+    await createPermission(ctx, {
+      slug: 'orders:read',
+      type: 'organization',
+      label: '',
+      risk: 'read',
+      condition: null,
+    })
     await createRole(ctx, { slug: 'reader', name: '', type: 'organization', permissions: ['orders:read'] })
     await mapTool(ctx, { ...RULE, server: 'billing', name: 'get_order', permission: 'orders:read' })
   })
@@ -33,7 +39,13 @@ test('nothing of it happens where one of them is refused', async () => {
   await northwind(product)
   const before = await catalogueRevision(product)
   const both = asOneChange(contextOf(product), ['catalogue'], async ctx => {
-    await createPermission(ctx, { slug: 'orders:read', type: 'organization', label: '', risk: 'read' })
+    await createPermission(ctx, {
+      slug: 'orders:read',
+      type: 'organization',
+      label: '',
+      risk: 'read',
+      condition: null,
+    })
     await createRole(ctx, { slug: 'reader', name: '', type: 'organization', permissions: ['none:read'] })
   })
   await expect(both).rejects.toMatchObject({ code: 'not_found' })

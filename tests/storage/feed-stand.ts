@@ -36,7 +36,7 @@ export async function seed(ctx: Context) {
   })
   const crm = await createServer(ctx, { name: 'crm', url: 'https://crm.example/mcp', mode: 'enforce' })
   const slug = 'invoices:refund'
-  await createPermission(ctx, { slug, type: 'organization', label: '', risk: 'dangerous' })
+  await createPermission(ctx, { slug, type: 'organization', label: '', risk: 'dangerous', condition: null })
   const role = await createRole(ctx, { slug: 'clerk', name: '', type: 'organization', permissions: [slug] })
   await map(ctx, billing.id, 'refund')
   await map(ctx, crm.id, 'secret-crm-tool')
@@ -47,7 +47,7 @@ export async function seed(ctx: Context) {
     ...{ organization, agent: agent.id, kind: 'secret', label: '', expiresAt: null, legacyAudience: false },
   })
   const assignment = await createAssignment(ctx, {
-    ...{ organization, principal: agent.id, role: role.id, expiresAt: null },
+    ...{ organization, principal: agent.id, role: role.id, source: 'direct', sourceId: '', expiresAt: null },
   })
   const key = await createServerKey(ctx, { server: billing.id, label: '' })
   const crmKey = await createServerKey(ctx, { server: crm.id, label: '' })

@@ -99,7 +99,11 @@ async function change(ctx: Context, seeded: Seeded, kind: string, n: number): Pr
     revoke_token: () =>
       createRevocation(ctx, { ...common, kind: 'token', id: `jti-${n}-0123456789` }, nobody),
     revoke_agent: () => createRevocation(ctx, { ...common, kind: 'agent' }, nobody),
-    assign: () => createAssignment(ctx, { organization, principal: id, role: role.id, expiresAt: null }),
+    assign: () =>
+      createAssignment(ctx, {
+        ...{ organization, principal: id, role: role.id },
+        ...{ source: 'direct', sourceId: '', expiresAt: null },
+      }),
     unassign: async () => {
       const [first] = (await listAssignments(ctx, { organization, limit: 1 })).items
       if (first) await removeAssignment(ctx, { organization, id: first.id })

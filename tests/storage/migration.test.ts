@@ -53,7 +53,7 @@ test('PostgreSQL: of nodes that start at once, one migrates and all of them open
   const { stores, refusals } = await openAll(await freshDatabase())
   expect(refusals).toEqual([])
   expect(new Set(stores.map(({ instanceId }) => instanceId)).size).toBe(1)
-  for (const store of stores) expect(await migrationsOf(store)).toEqual([{ number: 1 }])
+  for (const store of stores) expect(await migrationsOf(store)).toEqual([{ number: 1 }, { number: 2 }])
   for (const store of stores) await store.close()
 })
 
@@ -66,7 +66,7 @@ test('SQLite: of processes that open one file at once, one gets it and the other
   const waiting = openStore({ url, masterKey: MASTER_KEY })
   await stores[0]?.close()
   const next = await waiting
-  expect(await migrationsOf(next)).toEqual([{ number: 1 }])
+  expect(await migrationsOf(next)).toEqual([{ number: 1 }, { number: 2 }])
   await next.close()
 })
 

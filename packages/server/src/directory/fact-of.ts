@@ -2,7 +2,9 @@ import type {
   AgentFact,
   AssignmentFact,
   CredentialFact,
+  GrantFact,
   Json,
+  MemberFact,
   OrganizationFact,
   PermissionFact,
   PrincipalFact,
@@ -67,6 +69,30 @@ export function assignmentFact(
   }
 }
 
+/** By what id the fact of a membership goes. */
+export function memberId(row: Pick<Row<'groupMember'>, 'groupSeq' | 'memberSeq'>): string {
+  return `${row.groupSeq}.${row.memberSeq}`
+}
+
+export function memberFact(row: Pick<Row<'groupMember'>, 'groupSeq' | 'memberSeq'>): MemberFact {
+  return { group: row.groupSeq, member: row.memberSeq }
+}
+
+/** Null once it is revoked. An expired one stays. */
+export function grantFact(
+  row: Pick<Row<'grant'>, 'id' | 'agentId' | 'personId' | 'scopes' | 'resources' | 'expiresAt' | 'revokedAt'>,
+): GrantFact | null {
+  if (row.revokedAt !== null) return null
+  return {
+    id: row.id,
+    agent: row.agentId,
+    person: row.personId,
+    scopes: JSON.parse(row.scopes) as string[],
+    resources: JSON.parse(row.resources) as number[],
+    expiresAt: milliseconds(row.expiresAt),
+  }
+}
+
 export function revokedTokenFact(row: Pick<Row<'revokedToken'>, 'id' | 'expiresAt'>): RevokedTokenFact {
   return { id: row.id, expiresAt: Date.parse(row.expiresAt) }
 }
@@ -93,16 +119,17 @@ export function toolFact(row: Row<'tool'>, permission: string): ToolFact {
 }
 
 export function resourceTypeFact(
-  row: Pick<Row<'resourceType'>, 'id' | 'slug'>,
+  row: Pick<Row<'resourceType'>, 'id' | 'slug' | 'instances'>,
   parentIds: readonly string[],
 ): ResourceTypeFact {
-  return { id: row.id, slug: row.slug, parents: [...parentIds].sort() }
+  return { id: row.id, slug: row.slug, parents: [...parentIds].sort(), instances: row.instances }
 }
 
 /** Null once it is retired. */
 export function permissionFact(row: Row<'permission'>): PermissionFact | null {
   if (row.retiredRevision !== null) return null
-  return { id: row.id, slug: row.slug, type: row.typeId, bit: row.bit, risk: row.risk }
+  const { id, slug, typeId, bit, risk, condition } = row
+  return { id, slug, type: typeId, bit, risk, condition }
 }
 
 /** `permissions` are the slugs that the role holds. */

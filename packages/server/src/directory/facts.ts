@@ -11,6 +11,9 @@ import {
   agentFact,
   assignmentFact,
   credentialFact,
+  grantFact,
+  memberFact,
+  memberId,
   organizationFact,
   permissionFact,
   principalFact,
@@ -20,6 +23,7 @@ import {
   serverFact,
   toolFact,
 } from './fact-of.ts'
+import { loadResources } from './resource-facts.ts'
 
 /** All facts of the catalogue at one revision, as the change from nothing. */
 export function loadCatalogue(db: Db): Promise<CatalogueChange> {
@@ -53,7 +57,8 @@ export async function loadOrganization(db: Db, id: string, now: number): Promise
     for (const row of await principals.selectAll().orderBy('seq').execute())
       ops.push({ fact: 'principal', id: row.id, value: principalFact(row) })
     ops.push(...(await loadRoles(tx, id)))
-    ops.push(...(await loadIdentities(tx, id)), ...(await loadRights(tx, id, now)))
+    ops.push(...(await loadIdentities(tx, id)), ...(await loadMembers(tx, id)))
+    ops.push(...(await loadResources(tx, id)), ...(await loadRights(tx, id, now)))
     return { organization: id, revision: organization.revision, ops }
   })
 }
@@ -71,11 +76,28 @@ async function loadIdentities(tx: Db, organization: string): Promise<Organizatio
   return ops
 }
 
+async function loadMembers(tx: Db, organization: string): Promise<OrganizationOp[]> {
+  const rows = await tx
+    .selectFrom('groupMember')
+    .select(['groupSeq', 'memberSeq'])
+    .where('organizationId', '=', organization)
+    .orderBy('groupSeq')
+    .orderBy('memberSeq')
+    .execute()
+  return rows.map(row => ({ fact: 'member', id: memberId(row), value: memberFact(row) }))
+}
+
 async function loadRights(tx: Db, organization: string, now: number): Promise<OrganizationOp[]> {
   const ops: OrganizationOp[] = []
   const assignments = tx.selectFrom('assignment').where('organizationId', '=', organization)
   for (const row of await assignments.selectAll().orderBy('id').execute())
     ops.push({ fact: 'assignment', id: row.id, value: assignmentFact(row) })
+  const grants = tx
+    .selectFrom('grant')
+    .where('organizationId', '=', organization)
+    .where('revokedAt', 'is', null)
+  for (const row of await grants.selectAll().orderBy('id').execute())
+    ops.push({ fact: 'grant', id: row.id, value: grantFact(row) })
   const revoked = tx.selectFrom('revokedToken').where('organizationId', '=', organization)
   for (const row of await revoked.selectAll().orderBy('id').execute()) {
     const value = revokedTokenFact(row)

@@ -1,13 +1,23 @@
 /** Hides how organizations, people, agents, servers, tools, roles and assignments are kept and changed. */
+export * from './access/index.ts'
 export { createAgent, listAgents, resumeAgent, showAgent, suspendAgent, updateAgent } from './agents.ts'
 export { CLAIM, createApiToken, listApiTokens, may, revokeApiToken } from './api-tokens.ts'
-export { createAssignment, listAssignments, removeAssignment } from './assignments.ts'
+export { clearAssignments, createAssignment, listAssignments, removeAssignment } from './assignments.ts'
 export { BOOTSTRAP_CODE_LIFE_MS, claimBootstrapCode, createBootstrapCode } from './bootstrap.ts'
-export { checkDecision } from './check.ts'
+export { type CallBy, checkDecision, type DecideCall, liveGrants, prepareCall } from './check.ts'
 export type { Actor, Context } from './context.ts'
 export { createCredential, listCredentials, liveCredentials } from './credentials.ts'
 export * from './fact-of.ts'
 export { loadCatalogue, loadOrganization } from './facts.ts'
+export { createGrant, listGrants, revokeGrant } from './grants.ts'
+export {
+  addMember,
+  createGroup,
+  dropMember,
+  listGroups,
+  listMembers,
+  removeGroup,
+} from './groups.ts'
 export type { InputOf, OutputOf } from './operation.ts'
 export {
   createOrganization,
@@ -20,7 +30,9 @@ export { createPerson, listPeople, showPerson, updatePerson } from './people.ts'
 export { createPermission, listPermissions, updatePermission } from './permissions.ts'
 export { listPoints } from './points.ts'
 export * from './reference.ts'
-export { createResourceType, listResourceTypes } from './resource-types.ts'
+export { importResources } from './resource-import.ts'
+export { createResourceType, listResourceTypes, updateResourceType } from './resource-types.ts'
+export { listResources, moveResource, putResource, removeResource, showResource } from './resources.ts'
 export { createRevocation, denyToken, type WaitForPoints } from './revocations.ts'
 export { createRole, listRoles, showRole, updateRole } from './roles.ts'
 export { createServerKey, listServerKeys, revokeServerKey } from './server-keys.ts'
@@ -34,5 +46,6 @@ export {
   updateServer,
   upstreamPlace,
 } from './servers.ts'
+export { createService, listServices, updateService } from './service-principals.ts'
 export { listTools, mapTool, unmapTool } from './tools.ts'
 export { asOneChange } from './transaction.ts'

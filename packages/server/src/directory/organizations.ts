@@ -1,4 +1,4 @@
-import { CATALOGUE, newId } from '@valetkey/sdk/core'
+import { CATALOGUE, newId, ROOT_RESOURCE, ROOT_TYPE } from '@valetkey/sdk/core'
 import { beginChange } from '../store/index.ts'
 import type { Context } from './context.ts'
 import { refuseDuplicate } from './duplicate.ts'
@@ -6,13 +6,9 @@ import { organizationFact, type Row } from './fact-of.ts'
 import { byWhom, type InputOf, lock, type OutputOf, recordBy, timeOf } from './operation.ts'
 import { readPage } from './page.ts'
 import { getOrganization, quote } from './reference.ts'
+import { resourceFact } from './resource-facts.ts'
 
 type Organization = OutputOf<'organizations', 'get'>
-
-/** The number of an organization's own resource, the root of its tree. */
-export const ROOT_RESOURCE_SEQ = 1
-/** The resource type of that root. */
-export const ROOT_TYPE = 'organization'
 
 function toOrganization(row: Row<'organization'>): Organization {
   const { id, slug, name, status, revision, createdAt } = row
@@ -57,7 +53,7 @@ export async function createOrganization(
       slug: input.slug,
       name: input.name,
       status: 'active' as const,
-      nextResourceSeq: ROOT_RESOURCE_SEQ + 1,
+      nextResourceSeq: ROOT_RESOURCE + 1,
       createdAt: timeOf(ctx),
     }
     await refuseDuplicate(
@@ -69,7 +65,7 @@ export async function createOrganization(
       .insertInto('resource')
       .values({
         organizationId: id,
-        seq: ROOT_RESOURCE_SEQ,
+        seq: ROOT_RESOURCE,
         typeId: ROOT_TYPE,
         externalId: input.slug,
         parentSeq: null,
@@ -79,6 +75,8 @@ export async function createOrganization(
       })
       .execute()
     await change.log({ fact: 'organization', id, value: organizationFact(row) })
+    const root = resourceFact(ROOT_TYPE, [[ROOT_RESOURCE, input.slug, null]])
+    await change.log({ fact: 'resource', ...root })
     const detail = { slug: input.slug, name: input.name }
     await recordBy(ctx, tx, { organization: id, type: 'organization.created', target: id, detail })
     return toOrganization(await getOrganization(tx, id))

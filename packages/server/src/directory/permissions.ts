@@ -1,4 +1,5 @@
 import { AppError, CATALOGUE, isId, newId } from '@valetkey/sdk/core'
+import { checkPermissionCondition } from '@valetkey/sdk/engine'
 import { beginChange, type Db } from '../store/index.ts'
 import type { Context } from './context.ts'
 import { refuseDuplicate } from './duplicate.ts'
@@ -19,8 +20,8 @@ function permissions(db: Db) {
 }
 
 function toPermission(row: Row<'permission'> & { type: string }): Permission {
-  const { id, slug, type, label, risk } = row
-  return { id, slug, type, label, risk }
+  const { id, slug, type, label, risk, condition } = row
+  return { id, slug, type, label, risk, condition }
 }
 
 /** Finds a permission by id or slug. */
@@ -50,6 +51,7 @@ export async function createPermission(
   ctx: Context,
   input: InputOf<'permissions', 'create'>,
 ): Promise<Permission> {
+  refuseUnreadable(input.condition)
   const type = await getResourceType(ctx.store.db, input.type)
   return ctx.store.write(async tx => {
     const change = await beginChange(tx, CATALOGUE, byWhom(ctx))
@@ -65,6 +67,7 @@ export async function createPermission(
       bit: (last ?? -1) + 1,
       label: input.label,
       risk: input.risk,
+      condition: input.condition,
       retiredRevision: null,
     }
     await refuseDuplicate(
@@ -72,29 +75,46 @@ export async function createPermission(
       `There is a permission ${quote(input.slug)} already.`,
     )
     await change.log({ fact: 'permission', id: row.id, value: permissionFact(row) })
-    const detail = { slug: row.slug, type: type.slug, risk: row.risk, label: row.label }
+    const { slug, risk, label, condition } = row
+    const detail = { slug, type: type.slug, risk, label, condition }
     await recordBy(ctx, tx, { organization: null, type: 'permission.created', target: row.id, detail })
     return toPermission({ ...row, type: type.slug })
   })
 }
 
-/** Says anew how a permission is called and how much harm it can do. Its name and its resource type are for good. */
+/**
+ * Says anew how a permission is called, how much harm it can do and under which condition it holds. Its name and its
+ * resource type are for good.
+ */
 export async function updatePermission(
   ctx: Context,
-  input: { id: string } & Partial<Pick<Permission, 'label' | 'risk'>>,
+  input: InputOf<'permissions', 'update'>,
 ): Promise<Permission> {
+  refuseUnreadable(input.condition ?? null)
   return ctx.store.write(async tx => {
     await lock(tx, CATALOGUE)
     const { id } = await getPermission(tx, input.id)
     const before = await permissions(tx).where('permission.id', '=', id).executeTakeFirstOrThrow()
-    const after = { ...before, label: input.label ?? before.label, risk: input.risk ?? before.risk }
-    if (after.label === before.label && after.risk === before.risk) return toPermission(before)
+    const was = settings(before)
+    const { label = was.label, risk = was.risk, condition = was.condition } = input
+    const is = { label, risk, condition }
+    if (label === was.label && risk === was.risk && condition === was.condition) return toPermission(before)
+    const after = { ...before, ...is }
     const change = await beginChange(tx, CATALOGUE, byWhom(ctx))
-    const { label, risk } = after
-    await tx.updateTable('permission').set({ label, risk }).where('id', '=', id).execute()
+    await tx.updateTable('permission').set(is).where('id', '=', id).execute()
     await change.log({ fact: 'permission', id, value: permissionFact(after) })
-    const detail = { before: { label: before.label, risk: before.risk }, after: { label, risk } }
+    const detail = { before: was, after: is }
     await recordBy(ctx, tx, { organization: null, type: 'permission.updated', target: id, detail })
     return toPermission(after)
   })
+}
+
+/** What of a permission can be changed. */
+function settings({ label, risk, condition }: Row<'permission'>) {
+  return { label, risk, condition }
+}
+
+function refuseUnreadable(condition: string | null): void {
+  const fault = checkPermissionCondition(condition)
+  if (fault !== null) throw new AppError('policy.invalid', fault, { path: 'condition' })
 }

@@ -12,7 +12,7 @@ import { foldName } from './reference.ts'
 export async function insertPrincipal(
   tx: Tx,
   ctx: Context,
-  principal: { id: string; organizationId: string; kind: 'user' | 'agent'; externalId: string; name: string },
+  principal: Pick<Row<'principal'>, 'id' | 'organizationId' | 'kind' | 'externalId' | 'name'>,
   duplicate: string,
 ): Promise<Row<'principal'>> {
   const { next } = await tx

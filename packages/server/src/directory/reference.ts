@@ -1,4 +1,4 @@
-import { AppError, CATALOGUE, isId } from '@valetkey/sdk/core'
+import { AppError, CATALOGUE, didYouMean, type IdKind, isId } from '@valetkey/sdk/core'
 import type { Db } from '../store/index.ts'
 import type { Row } from './fact-of.ts'
 
@@ -38,14 +38,24 @@ export async function getOrganization(db: Db, ref: string | undefined): Promise<
   })
 }
 
+type PrincipalKind = Row<'principal'>['kind']
+
+/** What ids of a kind of principal begin with. */
+const ID_KINDS: Record<PrincipalKind, IdKind & string> = {
+  user: 'person',
+  agent: 'agent',
+  service: 'service',
+  group: 'group',
+}
+
 /** A principal of one organization, by its kind and by id or name (a person's name is the email address). */
 export async function getPrincipal(
   db: Db,
   organization: Pick<Row<'organization'>, 'id' | 'slug'>,
-  kind: 'user' | 'agent',
+  kind: PrincipalKind,
   ref: string,
 ): Promise<Row<'principal'>> {
-  const byId = isId(ref, kind === 'user' ? 'person' : 'agent')
+  const byId = isId(ref, ID_KINDS[kind])
   const found = await db
     .selectFrom('principal')
     .selectAll()
@@ -54,8 +64,29 @@ export async function getPrincipal(
     .where(byId ? 'id' : 'externalId', '=', byId ? ref : foldName(ref))
     .executeTakeFirst()
   if (found) return found
-  const thing = kind === 'user' ? 'person' : 'agent'
-  throw new AppError('not_found', `No ${thing} ${quote(ref)} in ${organization.slug}.`)
+  throw new AppError('not_found', `No ${ID_KINDS[kind]} ${quote(ref)} in ${organization.slug}.`)
+}
+
+/**
+ * What a caller means by a principal: `user:ada@northwind.test`, `agent:support-bot`, `group:finance`,
+ * `service:billing`, an id of any of them, an email address, or the name of an agent.
+ */
+function parsePrincipalRef(ref: string): { kind: PrincipalKind; name: string } {
+  const named = /^(user|agent|group|service):(.+)$/s.exec(ref)
+  if (named?.[1] && named[2]) return { kind: named[1] as PrincipalKind, name: named[2] }
+  for (const kind of Object.keys(ID_KINDS) as PrincipalKind[])
+    if (isId(ref, ID_KINDS[kind])) return { kind, name: ref }
+  return { kind: ref.includes('@') ? 'user' : 'agent', name: ref }
+}
+
+/** A principal of one organization, of whatever kind, by reference. */
+export function getPrincipalByRef(
+  db: Db,
+  organization: Pick<Row<'organization'>, 'id' | 'slug'>,
+  ref: string,
+): Promise<Row<'principal'>> {
+  const { kind, name } = parsePrincipalRef(ref)
+  return getPrincipal(db, organization, kind, name)
 }
 
 /**
@@ -64,11 +95,11 @@ export async function getPrincipal(
  */
 export async function locatePrincipal(
   db: Db,
-  kind: 'user' | 'agent',
+  kind: PrincipalKind,
   ref: string,
   organization: string | undefined,
 ): Promise<Row<'principal'>> {
-  const prefix = kind === 'user' ? 'person' : 'agent'
+  const prefix = ID_KINDS[kind]
   if (organization !== undefined || !isId(ref, prefix))
     return getPrincipal(db, await getOrganization(db, organization), kind, ref)
   const found = await db
@@ -99,8 +130,13 @@ export async function getResourceType(db: Db, ref: string): Promise<Row<'resourc
     .selectAll()
     .where(isId(ref, 'resourceType') ? 'id' : 'slug', '=', ref)
     .executeTakeFirst()
-  if (!found) throw new AppError('not_found', `No resource type ${quote(ref)}.`)
-  return found
+  if (found) return found
+  const slugs = await db.selectFrom('resourceType').select('slug').execute()
+  const meant = didYouMean(
+    ref.slice(0, 80),
+    slugs.map(({ slug }) => slug),
+  )
+  throw new AppError('not_found', `No resource type ${quote(ref)}.${meant}`)
 }
 
 /** Finds a role by id or slug: one of the organization's own, else one of the catalogue. */

@@ -37,7 +37,7 @@ export async function applyResourceTypes({ ctx, changes }: Run, policy: Policy):
     for (const [slug, { name = '', parents = [] }] of ready) {
       const made = await at(
         ['resourceTypes', slug],
-        directory.createResourceType(ctx, { slug, name, parents }),
+        directory.createResourceType(ctx, { slug, name, parents, instances: 'registered' }),
       )
       held.set(slug, made)
       changes.push({
@@ -59,7 +59,13 @@ export async function applyPermissions({ ctx, changes }: Run, policy: Policy): P
     const path = ['permissions', slug]
     const before = held.get(slug)
     if (!before) {
-      const input = { slug, type: type ?? ROOT_TYPE, label: label ?? '', risk: risk ?? ('write' as const) }
+      const input = {
+        slug,
+        type: type ?? ROOT_TYPE,
+        label: label ?? '',
+        risk: risk ?? ('write' as const),
+        condition: null,
+      }
       await at(path, directory.createPermission(ctx, input))
       changes.push({ sign: '+', kind: 'permission', name: slug, detail: input.risk })
       continue

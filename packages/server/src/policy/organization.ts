@@ -2,6 +2,9 @@ import * as directory from '../directory/index.ts'
 import type { AgentPolicy, Policy } from './format.ts'
 import { all, at, differences, gainsAndLosses, type Run } from './run.ts'
 
+/** How a policy gives roles: as a person would, without an end. */
+export const BY_HAND = { source: 'direct', sourceId: '', expiresAt: null } as const
+
 type Agent = directory.OutputOf<'agents', 'get'>
 
 /** Adds the people who are missing; renames others. Nobody is removed. */
@@ -75,7 +78,7 @@ async function applyAssignments(
     const before = held.find(assignment => assignment.role === role)
     if (before && before.expiresAt === null) continue
     const path = ['agents', name, 'roles', String(index)]
-    await at(path, directory.createAssignment(ctx, { organization, principal, role, expiresAt: null }))
+    await at(path, directory.createAssignment(ctx, { organization, principal, role, ...BY_HAND }))
     const detail = before ? `role ${role} no longer ends ${before.expiresAt}` : `role ${role}`
     changes.push({ sign: before ? '~' : '+', kind: 'assignment', name, detail })
   }

@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 import manifest from '../../package.json' with { type: 'json' }
 import { type Audit, auditHandlers } from '../audit/index.ts'
 import { createBootstrapCode, type WaitForPoints } from '../directory/index.ts'
-import { applyPolicy } from '../policy/index.ts'
+import { applyPolicy, whatIfPolicy } from '../policy/index.ts'
 import type { Store } from '../store/index.ts'
 import { createAddressOf } from './client-address.ts'
 import { createHandlers } from './handlers.ts'
@@ -34,7 +34,7 @@ export async function createApi(options: ApiOptions): Promise<AdminApiServer> {
   const { store, audit, now, issuer, isDev, barrier, log, addressOf = createAddressOf([]) } = options
   const handlers = createHandlers({
     evidence: auditHandlers(audit),
-    policy: { apply: applyPolicy },
+    policy: { apply: applyPolicy, whatIf: whatIfPolicy },
     waitForPoints: barrier,
     issuer,
     dev: isDev,

@@ -13,7 +13,7 @@ export type Handlers = { [G in keyof AdminApi]: { [O in keyof AdminApi[G]]: Hand
 /** What other modules and the configuration bring to the table. */
 export interface HandlerParts {
   evidence: { audit: Handlers['audit']; decisions: Pick<Handlers['decisions'], 'get'> }
-  policy: Handlers['policy']
+  policy: Handlers['policy'] & Pick<Handlers['access'], 'whatIf'>
   waitForPoints: directory.WaitForPoints
   issuer: string
   dev: boolean
@@ -64,8 +64,16 @@ export function createHandlers(parts: HandlerParts): Handlers {
       revoke: directory.revokeServerKey,
     },
     tools: { list: directory.listTools, map: directory.mapTool, unmap: directory.unmapTool },
-    resourceTypes: { list: directory.listResourceTypes, create: directory.createResourceType },
-    permissions: { list: directory.listPermissions, create: directory.createPermission },
+    resourceTypes: {
+      list: directory.listResourceTypes,
+      create: directory.createResourceType,
+      update: directory.updateResourceType,
+    },
+    permissions: {
+      list: directory.listPermissions,
+      create: directory.createPermission,
+      update: directory.updatePermission,
+    },
     roles: {
       list: directory.listRoles,
       get: directory.showRole,
@@ -75,13 +83,47 @@ export function createHandlers(parts: HandlerParts): Handlers {
     assignments: {
       list: directory.listAssignments,
       create: directory.createAssignment,
+      clear: directory.clearAssignments,
       remove: directory.removeAssignment,
+    },
+    resources: {
+      list: directory.listResources,
+      get: directory.showResource,
+      put: directory.putResource,
+      move: directory.moveResource,
+      remove: directory.removeResource,
+      import: directory.importResources,
+    },
+    groups: {
+      list: directory.listGroups,
+      create: directory.createGroup,
+      remove: directory.removeGroup,
+      members: directory.listMembers,
+      add: directory.addMember,
+      drop: directory.dropMember,
+    },
+    services: {
+      list: directory.listServices,
+      create: directory.createService,
+      update: directory.updateService,
+    },
+    grants: { list: directory.listGrants, create: directory.createGrant, revoke: directory.revokeGrant },
+    access: {
+      check: directory.checkAccess,
+      checkMany: directory.checkManyAccess,
+      effective: directory.listEffective,
+      resources: directory.listReachable,
+      principals: directory.listHolders,
+      reach: directory.listReach,
+      filter: directory.filterResources,
+      explain: directory.explainAccess,
+      whatIf: policy.whatIf,
     },
     points: { list: directory.listPoints },
     revocations: { create: (ctx, input) => directory.createRevocation(ctx, input, waitForPoints) },
     decisions: { check: directory.checkDecision, get: evidence.decisions.get },
     audit: evidence.audit,
-    policy,
+    policy: { apply: policy.apply },
     apiTokens: {
       list: directory.listApiTokens,
       create: directory.createApiToken,

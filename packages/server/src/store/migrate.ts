@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { AppError, isoTime } from '@valetkey/sdk/core'
 import { type Kysely, sql } from 'kysely'
 import * as first from './migrations/0001-first.ts'
+import * as resources from './migrations/0002-resources.ts'
 import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
 
 /** Forward only; never edited after a release. */
-const MIGRATIONS: readonly Migration[] = [first]
+const MIGRATIONS: readonly Migration[] = [first, resources]
 
 interface Migration {
   up(tx: Tx, define: (statement: string) => Promise<void>): Promise<void>
@@ -48,10 +49,13 @@ export async function migrate(
 
 /**
  * PostgreSQL compares text by the rules of a language unless told otherwise; then pages would be cut in other places
- * than on SQLite, and an upgrade of the operating system could break the indexes.
+ * than on SQLite, and an upgrade of the operating system could break the indexes. Hidden row numbers only SQLite has.
  */
 async function define(tx: Tx, dialect: 'sqlite' | 'postgres', statement: string): Promise<void> {
-  const text = dialect === 'postgres' ? statement.replaceAll(/\btext\b/g, 'text collate "C"') : statement
+  const text =
+    dialect === 'postgres'
+      ? statement.replaceAll(/\btext\b/g, 'text collate "C"').replace(/ without rowid$/, '')
+      : statement
   await sql.raw(text).execute(tx)
 }
 

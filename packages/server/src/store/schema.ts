@@ -13,6 +13,7 @@ export interface Database {
   agent: AgentTable
   client: ClientTable
   credential: CredentialTable
+  groupMember: GroupMemberTable
   resource: ResourceTable
   assignment: AssignmentTable
   grant: GrantTable
@@ -22,7 +23,7 @@ export interface Database {
   serverKey: ServerKeyTable
   tool: ToolTable
   seenDefinition: SeenDefinitionTable
-  resourceType: { id: string; slug: string; name: string }
+  resourceType: ResourceTypeTable
   resourceTypeParent: { typeId: string; parentTypeId: string }
   permission: PermissionTable
   role: RoleTable
@@ -116,6 +117,16 @@ interface CredentialTable {
   lastUsedFrom: string | null
 }
 
+/** Who belongs to a group; a member may be a group itself. */
+interface GroupMemberTable {
+  organizationId: string
+  groupSeq: number
+  memberSeq: number
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+}
+
+/** One that was removed stays, so that its number is never given again; its external id is free. */
 interface ResourceTable {
   organizationId: string
   seq: number
@@ -147,10 +158,14 @@ interface GrantTable {
   agentId: string
   personId: string
   scopes: string
+  /** JSON of the numbers of the resources that it is limited to. */
   resources: string
   createdAt: ColumnType<string, string, never>
   expiresAt: string | null
   revokedAt: string | null
+  /** Who it comes from: an administrator, or the person's own consent. */
+  source: ColumnType<'administrator' | 'consent', 'administrator' | 'consent' | undefined, never>
+  createdBy: ColumnType<string, string | undefined, never>
 }
 
 interface RevokedTokenTable {
@@ -208,6 +223,17 @@ interface SeenDefinitionTable {
   seenAt: string
 }
 
+interface ResourceTypeTable {
+  id: string
+  slug: string
+  name: string
+  instances: ColumnType<
+    'registered' | 'open',
+    'registered' | 'open' | undefined,
+    'registered' | 'open' | undefined
+  >
+}
+
 interface PermissionTable {
   id: string
   slug: string
@@ -215,6 +241,8 @@ interface PermissionTable {
   bit: number
   label: string
   risk: 'read' | 'write' | 'dangerous'
+  /** CEL; where it does not hold, nobody has the permission. */
+  condition: string | null
   retiredRevision: number | null
 }
 

@@ -107,7 +107,7 @@ const PERMISSIONS = ['invoices:read', 'invoices:refund', 'customers:read', 'cust
 
 async function seedCatalogue(ctx: Context): Promise<void> {
   for (const slug of PERMISSIONS)
-    await createPermission(ctx, { slug, type: 'organization', label: '', risk: 'read' })
+    await createPermission(ctx, { slug, type: 'organization', label: '', risk: 'read', condition: null })
   await createServer(ctx, { name: 'bare', url: BARE_RESOURCE, mode: 'enforce' })
   await registerServer(ctx, 'billing', RESOURCE)
 }
