@@ -119,7 +119,7 @@ test('roles are made, changed by difference, given for a time and taken away', a
   await valetkey('role', 'set', 'refunder', '--add', 'invoices:refund', '--remove', 'invoices:read')
   const admin = product.client()
   expect((await admin.roles.get({ id: 'refunder' })).permissions).toEqual(['invoices:refund'])
-  const given = await valetkey('role', 'assign', 'support-bot', 'refunder', '--expires', '2h', '--json')
+  const given = await valetkey('role', 'assign', 'support-bot', 'refunder', '--until', '2h', '--json')
   expect(JSON.parse(given.out).item).toMatchObject({
     role: 'refunder',
     expiresAt: '2027-01-01T02:00:00.000Z',

@@ -3,9 +3,11 @@ import { resolve } from 'node:path'
 import { type AdminApi, api, type Output } from '@valetkey/sdk/contract'
 import type { JsonObject } from '@valetkey/sdk/core'
 import { type Command, Option } from 'commander'
-import { findAgent, findServer } from './find.ts'
+import { momentOf, toQuestion } from './access-question.ts'
+import { checkedView, showVia } from './access-view.ts'
+import { findAgent, findPerson, findServer } from './find.ts'
 import { addCommand, collect, type Session, withSession } from './session.ts'
-import { EXIT, type Io, parseSpan, UsageError, type View } from './terminal/index.ts'
+import { EXIT, type Io, UsageError, type View } from './terminal/index.ts'
 
 type Explanation = Output<AdminApi['decisions']['check']>
 type Leg = Explanation['legs'][number]
@@ -41,52 +43,104 @@ const legView: View<Leg> = {
 
 /** What would be decided, and why. */
 export function register(program: Command, io: Io): void {
-  addCommand(program, 'check <agent> <tool>', {
-    summary: `Say what would be decided, and why; nothing is called (exit ${EXIT.verdictDeny} on a denial)`,
+  addCommand(program, 'check <who> <what> [resource]', {
+    summary: `Say whether somebody holds a permission, or what would be decided about a call of a tool; nothing is called (exit ${EXIT.verdictDeny} on a denial)`,
     examples: [
+      ['valetkey check maya@northwind.dev invoices:read invoice/INV-1', 'a permission on a resource'],
       [`valetkey check support-bot get_invoice --server billing --args '{"customer":"acme"}'`, 'one call'],
       [
-        'valetkey check support-bot refund --server billing --args @call.json --scopes invoices:read',
-        'with a weaker token',
+        'valetkey check support-bot refund --server billing --args @call.json --person maya@northwind.dev',
+        'a call for a person',
       ],
     ],
   })
-    .requiredOption('--server <server>', 'the MCP server that would be called')
-    .option('--args <json>', 'the arguments, or @FILE', '{}')
+    .option('--server <server>', 'ask about a call of this MCP server; the agent is who, the tool is what')
+    .option('--args <json>', 'the arguments, or @FILE; else none')
     .option('--scopes <scopes>', 'what the token would carry; else all that the agent may have', collect)
+    .option('--person <person>', 'the person that the agent acts for')
     .addOption(
-      new Option('--kind <kind>', 'what would be used')
-        .choices(api.tools.map.body.shape.kind.unwrap().options)
-        .default('tool'),
+      new Option('--kind <kind>', 'what would be used; else a tool').choices(
+        api.tools.map.body.shape.kind.unwrap().options,
+      ),
     )
     .option('--at <time>', 'as if it were then: affects expiries and conditions, not the policy')
     .action(withSession(io, check))
 }
 
 interface CheckOptions {
-  server: string
-  args: string
+  server?: string
+  args?: string
   scopes?: string[]
-  kind: 'tool' | 'resource' | 'prompt' | 'method'
+  person?: string
+  kind?: 'tool' | 'resource' | 'prompt' | 'method'
   at?: string
 }
 
-async function check(session: Session, who: string, name: string, options: CheckOptions): Promise<void> {
-  const { api, print, io, utc } = session
-  const callArguments = await readArguments(io, options.args)
+async function check(
+  session: Session,
+  who: string,
+  what: string,
+  resource: string | undefined,
+  { server, ...options }: CheckOptions,
+): Promise<void> {
+  if (server === undefined) return checkAccess(session, who, what, resource, options)
+  if (resource !== undefined)
+    throw new UsageError(
+      `"${resource}" is one word too many.`,
+      'What a call touches is named by its arguments.',
+      'Leave it out, or ask about a permission without --server.',
+    )
+  return checkCall(session, who, what, { ...options, server })
+}
+
+/** Whether somebody holds a permission on a resource. */
+async function checkAccess(
+  session: Session,
+  who: string,
+  permission: string,
+  resource: string | undefined,
+  { at, ...forCalls }: Omit<CheckOptions, 'server'>,
+): Promise<void> {
+  const { api, print, io } = session
+  const question = await toQuestion(session, who, permission, resource)
+  const [stray] = Object.keys(forCalls)
+  if (stray !== undefined)
+    throw new UsageError(
+      `--${stray} is for calls of a tool.`,
+      'Without --server the question is about a permission.',
+      'Add --server NAME, or leave it out.',
+    )
+  const checked = await api.access.check({ ...question, at: momentOf(session, at) })
+  print.item(checkedView, checked)
+  if (print.human && checked.via.length > 0) {
+    print.say('')
+    await showVia(session, checked.via)
+  }
+  if (checked.allowed) return
+  io.exitCode = EXIT.verdictDeny
+  if (print.human) print.note(`What is missing: valetkey why ${who} ${permission} ${question.resource}`)
+}
+
+async function checkCall(
+  session: Session,
+  who: string,
+  name: string,
+  options: CheckOptions & { server: string },
+): Promise<void> {
+  const { api, print, io } = session
+  const callArguments = await readArguments(io, options.args ?? '{}')
   const [agent, server] = await Promise.all([findAgent(session, who), findServer(session, options.server)])
+  const person = options.person === undefined ? undefined : (await findPerson(session, options.person)).id
   const explanation = await api.decisions.check({
     organization: agent.organization,
     agent: agent.id,
+    person,
     server: server.id,
     kind: options.kind,
     name,
     arguments: callArguments,
     scopes: options.scopes,
-    at:
-      options.at === undefined
-        ? undefined
-        : new Date(parseSpan(options.at, { now: io.now(), utc }).from).toISOString(),
+    at: momentOf(session, options.at),
   })
   print.item(view, explanation)
   if (print.human) {

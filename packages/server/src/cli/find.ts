@@ -1,6 +1,7 @@
 import { ApiError } from '@valetkey/sdk/contract'
 import { AppError, closest } from '@valetkey/sdk/core'
 import { allPages, type Session } from './session.ts'
+import { UsageError } from './terminal/index.ts'
 
 /** How things of one kind are found: asked for by id or name, else looked for in the list. */
 interface Finder<T> {
@@ -29,11 +30,12 @@ export function findServer({ api }: Session, text: string) {
   })
 }
 
-export function findRole({ api }: Session, text: string) {
+/** One of the organization's own, else one that is there for all. */
+export function findRole({ api, organization }: Session, text: string) {
   return find(text, {
     noun: 'role',
-    get: id => api.roles.get({ id }),
-    list: page => api.roles.list(page),
+    get: id => api.roles.get({ id, ...organization }),
+    list: page => api.roles.list({ ...page, ...organization }),
     names: role => [role.id, role.slug],
   })
 }
@@ -54,6 +56,60 @@ export function findOrganization({ api }: Session, text: string) {
     list: page => api.organizations.list(page),
     names: organization => [organization.id, organization.slug],
   })
+}
+
+export function findGroup({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'group',
+    list: page => api.groups.list({ ...page, ...organization }),
+    names: group => [group.id, group.name],
+  })
+}
+
+export function findService({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'service',
+    list: page => api.services.list({ ...page, ...organization }),
+    names: service => [service.id, service.name],
+  })
+}
+
+export function findGrant({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'grant',
+    list: page => api.grants.list({ ...page, ...organization }),
+    names: grant => [grant.id],
+  })
+}
+
+export function findResourceType({ api }: Session, text: string) {
+  return find(text, {
+    noun: 'resource type',
+    list: page => api.resourceTypes.list(page),
+    names: type => [type.id, type.slug],
+  })
+}
+
+export function findPermission({ api }: Session, text: string) {
+  return find(text, {
+    noun: 'permission',
+    list: page => api.permissions.list(page),
+    names: permission => [permission.id, permission.slug],
+  })
+}
+
+/** The organization that is meant: the one of `--org`, or the only one. */
+export async function findOwnOrganization(session: Session) {
+  const { organization } = session.organization
+  if (organization !== undefined) return findOrganization(session, organization)
+  const { items } = await session.api.organizations.list({ limit: 11 })
+  const [only, another] = items
+  if (only && !another) return only
+  throw new UsageError(
+    'Which organization?',
+    only ? `There are ${items.map(({ slug }) => slug).join(', ')}.` : 'There is none yet.',
+    only ? 'Name one: add --org SLUG, or set VALETKEY_ORGANIZATION.' : 'Create one: valetkey org create SLUG',
+  )
 }
 
 export function findTool({ api }: Session, server: string, text: string, kind?: string) {

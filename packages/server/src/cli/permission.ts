@@ -1,5 +1,6 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import { type Command, Option } from 'commander'
+import { findPermission } from './find.ts'
 import { addCommand, addGroup, allPages, type Session, withSession } from './session.ts'
 import type { Io, View } from './terminal/index.ts'
 
@@ -13,9 +14,12 @@ const view: View<Permission> = {
     { header: 'RISK', value: permission => permission.risk },
     { header: 'TYPE', value: permission => permission.type },
     { header: 'LABEL', value: permission => permission.label },
+    { header: 'WHEN', value: permission => permission.condition, wide: true },
     { header: 'ID', value: permission => permission.id, wide: true },
   ],
 }
+
+const WHEN = 'condition over subject, resource, action and context, as context.amount <= 100'
 
 /** Permissions: what tools need and roles hold. */
 export function register(program: Command, io: Io): void {
@@ -45,18 +49,40 @@ export function register(program: Command, io: Io): void {
   })
     .addOption(new Option('--risk <risk>', 'how much harm it can do').choices(['read', 'write', 'dangerous']))
     .option('--label <text>', 'what it allows, for people')
-    .option('--type <type>', 'the resource type that it belongs to')
+    .option('--type <type>', 'what it is held on: a resource type; else the organization')
+    .option('--when <cel>', WHEN)
     .action(withSession(io, create))
+  addCommand(group, 'set <permission>', {
+    summary: 'Change what a permission is called, its risk or its condition',
+    examples: [
+      ['valetkey permission set invoices:refund --risk dangerous', 'how much harm it can do'],
+      [`valetkey permission set invoices:refund --when 'context.amount <= 100'`, 'when it holds at all'],
+    ],
+  })
+    .addOption(new Option('--risk <risk>', 'how much harm it can do').choices(['read', 'write', 'dangerous']))
+    .option('--label <text>', 'what it allows, for people')
+    .option('--when <cel>', `${WHEN}; empty for none`)
+    .action(withSession(io, set))
 }
 
 async function list({ api, print }: Session): Promise<void> {
   print.list(view, await allPages(page => api.permissions.list(page)))
 }
 
+interface Settings extends Partial<Pick<Permission, 'risk' | 'label' | 'type'>> {
+  when?: string
+}
+
 async function create(
   { api, print }: Session,
   slug: string,
-  { risk, label, type }: Partial<Pick<Permission, 'risk' | 'label' | 'type'>>,
+  { risk, label, type, when: condition }: Settings,
 ): Promise<void> {
-  print.item(view, await api.permissions.create({ slug, risk, label, type }))
+  print.item(view, await api.permissions.create({ slug, risk, label, type, condition }))
+}
+
+async function set(session: Session, text: string, { risk, label, when }: Settings): Promise<void> {
+  const { id } = await findPermission(session, text)
+  const condition = when === '' ? null : when
+  session.print.item(view, await session.api.permissions.update({ id, risk, label, condition }))
 }

@@ -143,6 +143,11 @@ export function collect(text: string, before: readonly string[] = []): string[] 
   return [...before, ...text.split(',').map(word => word.trim())].filter(word => word !== '')
 }
 
+/** For options that may be given several times; ids may hold commas. */
+export function collectWhole(text: string, before: readonly string[] = []): string[] {
+  return [...before, text]
+}
+
 /** All pages of a list, up to a limit. */
 export async function allPages<T>(
   page: (input: { limit: number; cursor?: string }) => Promise<{ items: T[]; next: string | null }>,

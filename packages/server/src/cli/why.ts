@@ -1,10 +1,16 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
+import { isId } from '@valetkey/sdk/core'
 import type { Command } from 'commander'
+import { toQuestion } from './access-question.ts'
+import { type Explained, explainedView, showReasons } from './access-view.ts'
 import { verdictOf } from './call-view.ts'
+import { explainToday } from './explain-today.ts'
 import { addCommand, type Session, withSession } from './session.ts'
-import { EXIT, type Io, type View } from './terminal/index.ts'
+import { EXIT, type Io, UsageError, type View } from './terminal/index.ts'
 
-const view: View<Output<AdminApi['decisions']['get']>> = {
+type Call = Output<AdminApi['decisions']['get']>
+
+const view: View<Call & { today: Explained | null }> = {
   kind: 'Decision',
   name: call => call.id,
   columns: [
@@ -21,7 +27,10 @@ const view: View<Output<AdminApi['decisions']['get']>> = {
     { header: 'TOOL', value: call => call.tool ?? call.method },
     { header: 'DEFINITION', value: call => call.definition },
     { header: 'ARGUMENTS', value: call => JSON.stringify(call.arguments) },
-    { header: 'RESOURCE', value: call => call.resource },
+    {
+      header: 'RESOURCE',
+      value: call => [call.resource, ...(call.otherResources ?? [])].filter(Boolean).join(', '),
+    },
     { header: 'NEEDED', value: call => call.permission },
     {
       header: 'CARRIED BY',
@@ -35,19 +44,56 @@ const view: View<Output<AdminApi['decisions']['get']>> = {
   ],
 }
 
-/** A decision that was made, and all that it rested on. */
+/** A decision that was made, and all that it rested on; or a question of access, with what would mend a no. */
 export function register(program: Command, io: Io): void {
-  addCommand(program, 'why <decision>', {
-    summary: `Explain a decision that was made (exit ${EXIT.verdictDeny} on a denial)`,
+  addCommand(program, 'why <decision-or-who> [permission] [resource]', {
+    summary: `Explain a decision that was made, or who holds what, and what is missing (exit ${EXIT.verdictDeny} on a denial)`,
     examples: [
       ['valetkey why dec_01kam3v9w2c8q0r5t7x1y4z6b8', 'the id is in every refusal'],
-      ['valetkey why dec_01kam3v9w2c8q0r5t7x1y4z6b8 --json', 'the whole record'],
+      ['valetkey why maya@northwind.dev invoices:refund invoice/INV-1', 'a permission on a resource'],
     ],
   }).action(withSession(io, why))
 }
 
-async function why({ api, print, io }: Session, id: string): Promise<void> {
+async function why(
+  session: Session,
+  subject: string,
+  permission: string | undefined,
+  resource: string | undefined,
+): Promise<void> {
+  if (permission !== undefined) return whyAccess(session, subject, permission, resource)
+  if (isId(subject, 'decision')) return whyDecision(session, subject)
+  throw new UsageError(
+    `"${subject}" is not the id of a decision.`,
+    'It stands in every refusal and in "valetkey audit query", and begins with dec_.',
+    'Name one, or ask: valetkey why WHO PERMISSION RESOURCE',
+  )
+}
+
+async function whyAccess(
+  session: Session,
+  who: string,
+  permission: string,
+  resource: string | undefined,
+): Promise<void> {
+  const { api, print, io } = session
+  const question = await toQuestion(session, who, permission, resource)
+  const explained = await api.access.explain(question)
+  print.item(explainedView, explained)
+  if (print.human) await showReasons(session, explained, question, who)
+  if (!explained.allowed) io.exitCode = EXIT.verdictDeny
+}
+
+async function whyDecision(session: Session, id: string): Promise<void> {
+  const { api, print, io } = session
   const call = await api.decisions.get({ id })
-  print.item(view, call)
+  const today = await explainToday(session, call)
+  print.item(view, { ...call, today: today?.explained ?? null })
   if (call.decision !== 'permit') io.exitCode = EXIT.verdictDeny
+  if (!print.human || !today) return
+  const { explained, question, who } = today
+  print.say('')
+  print.say(`As things stand now: ${explained.sentence}`)
+  print.say(explained.path.join(' < '))
+  await showReasons(session, explained, question, who)
 }
