@@ -70,7 +70,9 @@ async function policyFor(resource: string, upstream: string): Promise<JsonObject
     version: 1,
     organization: 'bench',
     people: { 'ada@bench.test': { name: 'Ada' } },
-    permissions: { 'invoices:read': { risk: 'read' } },
+    resourceTypes: { customer: {}, invoice: { parents: ['customer'] } },
+    resources: { 'customer/acme': {}, 'invoice/INV-1042': { parent: 'customer/acme' } },
+    permissions: { 'invoices:read': { type: 'invoice', risk: 'read' } },
     roles: { reading: { permissions: ['invoices:read'] } },
     servers: {
       invoices: { url: resource, tools: { [tool.name]: rule, ...Object.fromEntries(others) } },

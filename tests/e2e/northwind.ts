@@ -50,7 +50,16 @@ const AGENTS = [
   { name: 'billing-analyst', owner: 'jon@northwind.test', ceiling: ['invoices:*'], role: 'billing-analyst' },
 ]
 
-/** Northwind through the admin API: two people, two agents, what they may do. */
+/** Parents before children: customers, and their invoices below them. */
+const RESOURCES = [
+  { type: 'customer', id: 'acme' },
+  { type: 'customer', id: 'globex' },
+  { type: 'invoice', id: 'INV-1042', parent: 'customer/acme' },
+  { type: 'invoice', id: 'INV-1043', parent: 'customer/acme' },
+  { type: 'invoice', id: 'INV-2001', parent: 'customer/globex' },
+]
+
+/** Northwind through the admin API: two people, two agents, what there is and what they may do. */
 export async function seedNorthwind(api: Client<AdminApi>): Promise<void> {
   const { items } = await api.organizations.list({})
   if (!items.some(({ slug }) => slug === 'northwind'))
@@ -60,6 +69,10 @@ export async function seedNorthwind(api: Client<AdminApi>): Promise<void> {
     ['jon@northwind.test', 'Jon'],
   ] as const)
     await api.people.create({ email, name })
+  await api.resourceTypes.create({ slug: 'customer' })
+  await api.resourceTypes.create({ slug: 'invoice', parents: ['customer'] })
+  await api.resourceTypes.create({ slug: 'file', instances: 'open' })
+  for (const resource of RESOURCES) await api.resources.put(resource)
   for (const [slug, risk] of Object.entries(PERMISSIONS)) await api.permissions.create({ slug, risk })
   for (const [slug, permissions] of Object.entries(ROLES)) await api.roles.create({ slug, permissions })
   for (const { role, ...agent } of AGENTS) {
