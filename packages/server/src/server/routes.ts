@@ -10,6 +10,7 @@ import type { Handlers } from './handlers.ts'
 import { createRunOnce } from './idempotency.ts'
 import { parseInput } from './parse.ts'
 import { toProblem } from './problem.ts'
+import { noteRevisions, REVISION_HEADER } from './revision-header.ts'
 
 export interface RoutesOptions {
   store: Store
@@ -70,12 +71,16 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
       const actor = c.get('actor')
       refuseIfNotPermitted(actor, route)
       const input = await parseInput(route, c.req.raw, c.req.param())
-      const ctx: Context = { store, actor, now }
+      const noting = noteRevisions(store)
+      const ctx: Context = { store: noting.store, actor, now }
       const key = route.idempotent ? c.req.raw.headers.get('idempotency-key') : null
-      const answer =
-        key === null ? run(ctx, input) : runOnce(ctx, { key, operation, input }, ctx => run(ctx, input))
+      const answer = await (key === null
+        ? run(ctx, input)
+        : runOnce(ctx, { key, operation, input }, ctx => run(ctx, input)))
+      const revision = await noting.token(route, input, answer)
+      if (revision !== null) c.header(REVISION_HEADER, revision)
       // What leaves is what the contract says, and nothing more.
-      return c.json(route.returns.parse(await answer))
+      return c.json(route.returns.parse(answer))
     })
   app.all('/api/*', c => {
     throw new AppError('not_found', `There is no operation ${c.req.method} ${quote(c.req.path)}.`)
