@@ -101,7 +101,13 @@ export const api = {
       summary: 'Add a person',
       permission: 'person:write',
       idempotent: true,
-      body: z.object({ ...inOrganization, email: z.email().max(320), name: s.Title }),
+      body: z.object({
+        ...inOrganization,
+        email: z.email().max(320).optional(),
+        /** What the organization calls the person, where that is not the email address: one of the two is needed. */
+        externalId: s.ExternalId.optional(),
+        name: s.Title,
+      }),
       returns: s.Person,
     },
     update: {

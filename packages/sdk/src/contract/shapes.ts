@@ -66,7 +66,9 @@ export const Organization = z.object({
 export const Person = z.object({
   id: z.string(),
   organization: z.string(),
+  /** Empty where the organization calls the person otherwise. */
   email: z.string(),
+  externalId: z.string(),
   name: z.string(),
   status: z.enum(['active', 'suspended', 'retired']),
   createdAt: Time,

@@ -1,4 +1,4 @@
-import { AppError, newId } from '@valetkey/sdk/core'
+import { AppError, isId, newId } from '@valetkey/sdk/core'
 import { beginChange } from '../store/index.ts'
 import type { Context } from './context.ts'
 import { principalFact, type Row } from './fact-of.ts'
@@ -6,13 +6,15 @@ import { byWhom, type InputOf, lock, type OutputOf, recordBy } from './operation
 import { readPage } from './page.ts'
 import { insertPrincipal } from './principals.ts'
 import { getOrganization, getPrincipal, locatePrincipal, quote } from './reference.ts'
+import { refuseExternalId } from './resource-rules.ts'
 
 type Person = OutputOf<'people', 'get'>
 
 function toPerson(row: Row<'principal'>): Person {
   const { id, organizationId, externalId, name, status, createdAt } = row
   if (status === 'pending') throw new Error(`person ${id} is pending`)
-  return { id, organization: organizationId, email: externalId, name, status, createdAt }
+  const email = externalId.includes('@') ? externalId : ''
+  return { id, organization: organizationId, email, externalId, name, status, createdAt }
 }
 
 export async function listPeople(
@@ -41,19 +43,39 @@ export async function showPerson(ctx: Context, input: InputOf<'people', 'get'>):
 export async function createPerson(ctx: Context, input: InputOf<'people', 'create'>): Promise<Person> {
   const organization = await getOrganization(ctx.store.db, input.organization)
   const id = newId('person', ctx.now())
+  const externalId = externalIdOf(input)
   return ctx.store.write(async tx => {
     const change = await beginChange(tx, organization.id, byWhom(ctx))
     const row = await insertPrincipal(
       tx,
       ctx,
-      { id, organizationId: organization.id, kind: 'user', externalId: input.email, name: input.name },
-      `There is a person ${quote(input.email)} in ${organization.slug} already.`,
+      { id, organizationId: organization.id, kind: 'user', externalId, name: input.name },
+      `There is a person ${quote(externalId)} in ${organization.slug} already.`,
     )
     await change.log({ fact: 'principal', id, value: principalFact(row) })
-    const detail = { email: row.externalId, name: row.name }
+    const detail = { email: toPerson(row).email, externalId: row.externalId, name: row.name }
     await recordBy(ctx, tx, { organization: organization.id, type: 'person.created', target: id, detail })
     return toPerson(row)
   })
+}
+
+/** What a person is called by, exactly one way: two names for one person would be two people one day. */
+function externalIdOf({ email, externalId }: InputOf<'people', 'create'>): string {
+  const [name, other] = [email, externalId].filter(given => given !== undefined)
+  if (name === undefined || other !== undefined)
+    throw new AppError('request.invalid', 'Give the email address or an external id, one of the two.', {
+      path: email === undefined ? 'email' : 'externalId',
+    })
+  refuseExternalId(name)
+  if (isId(name))
+    throw new AppError(
+      'request.invalid',
+      `${quote(name)} has the form of an id of ours. Choose another one.`,
+      {
+        path: 'externalId',
+      },
+    )
+  return name
 }
 
 /** Renames or suspends a person. The agents of an owner who is not active are refused from the next revision on. */
