@@ -34,6 +34,10 @@ export const MODULES: Record<string, Module> = {
     imports: ['server/store', 'server/directory', 'sdk/core'],
     packages: ['hono', 'jose', 'kysely', 'zod'],
   },
+  'server/pdp': {
+    imports: ['server/store', 'server/directory', 'sdk/core', 'sdk/engine'],
+    packages: ['hono', 'zod'],
+  },
   'server/gateway': { imports: ['sdk/core', 'sdk/guard', 'sdk/agent'], packages: ['undici'] },
   'server/server': {
     imports: [
@@ -43,6 +47,7 @@ export const MODULES: Record<string, Module> = {
       'server/policy',
       'server/oauth',
       'server/feed',
+      'server/pdp',
       ...SDK,
     ],
     packages: ['hono', '@hono/node-server', 'pino', 'prom-client', 'yaml', 'zod'],

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { AttemptRecord } from '@valetkey/sdk/core'
 import type { Logger } from 'pino'
 import { type Audit, openAudit } from '../audit/index.ts'
+import { limitIndex } from '../directory/index.ts'
 import { createFeed, type RecordSink } from '../feed/index.ts'
 import { createAuthorizationServer } from '../oauth/index.ts'
 import { openStore, type Store } from '../store/index.ts'
@@ -11,6 +12,7 @@ import { openDataDirectory, requireSameDatabase } from './data-directory.ts'
 import { openEdge } from './edge.ts'
 import { startHealth } from './health.ts'
 import { createMetrics } from './metrics.ts'
+import { openPdp } from './pdp.ts'
 import { createServerNames } from './server-names.ts'
 import type { Config } from './settings.ts'
 
@@ -76,7 +78,9 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   })
   const { barrier } = feed
   const api = await createApi({ store, audit, now, issuer, isDev, barrier, log, addressOf })
-  const edge = opened.add(await openEdge({ config, oauth, api, feed, drainMs }), it => it.close())
+  limitIndex(store, config.indexMemoryMb * 2 ** 20)
+  const pdp = openPdp({ store, now, issuer, log })
+  const edge = opened.add(await openEdge({ config, oauth, api, feed, pdp, drainMs }), it => it.close())
   health.become('serving')
   return {
     url: issuer,

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import type { Feed } from '../feed/index.ts'
 import type { AuthorizationServer } from '../oauth/index.ts'
+import type { Pdp } from '../pdp/index.ts'
 import type { AdminApiServer } from './api.ts'
 import { listen } from './listen.ts'
 import type { Config } from './settings.ts'
@@ -14,20 +15,22 @@ export interface Edge {
   close(): Promise<void>
 }
 
-/** Listens, and gives every request to whom it is for: the authorization server, the feed or the admin API. */
+/** Listens, and gives every request to whom it is for: the authorization server, the feed, the PDP or the admin API. */
 export async function openEdge(options: {
   config: Config
   oauth: AuthorizationServer
   api: AdminApiServer
   feed: Feed
+  pdp: Pdp
   /** How long requests under way may take to end. */
   drainMs: number
 }): Promise<Edge> {
-  const { config, oauth, api, feed, drainMs } = options
+  const { config, oauth, api, feed, pdp, drainMs } = options
   // Without overriding the process's own Request and Response: other code in it compares against those.
   const web = getRequestListener(
     async (request, connection) => {
       const { pathname } = new URL(request.url)
+      if (pdp.serves(pathname)) return pdp.app.fetch(request, connection)
       return (pathname.startsWith('/feed/') ? feed.app : api.app).fetch(request, connection)
     },
     { overrideGlobalObjects: false },

@@ -88,6 +88,15 @@ export const SETTINGS = {
     meaning:
       'Proxies whose `X-Forwarded-For` is believed. From anybody else the header is ignored, and the address of the connection counts: for limits on wrong credentials, for "last used from" and for the record.',
   },
+  indexMemoryMb: {
+    schema: z
+      .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
+      .pipe(z.number().int().min(16).max(1_048_576)),
+    takes: 'megabytes, 16 or more',
+    default: 512,
+    meaning:
+      'How much memory the facts of organizations may take that were asked about lately. A thousand resources take about a tenth of a megabyte; those unused for longest make room.',
+  },
   logLevel: {
     schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug']),
     takes: 'fatal, error, warn, info or debug',

@@ -1,0 +1,163 @@
+import { canonicalJson, type Json, type PrincipalFact } from '@valetkey/sdk/core'
+import { listPrincipals, listResources } from '@valetkey/sdk/engine'
+import * as directory from '../directory/index.ts'
+import { evaluate } from './evaluate.ts'
+import type { ActionSearch, Evaluation, ResourceSearch, SubjectSearch } from './request.ts'
+import { actionName, kindOf, openScene, permissionFor, type Scene, targetFor } from './scene.ts'
+
+/** What a search answers (AuthZEN 1.0 §8): the page comes first, its token is empty at the end. */
+export interface Found {
+  page: { next_token: string; count: number }
+  results: Record<string, unknown>[]
+}
+
+interface Paged {
+  page: { token: string | undefined; limit: number }
+}
+
+/** The place of a list: the same question again, whatever the size of its pages. */
+function listOf(kind: string, organizationId: string, { page: _, ...question }: Paged): string[] {
+  return [`authzen.${kind}`, organizationId, canonicalJson(question as unknown as Json)]
+}
+
+function toFound(
+  ctx: directory.Context,
+  list: readonly string[],
+  results: Record<string, unknown>[],
+  next: number | null,
+): Found {
+  const token = directory.sealPlace(ctx, list, next) ?? ''
+  return { page: { next_token: token, count: results.length }, results }
+}
+
+/** The resources of a type on which the subject may do something; each would be answered with yes. */
+export function searchResources(
+  ctx: directory.Context,
+  organization: string,
+  search: ResourceSearch,
+): Promise<Found> {
+  return directory.withIndex(ctx, wantedOf(organization, search), async standing => {
+    const list = listOf('resource', standing.organization.id, search)
+    const after = directory.openPlace(ctx, list, search.page.token)
+    const scene = await openScene(ctx, standing, [search], [])
+    const { view } = standing
+    const type = view.catalogue.typesBySlug.get(search.resource.type)
+    const permission = type && permissionFor(view, type.id, search.action.name)
+    const principal = scene.principal(search.subject)
+    if (!type || !permission || !principal) return toFound(ctx, list, [], null)
+    const question = { principal: principal.seq, permission: permission.fact.slug, now: scene.now }
+    const idOf = (seq: number) => view.tree.externalIdOf(seq)
+    const { items, next } = directory.fillPage(
+      after,
+      search.page.limit,
+      (after, limit) => listResources(view, { ...question, type: type.id, after, limit }),
+      ({ resource }) => resource,
+      ({ resource }) => isYes(scene, { ...search, resource: { ...search.resource, id: idOf(resource) } }),
+    )
+    const results = items.map(({ resource }) => ({ type: search.resource.type, id: idOf(resource) }))
+    return toFound(ctx, list, results, next)
+  })
+}
+
+/** The subjects of a type that may do something on a resource, whether themselves or through groups. */
+export function searchSubjects(
+  ctx: directory.Context,
+  organization: string,
+  search: SubjectSearch,
+): Promise<Found> {
+  return directory.withIndex(ctx, wantedOf(organization, search), async standing => {
+    const list = listOf('subject', standing.organization.id, search)
+    const after = directory.openPlace(ctx, list, search.page.token)
+    const names = await readNames(ctx, candidates(standing, search, ctx.now(), after))
+    const questions = [...names.values()].map(id => ({ ...search, subject: { ...search.subject, id } }))
+    const scene = await openScene(ctx, standing, [...questions, { context: search.context }], [])
+    // Listed anew, since reading names took a moment: the answer is of one revision.
+    const found: { seq: number; id: string }[] = []
+    for (const { seq, id } of candidates(standing, search, scene.now, after)) {
+      const name = names.get(id)
+      if (name === undefined) continue
+      if (!isYes(scene, { ...search, subject: { ...search.subject, id: name } })) continue
+      found.push({ seq, id: name })
+      if (found.length > search.page.limit) break
+    }
+    const shown = found.slice(0, search.page.limit)
+    const next = found.length > shown.length ? (shown.at(-1)?.seq ?? null) : null
+    const results = shown.map(({ id }) => ({ type: search.subject.type, id }))
+    return toFound(ctx, list, results, next)
+  })
+}
+
+/** Everyone of the searched kind whom a role gives what is asked for; conditions and agents are not looked at yet. */
+function candidates(
+  standing: directory.Standing,
+  { subject, action, resource }: SubjectSearch,
+  now: number,
+  after: number,
+): PrincipalFact[] {
+  const { view } = standing
+  const kind = kindOf(subject.type)
+  const target = targetFor(standing, resource)
+  const permission = target && permissionFor(view, target.type.id, action.name)
+  if (!kind || !permission || target.seq === 0) return []
+  return listPrincipals(view, { permission: permission.fact.slug, resource: target.seq, now }).flatMap(
+    ({ principal }) => {
+      const fact = view.principalAt[principal]
+      return fact?.kind === kind && fact.seq > after ? [fact] : []
+    },
+  )
+}
+
+const MOST_IDS = 500
+
+/** By our id, what the organization calls them. */
+async function readNames(
+  ctx: directory.Context,
+  principals: readonly PrincipalFact[],
+): Promise<Map<string, string>> {
+  const names = new Map<string, string>()
+  for (let from = 0; from < principals.length; from += MOST_IDS) {
+    const ids = principals.slice(from, from + MOST_IDS).map(({ id }) => id)
+    const rows = await ctx.store.db
+      .selectFrom('principal')
+      .select(['id', 'externalId'])
+      .where('id', 'in', ids)
+      .execute()
+    for (const { id, externalId } of rows) names.set(id, externalId)
+  }
+  return names
+}
+
+/** What the subject may do on a resource, by the names of the actions. */
+export function searchActions(
+  ctx: directory.Context,
+  organization: string,
+  search: ActionSearch,
+): Promise<Found> {
+  return directory.withIndex(ctx, wantedOf(organization, search), async standing => {
+    const list = listOf('action', standing.organization.id, search)
+    const after = directory.openPlace(ctx, list, search.page.token)
+    const scene = await openScene(ctx, standing, [search], [])
+    const { view } = standing
+    const target = targetFor(standing, search.resource)
+    if (!target) return toFound(ctx, list, [], null)
+    // By their place in the type, which never changes; 0 is where a list begins.
+    const permitted = directory
+      .permissionsOf(view, target.type.id)
+      .map(permission => ({ place: permission.fact.bit + 1, name: actionName(view, permission) }))
+      .filter(({ place }) => place > after)
+      .filter(({ name }) => isYes(scene, { ...search, action: { name, properties: {} } }))
+      .sort((a, b) => a.place - b.place)
+    const shown = permitted.slice(0, search.page.limit)
+    const next = permitted.length > shown.length ? (shown.at(-1)?.place ?? null) : null
+    const results = shown.map(({ name }) => ({ name }))
+    return toFound(ctx, list, results, next)
+  })
+}
+
+function isYes(scene: Scene, evaluation: Evaluation): boolean {
+  return evaluate(scene, evaluation).decision
+}
+
+function wantedOf(organization: string, { context }: Pick<Evaluation, 'context'>): directory.Wanted {
+  return { organization, consistency: context.consistency ?? undefined }
+}
