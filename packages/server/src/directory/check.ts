@@ -1,87 +1,125 @@
-import { CATALOGUE, newId } from '@valetkey/sdk/core'
-import { createSnapshot, type Decision, decide, describe, type Snapshot } from '@valetkey/sdk/engine'
-import type { Store } from '../store/index.ts'
+import { AppError, type GrantFact, intersectScopes, newId } from '@valetkey/sdk/core'
+import { type Caller, type Decision, decide, describe, type OrganizationView } from '@valetkey/sdk/engine'
+import type { Db } from '../store/index.ts'
+import { type Standing, withIndex } from './access/index.ts'
 import { getAgentRow } from './agents.ts'
 import type { Context } from './context.ts'
 import { liveCredentials } from './credentials.ts'
-import { loadCatalogue, loadOrganization } from './facts.ts'
 import type { InputOf, OutputOf } from './operation.ts'
 import { getServer, locatePrincipal, quote } from './reference.ts'
 
 type Explanation = OutputOf<'decisions', 'check'>
-
-/** How many organizations are kept loaded between checks. */
-const KEPT_ORGANIZATIONS = 20
-const snapshots = new WeakMap<Store['db'], Snapshot>()
+type CheckInput = InputOf<'decisions', 'check'>
 
 /**
  * Says what would be decided and why, by the very function that decides at the enforcement points, on the facts of this
  * moment. The caller is made up: one of the agent's live credentials, and a token with all scopes of its ceiling unless
- * others are named. The definition is the one that the server was last seen to offer.
+ * others are named; acting for a person, by the grant that lets it. The definition is the one that the server was last
+ * seen to offer.
  */
-export async function checkDecision(
-  ctx: Context,
-  input: InputOf<'decisions', 'check'>,
-): Promise<Explanation> {
+export async function checkDecision(ctx: Context, input: CheckInput): Promise<Explanation> {
   const { db } = ctx.store
   const { id, organizationId } = await locatePrincipal(db, 'agent', input.agent, input.organization)
-  const server = await getServer(db, input.server)
+  const person =
+    input.person === undefined ? null : (await locatePrincipal(db, 'user', input.person, organizationId)).id
   const agent = await getAgentRow(db, id)
   const now = input.at === undefined ? ctx.now() : Date.parse(input.at)
-  const [credential] = await liveCredentials(db, id, now)
-  const snapshot = await currentSnapshot(ctx, organizationId)
-  const decision = decide(
-    {
-      id: newId('decision', ctx.now()),
-      now,
-      server: server.id,
-      caller: {
-        organization: organizationId,
-        agent: id,
-        credential: credential?.id ?? '',
-        client: id,
-        token: '',
-        scopes: input.scopes ?? (JSON.parse(agent.ceiling) as string[]),
-        expiresAt: now + 1,
-        person: null,
-        grant: null,
-        chain: [],
-      },
-      action: {
-        kind: input.kind,
-        name: input.name,
-        arguments: input.arguments,
-        definition: await offeredDefinition(ctx, server.id, input),
-      },
-    },
-    snapshot,
-    true,
-  )
-  return explain(decision, agent.name, credential !== undefined)
+  const by = { organization: organizationId, agent: id, person, now }
+  const decideCall = await prepareCall(ctx, by, input)
+  if (!decideCall) throw new AppError('not_found', `No MCP server ${quote(input.server)}.`)
+  const { decision, hasCredential } = await withIndex(ctx, by, decideCall)
+  return explain(decision, agent.name, hasCredential)
 }
 
-/** The facts of the catalogue and an organization at their newest revisions, loaded anew only where they have moved. */
-async function currentSnapshot(ctx: Context, organizationId: string): Promise<Snapshot> {
+/** Whom a call is decided for. */
+export interface CallBy {
+  /** Ids; `person` where the agent acts for one. */
+  organization: string
+  agent: string
+  person: string | null
+  now: number
+}
+
+/** What is decided on a call, on the facts that are given. */
+export type DecideCall = (standing: Standing) => { decision: Decision; hasCredential: boolean }
+
+/**
+ * Prepares to decide a call as an enforcement point would, if the agent came with a token of these scopes (or of all
+ * that it may have). Undefined where there is no such server.
+ */
+export async function prepareCall(
+  ctx: Context,
+  by: CallBy,
+  call: Pick<CheckInput, 'server' | 'kind' | 'name' | 'arguments' | 'scopes'>,
+): Promise<DecideCall | undefined> {
   const { db } = ctx.store
-  const kept = snapshots.get(db)
-  const snapshot = kept && kept.organizations().length <= KEPT_ORGANIZATIONS ? kept : createSnapshot()
-  snapshots.set(db, snapshot)
-  const heads = await db
-    .selectFrom('organization')
-    .select(['id', 'revision'])
-    .where('id', 'in', [CATALOGUE, organizationId])
-    .execute()
-  for (const { id, revision } of heads) {
-    if (snapshot.revisionOf(id) === revision) continue
-    snapshot.load(id === CATALOGUE ? await loadCatalogue(db) : await loadOrganization(db, id, ctx.now()))
+  const { now, agent } = by
+  const server = await findServer(db, call.server)
+  if (!server) return undefined
+  const [credential] = await liveCredentials(db, agent, now)
+  const action = {
+    kind: call.kind,
+    name: call.name,
+    arguments: call.arguments,
+    definition: await offeredDefinition(ctx, server, call),
   }
-  return snapshot
+  return ({ snapshot, view }) => {
+    const decisions = callersOf(view, by, credential?.id ?? '', call.scopes).map(caller =>
+      decide({ id: newId('decision', ctx.now()), now, server, caller, action }, snapshot, true),
+    )
+    const [first] = decisions
+    const decision = decisions.find(({ decision }) => decision === 'permit') ?? first
+    if (!decision) throw new Error('there is always somebody to decide for')
+    return { decision, hasCredential: credential !== undefined }
+  }
+}
+
+async function findServer(db: Db, ref: string): Promise<string | undefined> {
+  try {
+    return (await getServer(db, ref)).id
+  } catch (cause) {
+    if (cause instanceof AppError && cause.code === 'not_found') return undefined
+    throw cause
+  }
+}
+
+/** As whom the agent may come: as itself, or by each grant that stands between it and the person. */
+function callersOf(
+  view: OrganizationView,
+  { organization, agent, person, now }: CallBy,
+  credential: string,
+  scopes: readonly string[] | undefined,
+): Caller[] {
+  const ceiling = view.agents.get(agent)?.ceiling ?? []
+  const caller = (grant: GrantFact | undefined): Caller => ({
+    organization,
+    agent,
+    credential,
+    client: agent,
+    token: '',
+    scopes: scopes ?? (grant ? intersectScopes(ceiling, grant.scopes) : ceiling),
+    expiresAt: now + 1,
+    person,
+    grant: grant?.id ?? null,
+    chain: [],
+  })
+  if (person === null) return [caller(undefined)]
+  const grants = liveGrants(view, agent, person, now)
+  return grants.length === 0 ? [caller(undefined)] : grants.map(caller)
+}
+
+/** What a person lets an agent do for them at this moment. */
+export function liveGrants(view: OrganizationView, agent: string, person: string, now: number): GrantFact[] {
+  return [...view.grants.values()].filter(
+    grant =>
+      grant.agent === agent && grant.person === person && (grant.expiresAt === null || grant.expiresAt > now),
+  )
 }
 
 async function offeredDefinition(
   ctx: Context,
   serverId: string,
-  action: Pick<InputOf<'decisions', 'check'>, 'kind' | 'name'>,
+  action: Pick<CheckInput, 'kind' | 'name'>,
 ): Promise<string | null> {
   for (const table of ['seenDefinition', 'tool'] as const) {
     const found = await ctx.store.db

@@ -33,7 +33,7 @@ export async function readPage<Row extends { id: string }, Item>(
   }
 }
 
-function openCursor(ctx: Context, cursor: string, place: string): string {
+export function openCursor(ctx: Context, cursor: string, place: string): string {
   try {
     return ctx.store.secrets.open(cursor, place)
   } catch (cause) {

@@ -38,10 +38,10 @@ export async function getOrganization(db: Db, ref: string | undefined): Promise<
   })
 }
 
-type PrincipalKind = Row<'principal'>['kind']
+export type PrincipalKind = Row<'principal'>['kind']
 
 /** What ids of a kind of principal begin with. */
-const ID_KINDS: Record<PrincipalKind, IdKind & string> = {
+export const ID_KINDS: Record<PrincipalKind, IdKind & string> = {
   user: 'person',
   agent: 'agent',
   service: 'service',
@@ -71,7 +71,7 @@ export async function getPrincipal(
  * What a caller means by a principal: `user:ada@northwind.test`, `agent:support-bot`, `group:finance`,
  * `service:billing`, an id of any of them, an email address, or the name of an agent.
  */
-function parsePrincipalRef(ref: string): { kind: PrincipalKind; name: string } {
+export function parsePrincipalRef(ref: string): { kind: PrincipalKind; name: string } {
   const named = /^(user|agent|group|service):(.+)$/s.exec(ref)
   if (named?.[1] && named[2]) return { kind: named[1] as PrincipalKind, name: named[2] }
   for (const kind of Object.keys(ID_KINDS) as PrincipalKind[])

@@ -1,6 +1,6 @@
 import type { Change } from '@valetkey/sdk/core'
+import { readTail } from '../directory/index.ts'
 import type { Store } from '../store/index.ts'
-import { readTail } from './change-log.ts'
 
 /** One per node: reads every followed organization's log once, however many subscribers there are. */
 export interface Follower {

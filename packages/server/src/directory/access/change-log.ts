@@ -1,5 +1,5 @@
 import { CATALOGUE, CatalogueChange, type Change, OrganizationChange } from '@valetkey/sdk/core'
-import type { Db } from '../store/index.ts'
+import type { Db } from '../../store/index.ts'
 
 /** The changes that follow a revision, oldest first and without a gap, and how far the organization is by now. */
 export interface Tail {
