@@ -11,6 +11,7 @@ export interface Result {
 const BENCHES: Record<string, () => Promise<{ run(): Promise<Result> }>> = {
   decide: () => import('./decide.ts'),
   check: () => import('./check.ts'),
+  list: () => import('./list.ts'),
   guard: () => import('./guard.ts'),
   gateway: () => import('./gateway.ts'),
   token: () => import('./token.ts'),

@@ -70,7 +70,7 @@ export function growTree(resources: number): Tree {
     const principal = pick(isGroup ? groups : people, random)
     return {
       principal,
-      seq: seqOf(principal, people.length),
+      seq: seqOf(principal),
       role: `${type}-${random() < 0.5 ? 'viewer' : 'editor'}`,
       node: pick(byType.get(type) ?? [], random),
     }
@@ -106,10 +106,10 @@ function growNodes(resources: number, random: () => number): Pick<Tree, 'nodes' 
   return { nodes, childrenOf }
 }
 
-/** People are numbered from 1 on, groups after them. */
-export function seqOf(principal: string, people: number): number {
+/** Groups are numbered from 1 on, people after them. */
+export function seqOf(principal: string): number {
   const [kind, number] = principal.split('_')
-  return Number(number) + 1 + (kind === 'grp' ? people : 0)
+  return Number(number) + 1 + (kind === 'grp' ? 0 : GROUPS)
 }
 
 export function pick<T>(list: readonly T[], random: () => number): T {
@@ -152,13 +152,13 @@ export function organizationOps(tree: Tree): OrganizationOp[] {
   const groups = Array.from({ length: GROUPS }, (_, i) => `grp_${i}`)
   for (const id of [...people, ...groups]) {
     const kind = id.startsWith('grp') ? 'group' : 'user'
-    const value = { id, seq: seqOf(id, people.length), kind, name: id, status: 'active' } as const
+    const value = { id, seq: seqOf(id), kind, name: id, status: 'active' } as const
     ops.push({ fact: 'principal', id, value })
   }
   ops.push(...resourceOps(tree), ...assignmentOps(tree))
   for (const [person, of] of groupsOf)
     for (const group of of) {
-      const value = { group: seqOf(group, people.length), member: seqOf(person, people.length) }
+      const value = { group: seqOf(group), member: seqOf(person) }
       ops.push({ fact: 'member', id: `${value.group}.${value.member}`, value })
     }
   return JSON.parse(JSON.stringify(ops)) as OrganizationOp[]
