@@ -15,6 +15,8 @@ export interface AccessTokenClaims extends JWTPayload {
   org: string
   agent: string
   cred: string
+  /** The grant by which the agent acts for the person who is then `sub`. */
+  gid?: string
 }
 
 /** Writes access tokens: claims in, `at+jwt` out. */

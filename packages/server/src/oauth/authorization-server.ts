@@ -3,6 +3,7 @@ import { AppError } from '@valetkey/sdk/core'
 import type { JWK } from 'jose'
 import type { Store } from '../store/index.ts'
 import { createTokenWriter } from './access-token.ts'
+import { createGrantLookup } from './acting-grant.ts'
 import { createCallerLookup } from './caller.ts'
 import { createFailureLimit } from './failure-limit.ts'
 import { createJournal } from './journal.ts'
@@ -61,6 +62,7 @@ export async function createAuthorizationServer(
     key,
     findCaller: createCallerLookup(store),
     findTarget: createTargetLookup(store),
+    findGrant: createGrantLookup(store),
     writeToken(claims) {
       onToken({ grant: 'client_credentials' })
       return writeToken(claims)

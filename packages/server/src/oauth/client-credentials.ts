@@ -1,6 +1,7 @@
 import { intersectScopes, isoTime, type JsonObject, newId } from '@valetkey/sdk/core'
 import { errors, type GrantHandler, type KoaContext } from 'oidc-provider'
 import type { AccessTokenClaims } from './access-token.ts'
+import type { ActingGrant, GrantLookup } from './acting-grant.ts'
 import type { Caller, CallerCredential } from './caller.ts'
 import { attemptOf, provenCaller } from './client-authentication.ts'
 import type { Journal } from './journal.ts'
@@ -13,6 +14,7 @@ export const BACKGROUND_TOKEN_SECONDS = 900
 export interface GrantOptions {
   issuer: string
   findTarget: TargetLookup
+  findGrant: GrantLookup
   writeToken: (claims: AccessTokenClaims) => string
   journal: Journal
   addressOf: (request: KoaContext['req']) => string
@@ -20,29 +22,53 @@ export interface GrantOptions {
 }
 
 /**
- * The client credentials grant (RFC 6749 §4.4) for agents that act for themselves: one audience, never more scope than
- * the agent's ceiling and the server's rules, and no token whose issue is not on record.
+ * The client credentials grant (RFC 6749 §4.4) for agents that act for themselves or, by `grant_id`, for a person who
+ * let them: one audience, never more scope than the agent's ceiling, the server's rules and that grant, and no token
+ * whose issue is not on record.
  */
 export function clientCredentialsGrant(options: GrantOptions): GrantHandler {
   return async ctx => {
     const { caller, credential } = provenCaller(ctx)
-    requireOwnBehalf(caller)
+    const grant = await findActingGrant(options, ctx.oidc.params['grant_id'], caller)
+    requireKind(caller, grant)
     const target = await requireTarget(options.findTarget, ctx.oidc.params['resource'], caller)
-    const scopes = grantScopes(ctx.oidc.params['scope'], caller, target)
-    const claims = describe(options, { caller, credential, target, scopes })
+    const scopes = grantScopes(ctx.oidc.params['scope'], caller, target, grant)
+    const claims = describe(options, { caller, credential, target, scopes, grant })
     await available(options.journal.record(issued(claims, ctx, options)))
     ctx.body = {
       access_token: options.writeToken(claims),
       token_type: 'Bearer',
-      expires_in: BACKGROUND_TOKEN_SECONDS,
+      expires_in: claims.exp - claims.iat,
       scope: claims.scope,
     }
   }
 }
 
-function requireOwnBehalf(caller: Caller): void {
-  if (caller.agentKind === 'user_authorized')
-    throw new errors.UnauthorizedClient('this grant is not allowed for this client', 'agent_user_authorized')
+/** The grant that a request names; one that is not this agent's, or has ended, is as unknown as one that never was. */
+async function findActingGrant(
+  { findGrant, now }: GrantOptions,
+  id: unknown,
+  caller: Caller,
+): Promise<ActingGrant | undefined> {
+  if (id === undefined) return undefined
+  const refuse = (reason: string) => new errors.InvalidGrant(reason)
+  if (typeof id !== 'string') throw refuse('grant_repeated')
+  const grant = await available(findGrant(id))
+  if (!grant) throw refuse('grant_unknown')
+  if (grant.organization !== caller.organization || grant.agent !== caller.agent)
+    throw refuse('grant_foreign')
+  if (grant.isRevoked) throw refuse('grant_revoked')
+  // A token lives for whole seconds.
+  if (grant.expiresAt !== null && grant.expiresAt < now() + 1000) throw refuse('grant_expired')
+  if (grant.personStatus !== 'active') throw refuse(`person_${grant.personStatus}`)
+  return grant
+}
+
+/** Some agents act only for people, some only for themselves. */
+function requireKind(caller: Caller, grant: ActingGrant | undefined): void {
+  const refused = grant ? 'autonomous' : 'user_authorized'
+  if (caller.agentKind === refused)
+    throw new errors.UnauthorizedClient('this grant is not allowed for this client', `agent_${refused}`)
 }
 
 async function requireTarget(findTarget: TargetLookup, resource: unknown, caller: Caller): Promise<Target> {
@@ -57,27 +83,44 @@ async function requireTarget(findTarget: TargetLookup, resource: unknown, caller
 }
 
 /** Asking for too much is no error, being left with nothing is. Names that are no permission here are passed over. */
-function grantScopes(requested: unknown, caller: Caller, target: Target): string[] {
-  const allowed = intersectScopes(caller.ceiling, target.scopes)
+function grantScopes(
+  requested: unknown,
+  caller: Caller,
+  target: Target,
+  grant: ActingGrant | undefined,
+): string[] {
+  const own = intersectScopes(caller.ceiling, target.scopes)
+  const allowed = grant ? intersectScopes(own, grant.scopes) : own
   const wanted = typeof requested === 'string' ? requested.split(' ').filter(Boolean) : []
   const granted = wanted.length === 0 ? allowed : intersectScopes(wanted, allowed)
   if (granted.length > 0) return granted
-  const reason =
-    target.scopes.length === 0 ? 'server_has_no_rules' : allowed.length === 0 ? 'ceiling' : 'scope_foreign'
+  const reasons = [
+    target.scopes.length === 0 && 'server_has_no_rules',
+    own.length === 0 && 'ceiling',
+    allowed.length === 0 && 'grant_scopes',
+  ]
+  const reason = reasons.find(one => one !== false) || 'scope_foreign'
   throw new errors.InvalidScope('none of the requested scopes can be granted', undefined, reason)
 }
 
 function describe(
   { issuer, now }: GrantOptions,
-  grant: { caller: Caller; credential: CallerCredential; target: Target; scopes: string[] },
+  issue: {
+    caller: Caller
+    credential: CallerCredential
+    target: Target
+    scopes: string[]
+    grant: ActingGrant | undefined
+  },
 ): AccessTokenClaims {
-  const { caller, credential, target, scopes } = grant
+  const { caller, credential, target, scopes, grant } = issue
   const iat = Math.floor(now() / 1000)
+  const end = grant?.expiresAt ?? Number.POSITIVE_INFINITY
   return {
     iss: issuer,
-    sub: caller.agent,
+    sub: grant?.person ?? caller.agent,
     aud: target.audience,
-    exp: iat + BACKGROUND_TOKEN_SECONDS,
+    exp: Math.min(iat + BACKGROUND_TOKEN_SECONDS, Math.floor(end / 1000)),
     iat,
     jti: newId('accessToken', now()),
     client_id: caller.clientId,
@@ -85,6 +128,7 @@ function describe(
     org: caller.organization,
     agent: caller.agent,
     cred: credential.id,
+    ...(grant && { gid: grant.id }),
   }
 }
 
@@ -97,6 +141,7 @@ function issued(claims: AccessTokenClaims, ctx: KoaContext, { addressOf }: Grant
     expiresAt: isoTime(claims.exp * 1000),
     address: addressOf(ctx.req),
   }
+  if (claims.gid !== undefined) Object.assign(detail, { grant: claims.gid, person: claims.sub })
   if (attemptOf(ctx).addressing === 'legacy') detail['legacyAudience'] = true
   return { organization: claims.org, type: 'token.issued', actor: claims.agent, target: claims.jti, detail }
 }

@@ -58,7 +58,7 @@ export function createProvider(options: ProviderOptions): Provider {
   provider.registerGrantType(
     'client_credentials',
     clientCredentialsGrant(options),
-    ['scope', 'resource'],
+    ['scope', 'resource', 'grant_id'],
     ['resource'],
   )
   provider.use(answerRevocation(options))
