@@ -1,7 +1,10 @@
 import { defineConfig } from 'vitest/config'
 import { TallyReporter } from './tests/tally-reporter.ts'
 
-/** `fast` is what `npm run check` runs; `world` needs real databases, sockets and other people's programs. */
+/**
+ * `fast` is what `npm run check` runs; `model` takes the index through thousands of random steps; `world` needs real
+ * databases, sockets and other people's programs.
+ */
 export default defineConfig({
   test: {
     reporters: ['default', new TallyReporter()],
@@ -15,8 +18,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'model',
+          include: ['tests/model/*.test.ts'],
+          exclude: ['tests/model/store.test.ts'],
+          testTimeout: 300_000,
+        },
+      },
+      {
+        test: {
           name: 'world',
-          include: ['tests/{storage,conformance,e2e}/**/*.test.ts'],
+          include: ['tests/{storage,conformance,e2e}/**/*.test.ts', 'tests/model/store.test.ts'],
           globalSetup: ['tests/storage/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -106,7 +106,8 @@ function placesFor(world: World, types: readonly string[]): string[] {
 
 function chooseAssignment(schema: Schema, world: World, dice: Dice): Assignment {
   const roles = schema.roles.filter(({ type }) => placesFor(world, [type]).length > 0)
-  const role = dice.pick(roles)
+  // Where none can be given anywhere, one is tried that must be refused.
+  const role = dice.pick(roles) ?? schema.roles[0]
   return {
     principal: dice.pick([...world.principals.keys()]) ?? '',
     role: role?.slug ?? '',
