@@ -5,6 +5,8 @@ const INVOICES = [
   { id: 'INV-1042', customer: 'acme', amount: 120, status: 'paid' },
   { id: 'INV-1043', customer: 'acme', amount: 980, status: 'open' },
   { id: 'INV-2001', customer: 'globex', amount: 4300, status: 'open' },
+  // Of another organization, which keeps its books on the same server.
+  { id: 'INV-7001', customer: 'initech', amount: 75, status: 'open' },
 ]
 
 /** Northwind's billing server: tool code as anybody writes it on the official SDK, which knows nothing of Valet Key. */

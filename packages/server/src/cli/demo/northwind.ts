@@ -32,8 +32,8 @@ const FILES: Record<string, Rule> = {
 }
 
 /**
- * Makes the demo organization: two people, four agents, roles, and the rules of the two servers, pinned to the
- * definitions that they offer.
+ * Makes the demo organization: two people, four agents, customers with their invoices, roles, and the rules of the two
+ * servers, pinned to the definitions that they offer.
  */
 export async function seedNorthwind(
   api: Client<AdminApi>,
@@ -51,14 +51,28 @@ function northwindPolicy(servers: Parameters<typeof seedNorthwind>[1]): JsonObje
     version: 1,
     organization: 'northwind',
     people: { 'maya@northwind.dev': { name: 'Maya' }, 'jon@northwind.dev': { name: 'Jon' } },
+    resourceTypes: {
+      customer: { name: 'Customer' },
+      invoice: { name: 'Invoice', parents: ['customer'] },
+      // Nobody registers files: any path names one, and roles on the whole organization decide.
+      file: { name: 'Shared file', instances: 'open' },
+    },
+    resources: {
+      'customer/acme': { name: 'Acme' },
+      'customer/globex': { name: 'Globex' },
+      'invoice/INV-1042': { parent: 'customer/acme' },
+      'invoice/INV-1043': { parent: 'customer/acme' },
+      'invoice/INV-2001': { parent: 'customer/globex' },
+    },
     permissions: {
-      'invoices:read': { label: 'Read invoices', risk: 'read' },
-      'invoices:refund': { label: 'Refund invoices', risk: 'dangerous' },
+      'invoices:read': { type: 'customer', label: 'Read the invoices of a customer', risk: 'read' },
+      'invoices:refund': { type: 'customer', label: 'Refund invoices of a customer', risk: 'dangerous' },
       'files:read': { label: 'Read shared files', risk: 'read' },
       'files:write': { label: 'Write shared files', risk: 'write' },
     },
     roles: {
       'support-agent': { permissions: ['invoices:read', 'files:read'] },
+      'invoice-reader': { type: 'customer', permissions: ['invoices:read'] },
       'billing-analyst': { permissions: ['invoices:read', 'invoices:refund'] },
       'file-keeper': { permissions: ['files:read', 'files:write'] },
     },
@@ -77,11 +91,12 @@ function northwindPolicy(servers: Parameters<typeof seedNorthwind>[1]): JsonObje
       'file-keeper': agent('jon@northwind.dev', 'Keeps the shared files', ['files:*'], ['file-keeper']),
       'research-agent': agent('maya@northwind.dev', 'Reads and summarises', ['invoices:read'], []),
     },
+    assignments: [{ to: 'agent:research-agent', role: 'invoice-reader', on: 'customer/acme' }],
   }
 }
 
 function agent(owner: string, purpose: string, ceiling: string[], roles: string[]): JsonObject {
-  return { owner, purpose, kind: 'autonomous', ceiling, roles }
+  return { owner, purpose, kind: 'both', ceiling, roles }
 }
 
 /** The rules as a policy names them, each pinned to the tool's definition. */
