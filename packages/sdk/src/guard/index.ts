@@ -12,5 +12,5 @@ export { openPoint, type PointOptions, type RunningPoint } from './open-point.ts
 export { type Answer, answerPlain, answerUnauthorized, answerUpstreamFault } from './protocol/answer.ts'
 export { answerMetadata, isMetadataPath, metadataUrlOf } from './resource-metadata.ts'
 export type { SpoolFilePort } from './spool/index.ts'
-export { type ValetKey, valetkeyOf } from './valetkey.ts'
+export { type Filter, type ValetKey, valetkeyOf } from './valetkey.ts'
 export { createEventRelay } from './web.ts'

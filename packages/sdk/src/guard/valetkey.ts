@@ -2,6 +2,8 @@ import { AppError } from '../core/index.ts'
 import { type Caller, type Filter, filterFor } from '../engine/index.ts'
 import type { Point } from './enforcement/point.ts'
 
+export type { Filter } from '../engine/index.ts'
+
 /** Who calls, for tool code, and what of its data that caller may see. */
 export interface ValetKey {
   /** The caller's organization: whatever `filter` says holds within it and nowhere else. */
