@@ -186,7 +186,8 @@ export const Resource = z.object({
 export const NewResource = z.object({
   type: Slug,
   id: ExternalId,
-  name: Label.default(''),
+  /** Where it is left out, a resource that is there already keeps the one it has. */
+  name: Label.optional(),
   /** The organization where none is named. */
   parent: ResourceRef.optional(),
 })

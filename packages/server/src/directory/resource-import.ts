@@ -100,7 +100,7 @@ function parentNamed(ref: string | undefined): { type: string; id: string } | un
   return ref === undefined ? undefined : parseRef(ref)
 }
 
-function takeRow(step: ImportStep, { type: slug, id, name, parent: ref }: Wanted): void {
+function takeRow(step: ImportStep, { type: slug, id, name: wanted, parent: ref }: Wanted): void {
   const type = step.type(slug)
   if (!type) throw new AppError('not_found', `No resource type ${quote(slug)}.`)
   refuseUnregistrable(type)
@@ -108,6 +108,7 @@ function takeRow(step: ImportStep, { type: slug, id, name, parent: ref }: Wanted
   const parent = named && step.find(named)
   if (ref !== undefined && !parent) throw new AppError('not_found', `No resource ${quote(ref)} to lie below.`)
   const before = step.find({ type: slug, id })
+  const name = wanted ?? before?.name ?? ''
   const above = parent ?? (before ? undefined : { seq: ROOT_RESOURCE, typeId: ROOT_TYPE })
   if (above && above.seq !== before?.parentSeq) refuseMisplaced(step.types, type, above)
   const parentSeq = above?.seq ?? before?.parentSeq ?? ROOT_RESOURCE

@@ -82,13 +82,13 @@ export async function putResource(ctx: Context, input: InputOf<'resources', 'put
     await lock(tx, organization.id)
     const named = input.parent === undefined ? undefined : await getResource(tx, organization, input.parent)
     const before = await findResource(tx, organization.id, type.id, input.id)
-    if (before) return rename(ctx, tx, before, input.name, named)
+    if (before) return rename(ctx, tx, before, input.name ?? before.name, named)
     const parent = named ?? (await getRoot(tx, organization.id))
     refuseMisplaced(await readTypeTree(tx), type, parent)
     const change = await beginChange(tx, organization.id, byWhom(ctx))
     const row: ResourceRow = {
       ...{ organizationId: organization.id, seq: await takeNumber(tx, organization.id), typeId: type.id },
-      ...{ externalId: input.id, parentSeq: parent.seq, name: input.name },
+      ...{ externalId: input.id, parentSeq: parent.seq, name: input.name ?? '' },
       ...{ createdRevision: change.revision, deletedRevision: null },
     }
     await tx.insertInto('resource').values(row).execute()
