@@ -48,7 +48,19 @@ test('apply says what changes with + ~ -, a dry run changes nothing, and a secon
     +  assignment     support-bot                   role support-agent
     +  agent          billing-analyst               owner jon@northwind.dev
     +  assignment     billing-analyst               role billing-clerk
-    Dry run: 21 to add, 0 to change, 0 to remove.
+    +  resource       customer/acme                 below organization/northwind
+    +  resource       customer/globex               below organization/northwind
+    +  resource       invoice/INV-1                 below customer/acme
+    Dry run: 24 to add, 0 to change, 0 to remove.
+
+    What would change about who reaches what:
+
+       WHO                    MAY              ON, AND BELOW
+    +  agent:support-bot      invoices:read    organization/northwind
+    +  agent:support-bot      tickets:read     organization/northwind
+    +  agent:support-bot      tickets:write    organization/northwind
+    +  agent:billing-analyst  invoices:read    organization/northwind
+    +  agent:billing-analyst  invoices:refund  organization/northwind
     "
   `)
   expect((await product.client().servers.list({})).items).toEqual([])

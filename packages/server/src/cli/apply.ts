@@ -4,6 +4,7 @@ import { type AdminApi, ApiError, type Output } from '@valetkey/sdk/contract'
 import { AppError, type JsonObject } from '@valetkey/sdk/core'
 import type { Command } from 'commander'
 import { type PolicyFile, type PolicySource, parsePolicy } from '../policy/index.ts'
+import { reachChanges, showReachChanges } from './reach-change.ts'
 import { addCommand, collect, type Session, withSession } from './session.ts'
 import { type Io, UsageError, type View } from './terminal/index.ts'
 
@@ -41,8 +42,11 @@ async function apply(
   const source = parsePolicy(await readFiles(session.io, file))
   const result = await send(session, source, dryRun)
   const { print } = session
-  if (!print.human || result.changes.length > 0) print.list(view, result.changes, { applied: result.applied })
+  const reach = dryRun && result.changes.length > 0 ? await reachChanges(session, source) : undefined
+  const more = { applied: result.applied, ...(reach && { reach: reach.changes }) }
+  if (!print.human || result.changes.length > 0) print.list(view, result.changes, more)
   print.say(summary(result.changes, dryRun))
+  if (reach && print.human) showReachChanges(print, reach)
 }
 
 async function send({ api, organization }: Session, source: PolicySource, dryRun: boolean) {

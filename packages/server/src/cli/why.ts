@@ -1,5 +1,4 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
-import { isId } from '@valetkey/sdk/core'
 import type { Command } from 'commander'
 import { toQuestion } from './access-question.ts'
 import { type Explained, explainedView, showReasons } from './access-view.ts'
@@ -62,7 +61,7 @@ async function why(
   resource: string | undefined,
 ): Promise<void> {
   if (permission !== undefined) return whyAccess(session, subject, permission, resource)
-  if (isId(subject, 'decision')) return whyDecision(session, subject)
+  if (subject.startsWith('dec_')) return whyDecision(session, subject)
   throw new UsageError(
     `"${subject}" is not the id of a decision.`,
     'It stands in every refusal and in "valetkey audit query", and begins with dec_.',

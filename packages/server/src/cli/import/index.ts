@@ -71,7 +71,8 @@ async function importFile(
   const found = restart ? undefined : await findStop(path, name, { source, target })
   const checkpoint: Checkpoint = found ?? { ...fresh(), source, target }
   const started = io.now()
-  if (found) print.note(`Going on at line ${count(found.nextLine)}, where the import stopped before.`)
+  const resumedAt = found?.nextLine ?? null
+  if (resumedAt !== null) print.note(`Going on at line ${count(resumedAt)}, where the import stopped before.`)
   const stopped = () =>
     print.note(`Stopped before line ${count(checkpoint.nextLine)}. The same command goes on there.`)
   try {
@@ -85,9 +86,8 @@ async function importFile(
   else stopped()
   const { counts } = checkpoint
   const rejects = counts.rejected > 0 ? rejectsPath(name) : null
-  const resumedAt = found?.nextLine ?? null
   print.item(view, { file: name, ...counts, rejects, resumedAt, complete, elapsedMs: io.now() - started })
-  if (counts.rejected > 0) io.exitCode = EXIT.invalid
+  if (complete && counts.rejected > 0) io.exitCode = EXIT.invalid
 }
 
 function formatOf(name: string): typeof csvRows {

@@ -31,11 +31,9 @@ export async function openRejects(
   let { bytes, count } = from
   let handle: FileHandle | undefined
   if (bytes === 0) await rm(path, { force: true })
-  const opened = async () => {
-    if (handle) return handle
-    handle = await open(path, bytes === 0 ? 'w' : 'r+')
+  else {
+    handle = await open(path, 'r+')
     await handle.truncate(bytes)
-    return handle
   }
   return {
     get bytes() {
@@ -44,7 +42,8 @@ export async function openRejects(
     async add(rejects) {
       if (rejects.length === 0) return
       const text = rejects.map(reject => `${JSON.stringify(reject)}\n`).join('')
-      const { bytesWritten } = await (await opened()).write(Buffer.from(text), 0, undefined, bytes)
+      handle ??= await open(path, 'w')
+      const { bytesWritten } = await handle.write(Buffer.from(text), 0, undefined, bytes)
       bytes += bytesWritten
       for (const { line, detail } of rejects) {
         count += 1

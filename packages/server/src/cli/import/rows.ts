@@ -58,6 +58,7 @@ export async function* csvRows(lines: AsyncIterable<Line>): AsyncGenerator<FileR
   let columns: readonly Column[] | undefined
   for (let first = await next(); first; first = await next()) {
     const { number: line, text, fault } = first
+    if (text === undefined && !columns) throw noHeader('The file is not UTF-8.')
     if (text === undefined) yield { line, fault: fault ?? '' }
     else if (text.trim() === '') continue
     else if (!columns) columns = readHeader(text)
