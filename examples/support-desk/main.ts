@@ -1,4 +1,5 @@
 // The support desk on a socket. Set VALETKEY_URL, VALETKEY_SERVER_KEY and VALETKEY_TOKEN, then: node examples/support-desk/main.ts
+import { mkdirSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AdminApi, api, createClient } from '@valetkey/sdk/contract'
 import { createGuard } from '@valetkey/sdk/guard'
@@ -7,7 +8,8 @@ import { createDesk } from './desk.ts'
 import { registerAll } from './register.ts'
 
 const { VALETKEY_URL: baseUrl = '', VALETKEY_TOKEN: token = '', PORT = '8787' } = process.env
-const db = openDatabase(process.env['DESK_DATABASE'] ?? 'support-desk.db')
+mkdirSync('.valetkey', { recursive: true })
+const db = openDatabase('.valetkey/support-desk.db')
 await registerAll(db, createClient<AdminApi>(api, { baseUrl, token: () => token }))
 
 const guard = createGuard()
