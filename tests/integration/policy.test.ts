@@ -40,6 +40,8 @@ test('200: the example becomes so in one revision of the catalogue and one of th
     [CATALOGUE]: (before[CATALOGUE] ?? 0) + 1,
     northwind: (before['northwind'] ?? 0) + 1,
   })
+  await admin.resources.put({ type: 'customer', id: 'acme', name: 'Acme' })
+  await admin.resources.put({ type: 'invoice', id: 'INV-1', parent: 'customer/acme' })
   for (const agent of ['support-bot', 'billing-analyst'])
     await admin.credentials.create({ agent, kind: 'secret' })
   const check = (name: string, args: JsonObject, agent = 'support-bot') =>

@@ -97,6 +97,7 @@ export async function northwind(product: Product) {
   const maya = await admin.people.create({ email: 'maya@northwind.test', name: 'Maya' })
   const server = await admin.servers.create({ name: 'billing', url: 'https://billing.test/mcp' })
   await admin.permissions.create({ slug: 'invoices:read', risk: 'read' })
+  await admin.resourceTypes.create({ slug: 'invoice', instances: 'open' })
   const tool = await admin.tools.map({ server: 'billing', ...INVOICE_RULE })
   const role = await admin.roles.create({ slug: 'clerk', permissions: ['invoices:read'] })
   const agent = await admin.agents.create({

@@ -9,6 +9,13 @@ type Trace = 'facts' | 'event' | 'nothing'
 
 const KEY = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }
 
+const QUESTION = {
+  principal: 'agent:support-bot',
+  permission: 'invoices:read',
+  resource: 'organization/northwind',
+}
+const { principal, permission, resource } = QUESTION
+
 /** One way to make each operation that is not a GET do something. An operation that is missing here fails the test. */
 const WRITES: Record<string, [Trace, (client: Client, world: World, product: Product) => Promise<unknown>]> =
   {
@@ -58,6 +65,70 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
     'tools.map': ['facts', c => c.tools.map({ server: 'billing', ...INVOICE_RULE, name: 'other' })],
     'tools.unmap': ['facts', c => c.tools.unmap({ server: 'billing', id: 'get_invoice' })],
     'resourceTypes.create': ['facts', c => c.resourceTypes.create({ slug: 'customer' })],
+    'resourceTypes.update': ['facts', c => c.resourceTypes.update({ id: 'invoice', name: 'Invoice' })],
+    'permissions.update': ['facts', c => c.permissions.update({ id: 'invoices:read', risk: 'dangerous' })],
+    'resources.put': ['facts', c => putTree(c)],
+    'resources.move': [
+      'facts',
+      async c => {
+        await putTree(c)
+        return c.resources.move({ resource: 'desk/d1', parent: 'organization/northwind' })
+      },
+    ],
+    'resources.remove': [
+      'facts',
+      async c => {
+        await putTree(c)
+        return c.resources.remove({ resource: 'room/r1', cascade: 'true' })
+      },
+    ],
+    'resources.import': [
+      'facts',
+      async c => {
+        await putTree(c)
+        return c.resources.import({ rows: [{ type: 'room', id: 'r2' }] })
+      },
+    ],
+    'groups.create': ['facts', c => c.groups.create({ name: 'finance' })],
+    'groups.add': ['facts', c => addMaya(c)],
+    'groups.drop': [
+      'facts',
+      async c => {
+        await addMaya(c)
+        return c.groups.drop({ group: 'finance', member: 'maya@northwind.test' })
+      },
+    ],
+    'groups.remove': [
+      'facts',
+      async c => {
+        await addMaya(c)
+        return c.groups.remove({ group: 'finance' })
+      },
+    ],
+    'services.create': ['facts', c => c.services.create({ name: 'nightly' })],
+    'services.update': [
+      'facts',
+      async c => {
+        await c.services.create({ name: 'nightly' })
+        return c.services.update({ service: 'nightly', status: 'suspended' })
+      },
+    ],
+    'grants.create': ['facts', c => letAct(c)],
+    'grants.revoke': ['facts', async c => c.grants.revoke({ id: (await letAct(c)).id })],
+    'assignments.clear': ['facts', c => c.assignments.clear({ principal: 'support-bot' })],
+    'access.check': ['nothing', c => c.access.check(QUESTION)],
+    'access.checkMany': ['nothing', c => c.access.checkMany({ checks: [QUESTION] })],
+    'access.effective': ['nothing', c => c.access.effective({ principal, resource })],
+    'access.resources': ['nothing', c => c.access.resources({ principal, permission, type: 'organization' })],
+    'access.principals': ['nothing', c => c.access.principals({ permission, resource })],
+    'access.reach': ['nothing', c => c.access.reach({ principal })],
+    'access.filter': ['nothing', c => c.access.filter({ principal, permission })],
+    'access.explain': ['nothing', c => c.access.explain(QUESTION)],
+    'access.whatIf': [
+      'nothing',
+      c =>
+        c.access.whatIf({ policy: { version: 1, permissions: { 'orders:read': {} } }, checks: [QUESTION] }),
+    ],
     'permissions.create': ['facts', c => c.permissions.create({ slug: 'invoices:write' })],
     'roles.create': ['facts', c => c.roles.create({ slug: 'viewer', permissions: ['invoices:read'] })],
     'roles.update': ['facts', c => c.roles.update({ id: 'clerk', permissions: [] })],
@@ -84,6 +155,27 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
       },
     ],
   }
+
+async function putTree(client: Client) {
+  await client.resourceTypes.create({ slug: 'room' })
+  await client.resourceTypes.create({ slug: 'desk', parents: ['organization', 'room'] })
+  await client.resources.put({ type: 'room', id: 'r1' })
+  return client.resources.put({ type: 'desk', id: 'd1', parent: 'room/r1' })
+}
+
+async function addMaya(client: Client) {
+  await client.groups.create({ name: 'finance' })
+  return client.groups.add({ group: 'finance', member: 'maya@northwind.test' })
+}
+
+async function letAct(client: Client) {
+  await client.agents.update({ id: 'support-bot', kind: 'both' })
+  return client.grants.create({
+    agent: 'support-bot',
+    person: 'maya@northwind.test',
+    scopes: ['invoices:read'],
+  })
+}
 
 const WRITING = Object.entries(api).flatMap(([group, operations]) =>
   Object.entries<Route>(operations)

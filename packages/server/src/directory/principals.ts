@@ -5,6 +5,16 @@ import type { Row } from './fact-of.ts'
 import { timeOf } from './operation.ts'
 import { foldName } from './reference.ts'
 
+/** All that may hold roles in an organization, as `agent:support-bot`. */
+export async function listPrincipalNames(ctx: Context, organizationId: string): Promise<string[]> {
+  const rows = await ctx.store.db
+    .selectFrom('principal')
+    .select(['kind', 'externalId'])
+    .where('organizationId', '=', organizationId)
+    .execute()
+  return rows.map(({ kind, externalId }) => `${kind}:${externalId}`)
+}
+
 /**
  * Adds a principal under the organization's next number. Numbers are never used again, so that someone who comes back
  * under an old name inherits nothing. The caller holds the organization's lock.

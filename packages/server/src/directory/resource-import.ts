@@ -82,6 +82,7 @@ async function takePortion(
     wanted.flatMap(([, { type, id, parent }]) => [{ type, id }, parentNamed(parent) ?? []].flat()),
   )
   for (const [place, row] of wanted) attempt(place, () => takeRow(step, row))
+  rejected.sort((a, b) => a.row - b.row)
   await step.write()
 }
 

@@ -43,13 +43,19 @@ export async function getResource(
   organization: Pick<Row<'organization'>, 'id' | 'slug'>,
   ref: string,
 ): Promise<ResourceRow> {
-  const named = parseRef(ref)
-  if (!named) throw new AppError('request.invalid', 'Write a resource as type and id, as "invoice/INV-1".')
+  const named = readRef(ref)
   const type = await getResourceType(db, named.type)
   const found = await findResource(db, organization.id, type.id, named.id)
   if (found) return found
   const why = type.instances === 'open' ? ` Ids of ${quote(type.slug)} are not registered.` : ''
   throw new AppError('not_found', `No resource ${quote(ref)} in ${organization.slug}.${why}`)
+}
+
+/** Type and id of what is written as `invoice/INV-1`. */
+export function readRef(ref: string): { type: string; id: string } {
+  const named = parseRef(ref)
+  if (!named) throw new AppError('request.invalid', 'Write a resource as type and id, as "invoice/INV-1".')
+  return named
 }
 
 /** The organization's own resource. */

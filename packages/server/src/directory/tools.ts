@@ -7,6 +7,7 @@ import { byWhom, type InputOf, lock, type OutputOf, recordBy } from './operation
 import { readPage } from './page.ts'
 import { getPermission } from './permissions.ts'
 import { getServer, quote } from './reference.ts'
+import { refuseUnmatchable } from './template-types.ts'
 
 type Tool = OutputOf<'tools', 'map'>
 type Rule = InputOf<'tools', 'map'>
@@ -76,6 +77,7 @@ export async function mapTool(ctx: Context, input: Rule): Promise<Tool> {
   return ctx.store.write(async tx => {
     await lock(tx, CATALOGUE)
     const permission = await getPermission(tx, input.permission)
+    await refuseUnmatchable(tx, input.resource, permission)
     const before = await findTool(tx, server.id, input.kind, input.name)
     const row: Row<'tool'> = {
       id: before?.id ?? newId('tool', ctx.now()),

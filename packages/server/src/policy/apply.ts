@@ -3,8 +3,10 @@ import * as directory from '../directory/index.ts'
 import { applyPermissions, applyResourceTypes, applyRoles } from './catalogue.ts'
 import { readPolicy } from './fault.ts'
 import type { Policy } from './format.ts'
+import { applyGroups, applyServiceNames } from './members.ts'
 import { applyAgents, applyPeople } from './organization.ts'
-import { checkReferences } from './references.ts'
+import { checkReferences, type Known } from './references.ts'
+import { applyAssignments, applyResources } from './resources.ts'
 import { all, type PolicyChange, type Run } from './run.ts'
 import { applyServers } from './servers.ts'
 
@@ -31,29 +33,51 @@ async function run(
 ): Promise<PolicyChange[]> {
   const changes: PolicyChange[] = []
   const here: Run = { ctx, changes }
-  const permissions = await all(page => directory.listPermissions(ctx, page))
-  const roles = await all(page => directory.listRoles(ctx, page))
-  checkReferences(policy, {
-    permissions: permissions.map(permission => permission.slug),
-    roles: roles.map(role => role.slug),
-  })
+  checkReferences(policy, await readKnown(ctx, policy, organization))
   await applyResourceTypes(here, policy)
   await applyPermissions(here, policy)
-  await applyRoles(here, policy)
+  await applyRoles(here, policy, organization)
   await applyServers(here, policy)
   if (organization === undefined) return changes
   await applyPeople(here, policy, organization)
+  await applyServiceNames(here, policy, organization)
   await applyAgents(here, policy, organization)
+  await applyGroups(here, policy, organization)
+  await applyResources(here, policy, organization)
+  await applyAssignments(here, policy, organization)
   return changes
 }
 
-/** The organization whose people and agents the policy names; undefined where it names none. */
+/** What the policy may name beside its own. Principals are read only where it says to whom something is given. */
+async function readKnown(
+  ctx: directory.Context,
+  policy: Policy,
+  organization: string | undefined,
+): Promise<Known> {
+  const types = await all(page => directory.listResourceTypes(ctx, page))
+  const permissions = await all(page => directory.listPermissions(ctx, page))
+  const roles = await all(page => directory.listRoles(ctx, { ...page, organization }))
+  const isGiving = policy.assignments.length + Object.keys(policy.groups).length > 0
+  return {
+    resourceTypes: types.map(type => type.slug),
+    permissions: permissions.map(permission => permission.slug),
+    roles: roles.map(role => role.slug),
+    principals:
+      isGiving && organization !== undefined ? await directory.listPrincipalNames(ctx, organization) : [],
+  }
+}
+
+/** The organization whose people, agents, resources and so on the policy names; undefined where it names none. */
 async function organizationOf(
   ctx: directory.Context,
   policy: Policy,
   wanted: string | undefined,
 ): Promise<string | undefined> {
-  const isNeeded = Object.keys(policy.people).length + Object.keys(policy.agents).length > 0
+  const { people, agents, services, groups, resources, assignments, roles } = policy
+  const sections = [people, agents, services, groups, resources, assignments]
+  const isNeeded =
+    sections.some(section => Object.keys(section).length > 0) ||
+    Object.values(roles).some(role => role.organization)
   if (!isNeeded && policy.organization === undefined) return undefined
   try {
     const found = await directory.getOrganization(ctx.store.db, policy.organization ?? wanted)

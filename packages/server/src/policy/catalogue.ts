@@ -1,31 +1,13 @@
+import { ROOT_TYPE } from '@valetkey/sdk/core'
 import * as directory from '../directory/index.ts'
 import type { Policy } from './format.ts'
 import { all, at, differences, gainsAndLosses, type Run, refuse } from './run.ts'
 
-type Named<K extends keyof Policy> = [string, Policy[K][keyof Policy[K] & string]][]
-
-const ROOT_TYPE = 'organization'
-
-/** Creates the resource types that are missing, each after those it lies below. */
+/** Creates the resource types that are missing, each after those it lies below; changes the words and parents of others. */
 export async function applyResourceTypes({ ctx, changes }: Run, policy: Policy): Promise<void> {
   const standing = await all(page => directory.listResourceTypes(ctx, page))
   const held = new Map(standing.map(type => [type.slug, type]))
-  let waiting = Object.entries(policy.resourceTypes)
-  for (const [slug, { name, parents }] of waiting) {
-    const before = held.get(slug)
-    const diff =
-      before &&
-      differences(before, {
-        ...(name !== undefined && { name }),
-        ...(parents && { parents: parents.toSorted() }),
-      })
-    if (diff)
-      refuse(
-        ['resourceTypes', slug],
-        `The resource type "${slug}" exists and cannot be changed by a policy: ${diff}.`,
-      )
-  }
-  waiting = waiting.filter(([slug]) => !held.has(slug))
+  let waiting = Object.entries(policy.resourceTypes).filter(([slug]) => !held.has(slug))
   while (waiting.length > 0) {
     const ready = waiting.filter(([, { parents = [] }]) => parents.every(parent => held.has(parent)))
     const [first] = waiting
@@ -34,28 +16,42 @@ export async function applyResourceTypes({ ctx, changes }: Run, policy: Policy):
         ['resourceTypes', first[0], 'parents'],
         `A parent of "${first[0]}" does not exist, or lies below it.`,
       )
-    for (const [slug, { name = '', parents = [] }] of ready) {
-      const made = await at(
-        ['resourceTypes', slug],
-        directory.createResourceType(ctx, { slug, name, parents, instances: 'registered' }),
-      )
+    for (const [slug, { name = '', parents = [], instances = 'registered' }] of ready) {
+      const input = { slug, name, parents, instances }
+      const made = await at(['resourceTypes', slug], directory.createResourceType(ctx, input))
       held.set(slug, made)
-      changes.push({
-        sign: '+',
-        kind: 'resource type',
-        name: slug,
-        detail: `below ${made.parents.join(', ')}`,
-      })
+      const open = made.instances === 'open' ? ', open' : ''
+      const detail = `below ${made.parents.join(', ')}${open}`
+      changes.push({ sign: '+', kind: 'resource type', name: slug, detail })
     }
     waiting = waiting.filter(([slug]) => !held.has(slug))
   }
+  for (const before of standing) {
+    const wanted = policy.resourceTypes[before.slug]
+    if (wanted) await changeResourceType({ ctx, changes }, before, wanted)
+  }
 }
 
-/** Creates the permissions that are missing; changes the label and risk of others. */
+async function changeResourceType(
+  { ctx, changes }: Run,
+  before: directory.OutputOf<'resourceTypes', 'create'>,
+  { name, parents, instances }: Policy['resourceTypes'][string],
+): Promise<void> {
+  const path = ['resourceTypes', before.slug]
+  if (instances !== undefined && instances !== before.instances)
+    refuse([...path, 'instances'], `The instances of "${before.slug}" are ${before.instances}, for good.`)
+  const update = { ...(name !== undefined && { name }), ...(parents && { parents: parents.toSorted() }) }
+  const detail = differences(before, update)
+  if (!detail) return
+  await at(path, directory.updateResourceType(ctx, { id: before.slug, ...update }))
+  changes.push({ sign: '~', kind: 'resource type', name: before.slug, detail })
+}
+
+/** Creates the permissions that are missing; changes the label, risk and condition of others. */
 export async function applyPermissions({ ctx, changes }: Run, policy: Policy): Promise<void> {
   const standing = await all(page => directory.listPermissions(ctx, page))
   const held = new Map(standing.map(permission => [permission.slug, permission]))
-  for (const [slug, { type, label, risk }] of Object.entries(policy.permissions)) {
+  for (const [slug, { type, label, risk, condition }] of Object.entries(policy.permissions)) {
     const path = ['permissions', slug]
     const before = held.get(slug)
     if (!before) {
@@ -64,7 +60,7 @@ export async function applyPermissions({ ctx, changes }: Run, policy: Policy): P
         type: type ?? ROOT_TYPE,
         label: label ?? '',
         risk: risk ?? ('write' as const),
-        condition: null,
+        condition: condition ?? null,
       }
       await at(path, directory.createPermission(ctx, input))
       changes.push({ sign: '+', kind: 'permission', name: slug, detail: input.risk })
@@ -72,7 +68,11 @@ export async function applyPermissions({ ctx, changes }: Run, policy: Policy): P
     }
     if (type !== undefined && type !== before.type)
       refuse([...path, 'type'], `"${slug}" belongs to the resource type ${before.type}, for good.`)
-    const update = { ...(label !== undefined && { label }), ...(risk && { risk }) }
+    const update = {
+      ...(label !== undefined && { label }),
+      ...(risk && { risk }),
+      ...(condition !== undefined && { condition }),
+    }
     const detail = differences(before, update)
     if (!detail) continue
     await at(path, directory.updatePermission(ctx, { id: before.id, ...update }))
@@ -80,17 +80,24 @@ export async function applyPermissions({ ctx, changes }: Run, policy: Policy): P
   }
 }
 
-/** Makes every named role hold exactly what the policy says. */
-export async function applyRoles({ ctx, changes }: Run, policy: Policy): Promise<void> {
-  const standing = await all(page => directory.listRoles(ctx, page))
-  const held = new Map(standing.map(role => [role.slug, role]))
-  for (const [slug, { name, type, permissions }] of Object.entries(policy.roles) as Named<'roles'>) {
+/** Makes every named role hold exactly what the policy says: those that are there for all, or the organization's own. */
+export async function applyRoles(
+  { ctx, changes }: Run,
+  policy: Policy,
+  organization: string | undefined,
+): Promise<void> {
+  const standing = await all(page => directory.listRoles(ctx, { ...page, organization }))
+  for (const [slug, { name, type, permissions, organization: isOwn = false }] of Object.entries(
+    policy.roles,
+  )) {
     const path = ['roles', slug]
-    const before = held.get(slug)
+    const kind = isOwn ? 'own role' : 'role'
+    const home = isOwn ? organization : undefined
+    const before = standing.find(role => role.slug === slug && (role.organization !== null) === isOwn)
     if (!before) {
-      const input = { slug, name: name ?? '', type: type ?? ROOT_TYPE, permissions }
+      const input = { organization: home, slug, name: name ?? '', type: type ?? ROOT_TYPE, permissions }
       await at(path, directory.createRole(ctx, input))
-      changes.push({ sign: '+', kind: 'role', name: slug, detail: gainsAndLosses([], permissions) })
+      changes.push({ sign: '+', kind, name: slug, detail: gainsAndLosses([], permissions) })
       continue
     }
     if (type !== undefined && type !== before.type)
@@ -101,7 +108,7 @@ export async function applyRoles({ ctx, changes }: Run, policy: Policy): Promise
     ]
     const detail = diffs.filter(diff => diff !== '').join(', ')
     if (!detail) continue
-    await at(path, directory.updateRole(ctx, { id: before.id, name, permissions }))
-    changes.push({ sign: '~', kind: 'role', name: slug, detail })
+    await at(path, directory.updateRole(ctx, { organization: home, id: before.id, name, permissions }))
+    changes.push({ sign: '~', kind, name: slug, detail })
   }
 }

@@ -2,13 +2,17 @@ import { AppError, didYouMean } from '@valetkey/sdk/core'
 import type * as z from 'zod'
 import {
   AgentPolicy,
+  AssignmentPolicy,
+  GroupPolicy,
   PermissionPolicy,
   PersonPolicy,
   Policy,
+  ResourcePolicy,
   ResourceTypePolicy,
   RolePolicy,
   Rule,
   ServerPolicy,
+  ServiceWords,
   ToolRule,
 } from './format.ts'
 
@@ -95,6 +99,10 @@ const SECTIONS: Record<string, z.ZodObject> = {
   roles: RolePolicy,
   servers: ServerPolicy,
   agents: AgentPolicy,
+  services: ServiceWords,
+  groups: GroupPolicy,
+  resources: ResourcePolicy,
+  assignments: AssignmentPolicy,
 }
 
 /** The keys that the format knows in the map at a path. */

@@ -50,18 +50,24 @@ export const PersonPolicy = z.strictObject({ name: z.string().min(1).max(200) })
 
 export const ResourceTypePolicy = z.strictObject({
   name: Label.optional(),
-  parents: z.array(shapes.Slug).max(20).optional(),
+  parents: z.array(shapes.Slug).min(1).max(20).optional(),
+  /** `open`: ids are not registered, any id names one. */
+  instances: z.enum(['registered', 'open']).optional(),
 })
 
 export const PermissionPolicy = z.strictObject({
   type: shapes.Slug.optional(),
   label: Label.optional(),
   risk: Risk.optional(),
+  /** CEL over subject, resource, action and context; where it does not hold, nobody has the permission. */
+  condition: shapes.Condition.nullable().optional(),
 })
 
 export const RolePolicy = z.strictObject({
   name: Label.optional(),
   type: shapes.Slug.optional(),
+  /** A role of the policy's organization alone. */
+  organization: z.boolean().optional(),
   permissions: z.array(shapes.PermissionSlug).max(500),
 })
 
@@ -74,9 +80,43 @@ export const AgentPolicy = z.strictObject({
 })
 export type AgentPolicy = z.infer<typeof AgentPolicy>
 
+export const ResourcePolicy = z.strictObject({
+  name: shapes.Label.optional(),
+  parent: shapes.ResourceRef.optional(),
+})
+
+export const GroupPolicy = z.strictObject({
+  title: shapes.Label.optional(),
+  members: z.array(shapes.PrincipalRef).max(1000).optional(),
+})
+
+export const ServiceWords = z.strictObject({ title: shapes.Label.optional() })
+
+/** Who has which role, on what, until when. */
+export const AssignmentPolicy = z.strictObject({
+  to: shapes.PrincipalRef,
+  role: shapes.Slug,
+  on: shapes.ResourceRef.optional(),
+  until: z
+    .union(
+      [z.iso.datetime(), z.iso.date()],
+      'Write a time as "2027-01-31T12:00:00Z", or a day as "2027-01-31".',
+    )
+    .optional(),
+})
+export type AssignmentPolicy = z.infer<typeof AssignmentPolicy>
+
+const MOST_RESOURCES = 1_000
+/** A section whose entries may be left empty, as in `customer/acme:`. */
+const orEmpty = <T extends z.ZodObject>(entry: T) =>
+  entry.nullable().transform(value => value ?? entry.parse({}))
+
 export const Policy = z.strictObject({
   version: z.literal(1, 'This is not a version that can be read here. Write "version: 1".'),
-  /** Whose people, agents and assignments these are, by slug; the other sections concern every organization. */
+  /**
+   * Whose people, agents, services, groups, resources, assignments and own roles these are, by slug; the other sections
+   * concern every organization.
+   */
   organization: shapes.Slug.optional(),
   people: z.record(z.email().max(320), PersonPolicy).default({}),
   resourceTypes: z
@@ -94,6 +134,16 @@ export const Policy = z.strictObject({
   roles: z.record(shapes.Slug, RolePolicy).default({}),
   servers: z.record(shapes.Name, ServerPolicy).default({}),
   agents: z.record(shapes.Name, AgentPolicy).default({}),
+  services: z.record(shapes.Name, orEmpty(ServiceWords)).default({}),
+  groups: z.record(shapes.Name, orEmpty(GroupPolicy)).default({}),
+  resources: z
+    .record(shapes.ResourceRef, orEmpty(ResourcePolicy))
+    .refine(
+      resources => Object.keys(resources).length <= MOST_RESOURCES,
+      `A policy names ${MOST_RESOURCES} resources at most. Register more with "valetkey resource import".`,
+    )
+    .default({}),
+  assignments: z.array(AssignmentPolicy).max(5_000).default([]),
 })
 export type Policy = z.infer<typeof Policy>
 

@@ -33,7 +33,8 @@ export async function applyAgents(run: Run, policy: Policy, organization: string
   for (const [name, agent] of Object.entries(policy.agents)) {
     const before = standing.find(one => directory.foldName(one.name) === directory.foldName(name))
     const id = before ? await change(run, before, agent) : await create(run, organization, name, agent)
-    if (agent.roles) await applyAssignments(run, { id, name, organization }, agent.roles)
+    if (agent.roles)
+      await applyAssignments(run, { id, name, organization }, agent.roles, alsoGiven(policy, name))
   }
 }
 
@@ -66,14 +67,28 @@ async function change({ ctx, changes }: Run, before: Agent, agent: AgentPolicy):
   return id
 }
 
-/** Exactly these roles, without an end. Roles that come from elsewhere (a group, an approval) are not touched. */
+/** Roles on the whole organization that the policy gives an agent by its list of assignments. */
+function alsoGiven({ assignments }: Policy, agent: string): string[] {
+  const names = [agent, `agent:${agent}`].map(directory.foldName)
+  return assignments
+    .filter(({ to, on }) => on === undefined && names.includes(directory.foldName(to)))
+    .map(({ role }) => role)
+}
+
+/**
+ * Exactly these roles on the organization, without an end. Roles on single resources, and those that come from elsewhere
+ * (a group, an approval, the policy's own list of assignments), are not touched.
+ */
 async function applyAssignments(
   { ctx, changes }: Run,
   { id: principal, name, organization }: { id: string; name: string; organization: string },
   roles: readonly string[],
+  also: readonly string[],
 ): Promise<void> {
   const standing = await all(page => directory.listAssignments(ctx, { ...page, organization, principal }))
-  const held = standing.filter(assignment => assignment.source === 'direct')
+  const held = standing.filter(
+    ({ source, resource }) => source === 'direct' && resource.startsWith('organization/'),
+  )
   for (const [index, role] of roles.entries()) {
     const before = held.find(assignment => assignment.role === role)
     if (before && before.expiresAt === null) continue
@@ -82,7 +97,7 @@ async function applyAssignments(
     const detail = before ? `role ${role} no longer ends ${before.expiresAt}` : `role ${role}`
     changes.push({ sign: before ? '~' : '+', kind: 'assignment', name, detail })
   }
-  for (const { id, role } of held.filter(assignment => !roles.includes(assignment.role))) {
+  for (const { id, role } of held.filter(({ role }) => !roles.includes(role) && !also.includes(role))) {
     await directory.removeAssignment(ctx, { organization, id })
     changes.push({ sign: '-', kind: 'assignment', name, detail: `role ${role}` })
   }

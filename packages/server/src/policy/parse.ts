@@ -26,7 +26,19 @@ export class PolicyError extends AppError {
 }
 
 const MAX_FILE_BYTES = 1024 * 1024
-const SECTIONS = ['people', 'resourceTypes', 'permissions', 'roles', 'servers', 'agents']
+const SECTIONS = [
+  'people',
+  'resourceTypes',
+  'permissions',
+  'roles',
+  'servers',
+  'agents',
+  'services',
+  'groups',
+  'resources',
+]
+/** Sections without names: those of several files follow each other. */
+const LISTS = ['assignments']
 
 /** Where a key and its value begin. */
 interface Place {
@@ -45,9 +57,11 @@ export function parsePolicy(files: readonly PolicyFile[]): PolicySource {
   for (const file of files) {
     const part = parseFile(file)
     const found = findFaults(part.policy)
+    const renumber = renumbering(policy)
     if (found.length > 0) faults.push(...found.map(fault => at(part.places, fault, file.name)))
     else faults.push(...merge(policy, part.policy, places, part.places))
-    for (const [path, place] of part.places) if (!places.has(path)) places.set(path, place)
+    for (const [path, place] of part.places)
+      if (!places.has(renumber(path))) places.set(renumber(path), place)
   }
   if (faults.length > 0) throw new PolicyError(faults)
   const first = files[0]?.name ?? 'policy'
@@ -65,6 +79,10 @@ function merge(
   const twice = (path: string, what: string) =>
     faults.push(`${partPlaces.get(path)?.key}: ${what} is defined in ${places.get(path)?.key} already.`)
   for (const [key, value] of Object.entries(part)) {
+    if (LISTS.includes(key)) {
+      policy[key] = [...((policy[key] as unknown[] | undefined) ?? []), ...(value as unknown[])]
+      continue
+    }
     if (!SECTIONS.includes(key)) {
       if (policy[key] !== undefined && policy[key] !== value) twice(key, `Another "${key}"`)
       policy[key] ??= value
@@ -78,6 +96,17 @@ function merge(
     policy[key] = into
   }
   return faults
+}
+
+/** What a place in a list of the next file becomes, once that list follows the one that there is so far. */
+function renumbering(policy: Record<string, unknown>): (path: string) => string {
+  const lengths = new Map(LISTS.map(key => [key, ((policy[key] as unknown[] | undefined) ?? []).length]))
+  return path => {
+    const [section = '', index, ...rest] = path.split('.')
+    const length = lengths.get(section)
+    if (length === undefined || index === undefined) return path
+    return joinPath([section, String(Number(index) + length), ...rest])
+  }
 }
 
 interface Part {

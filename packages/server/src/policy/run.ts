@@ -11,8 +11,13 @@ export interface Run {
 }
 
 /** What operations call a field, where a policy calls it otherwise. */
-const KEYS: Record<string, string> = { permission: 'needs', inputSchema: 'input', condition: 'when' }
-const FOR_POLICY = /^(request\.invalid|policy\.invalid|not_found|conflict\..+)$/
+const KEYS: Record<string, string> = { permission: 'needs', inputSchema: 'input' }
+/** In some sections only. */
+const SECTION_KEYS: Record<string, Record<string, string>> = {
+  servers: { condition: 'when' },
+  assignments: { principal: 'to', resource: 'on', expiresAt: 'until' },
+}
+const FOR_POLICY = /^(request\.invalid|policy\.invalid|not_found|conflict\..+|resource\..+)$/
 
 /** Runs an operation for a part of the policy: what it refuses is a fault there. */
 export async function at<T>(path: readonly string[], operation: Promise<T>): Promise<T> {
@@ -20,7 +25,9 @@ export async function at<T>(path: readonly string[], operation: Promise<T>): Pro
     return await operation
   } catch (cause) {
     if (!(cause instanceof AppError) || !FOR_POLICY.test(cause.code)) throw cause
-    const inside = cause.path === undefined || cause.path === 'name' ? [] : [KEYS[cause.path] ?? cause.path]
+    const key =
+      cause.path === undefined || cause.path === 'name' || cause.path === 'id' ? undefined : cause.path
+    const inside = key === undefined ? [] : [SECTION_KEYS[path[0] ?? '']?.[key] ?? KEYS[key] ?? key]
     throw new AppError('policy.invalid', cause.message, { path: joinPath([...path, ...inside]), cause })
   }
 }
