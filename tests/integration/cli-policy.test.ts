@@ -65,7 +65,7 @@ test('apply says what changes with + ~ -, a dry run changes nothing, and a secon
   `)
   expect((await product.client().servers.list({})).items).toEqual([])
   const done = await terminal.valetkey(['apply', '-f', 'policy'], TERMINAL)
-  expect(done.out).toContain('Applied: 21 added, 0 changed, 0 removed.')
+  expect(done.out).toContain('Applied: 24 added, 0 changed, 0 removed.')
   const again = await terminal.valetkey(['apply', '-f', 'policy'], TERMINAL)
   expect(again.out).toBe('Nothing to change: the policy stands as it is written.\n')
   const json = await terminal.valetkey(['apply', '-f', 'policy', '--json'])

@@ -93,17 +93,19 @@ async function check(
   return checkCall(session, who, what, { ...options, server })
 }
 
+const FOR_CALLS = ['args', 'scopes', 'person', 'kind'] as const
+
 /** Whether somebody holds a permission on a resource. */
 async function checkAccess(
   session: Session,
   who: string,
   permission: string,
   resource: string | undefined,
-  { at, ...forCalls }: Omit<CheckOptions, 'server'>,
+  { at, ...options }: Omit<CheckOptions, 'server'>,
 ): Promise<void> {
   const { api, print, io } = session
   const question = await toQuestion(session, who, permission, resource)
-  const [stray] = Object.keys(forCalls)
+  const stray = FOR_CALLS.find(name => options[name] !== undefined)
   if (stray !== undefined)
     throw new UsageError(
       `--${stray} is for calls of a tool.`,
