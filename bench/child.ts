@@ -20,11 +20,12 @@ const CPU = 'cpu'
 export async function startChild<Ready = null>(
   program: string,
   settings: object = {},
+  flags: readonly string[] = [],
 ): Promise<Child<Ready>> {
   const path = fileURLToPath(new URL(`./programs/${program}.ts`, import.meta.url))
   const child = fork(path, [JSON.stringify(settings)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    execArgv: ['--disable-warning=ExperimentalWarning', ...profiling(program)],
+    execArgv: ['--disable-warning=ExperimentalWarning', ...flags, ...profiling(program)],
   })
   let said = Promise.withResolvers<unknown>()
   child.on('message', word => said.resolve(word))

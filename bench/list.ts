@@ -22,7 +22,7 @@ export async function run(): Promise<Result> {
   const directory = await mkdtemp(join(tmpdir(), 'valetkey-list-'))
   const path = join(directory, 'list.db')
   const store = await openStore({ url: `sqlite:${path}`, masterKey: new Uint8Array(32) })
-    url: `sqlite:${join(directory, 'list.db')}`,
+  try {
     const tree = growTree(RESOURCES)
     const readers = addReaders(tree)
     await storeTree(store, tree)

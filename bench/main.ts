@@ -12,6 +12,7 @@ const BENCHES: Record<string, () => Promise<{ run(): Promise<Result> }>> = {
   decide: () => import('./decide.ts'),
   check: () => import('./check.ts'),
   list: () => import('./list.ts'),
+  import: () => import('./import.ts'),
   guard: () => import('./guard.ts'),
   gateway: () => import('./gateway.ts'),
   token: () => import('./token.ts'),
