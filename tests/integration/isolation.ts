@@ -1,0 +1,233 @@
+import { type AdminApi, api, type Client, type Route } from '@valetkey/sdk/contract'
+import { newId } from '@valetkey/sdk/core'
+import { expect } from 'vitest'
+import type { Product } from './product.ts'
+
+/**
+ * Two organizations with the same shape. Whoever asks in one of them and names anything of the other, by id or by name,
+ * is told the same as for what does not exist, and nothing changes anywhere.
+ */
+
+export const HOME = 'home'
+const AWAY = 'away'
+
+/** What somebody in `home` could have guessed or stolen of `away`, by what it is. */
+export interface Foreign {
+  user: string[]
+  agent: string[]
+  group: string[]
+  service: string[]
+  resource: string[]
+  grant: string[]
+  assignment: string[]
+  role: string[]
+}
+
+/** Makes the two organizations; gives what there is in the one that the caller is not in. */
+export async function settle(product: Product): Promise<Foreign> {
+  const admin = product.client()
+  for (const slug of [HOME, AWAY]) await admin.organizations.create({ slug, name: slug })
+  await admin.resourceTypes.create({ slug: 'customer' })
+  await admin.permissions.create({ slug: 'customer:read', type: 'customer' })
+  await admin.roles.create({ slug: 'reader', type: 'customer', permissions: ['customer:read'] })
+  await admin.roles.create({ slug: 'overseer', permissions: ['customer:read'] })
+  await admin.servers.create({ name: 'billing', url: 'https://billing.test/mcp' })
+  await furnish(admin, HOME, 1)
+  return furnish(admin, AWAY, 8)
+}
+
+async function furnish(admin: Client<AdminApi>, organization: string, many: number): Promise<Foreign> {
+  const all: Foreign = {
+    user: [],
+    agent: [],
+    group: [],
+    service: [],
+    resource: [],
+    grant: [],
+    assignment: [],
+    role: [],
+  }
+  const put = (kind: keyof Foreign, { id }: { id: string }, ...names: string[]) =>
+    all[kind].push(id, ...names)
+  for (let n = 0; n < many; n++) {
+    const name = `${organization}-${n}`
+    const externalId = `person-${name}`
+    put('user', await admin.people.create({ organization, externalId, name }), `user:${externalId}`)
+    const agent = { organization, name: `agent-${name}`, owner: externalId, ceiling: ['customer:read'] }
+    put('agent', await admin.agents.create({ ...agent, kind: 'both' }), `agent:agent-${name}`)
+    put('group', await admin.groups.create({ organization, name: `group-${name}` }), `group:group-${name}`)
+    put('service', await admin.services.create({ organization, name: `svc-${name}` }), `service:svc-${name}`)
+    await admin.resources.put({ organization, type: 'customer', id: name })
+    all.resource.push(`customer/${name}`)
+    const role = { organization, slug: `role-${name}`, type: 'customer', permissions: ['customer:read'] }
+    put('role', await admin.roles.create(role), role.slug)
+    for (const principal of [`user:${externalId}`, `agent:agent-${name}`, `group:group-${name}`])
+      put('assignment', await admin.assignments.create({ organization, principal, role: 'overseer' }))
+    const grant = { organization, agent: agent.name, person: externalId, scopes: ['customer:read'] }
+    put('grant', await admin.grants.create(grant))
+  }
+  return all
+}
+
+/** By the name of a field, what somebody could put there. */
+const FIELDS: Record<string, readonly (keyof Foreign)[]> = {
+  principal: ['user', 'agent', 'group', 'service'],
+  member: ['user', 'agent', 'group', 'service'],
+  agent: ['agent'],
+  person: ['user'],
+  owner: ['user'],
+  group: ['group'],
+  service: ['service'],
+  resource: ['resource'],
+  parent: ['resource'],
+  role: ['role'],
+}
+/** What a bare `id` in a path names, by the group of the operation. */
+const IDS: Record<string, keyof Foreign> = {
+  people: 'user',
+  agents: 'agent',
+  roles: 'role',
+  assignments: 'assignment',
+  grants: 'grant',
+  revocations: 'agent',
+}
+
+/** What of `home` goes into the other fields of an operation, so that nothing else is what it is refused for. */
+const OWN: Record<string, unknown> = {
+  principal: 'user:person-home-0',
+  member: 'user:person-home-0',
+  agent: 'agent-home-0',
+  person: 'person-home-0',
+  owner: 'person-home-0',
+  group: 'group-home-0',
+  service: 'svc-home-0',
+  resource: 'customer/home-0',
+  parent: 'customer/home-0',
+  role: 'overseer',
+  permission: 'customer:read',
+  type: 'customer',
+  scopes: ['customer:read'],
+  ceiling: ['customer:read'],
+  name: 'new',
+  id: 'new',
+  slug: 'new',
+  status: 'suspended',
+  reason: 'guessed',
+  server: 'billing',
+  permissions: ['customer:read'],
+}
+
+/** What some fields mean differs from one operation to another. */
+const SPECIAL: Record<string, Record<string, string>> = {
+  'agents.update': { id: 'agent-home-0' },
+  'credentials.create': { kind: 'secret' },
+  'revocations.create': { kind: 'agent' },
+}
+
+interface Place {
+  operation: string
+  route: Route
+  field: string
+  kinds: readonly (keyof Foreign)[]
+}
+
+/** Every place in the API where something of an organization is named. */
+function placesOf(): Place[] {
+  return Object.entries(api).flatMap(([group, routes]) =>
+    Object.entries<Route>(routes).flatMap(([name, route]) => {
+      const schema = route.body ?? route.query
+      if (!schema || !('organization' in schema.shape) || group === 'audit') return []
+      const inPath = [...route.path.matchAll(/:(\w+)/g)].map(match => match[1] ?? '')
+      return [...Object.keys(schema.shape), ...inPath].flatMap(field => {
+        const own =
+          field === 'id' && (inPath.includes(field) || group === 'revocations') ? IDS[group] : undefined
+        const kinds = own ? [own] : FIELDS[field]
+        return kinds ? [{ operation: `${group}.${name}`, route, field, kinds }] : []
+      })
+    }),
+  )
+}
+
+/** A call in `home` that is right in all but one field. */
+function callOf({ operation, route, field }: Place, value: string): Record<string, unknown> {
+  const schema = route.body ?? route.query
+  const inPath = [...route.path.matchAll(/:(\w+)/g)].map(match => match[1] ?? '')
+  const names = [...Object.keys(schema?.shape ?? {}), ...inPath]
+  const known = names.filter(name => name in OWN).map(name => [name, OWN[name]])
+  return { ...Object.fromEntries(known), ...SPECIAL[operation], organization: HOME, [field]: value }
+}
+
+/** What is said of something that exists elsewhere, and of something that exists nowhere. */
+const NOWHERE: Record<keyof Foreign, () => string> = {
+  user: () => newId('person'),
+  agent: () => newId('agent'),
+  group: () => newId('group'),
+  service: () => newId('service'),
+  resource: () => `customer/${newId('request')}`,
+  grant: () => newId('grant'),
+  assignment: () => newId('assignment'),
+  role: () => newId('role'),
+}
+
+/**
+ * Names things of the other organization in every place of the API where anything can be named, so many times each. Fails
+ * where one is found or permitted, where the answer differs from that for what is nowhere, and where anything has changed.
+ */
+export async function guessEverywhere(product: Product, each: number) {
+  const foreign = await settle(product)
+  const admin = product.client() as unknown as Record<
+    string,
+    Record<string, (input: unknown) => Promise<unknown>>
+  >
+  const before = await heads(product)
+  const places = placesOf()
+  expect(places.length).toBeGreaterThan(40)
+  const counts = { asked: 0, refused: 0, denied: 0, empty: 0 }
+  for (const place of places)
+    for (let n = 0; n < each; n++) {
+      const kind = place.kinds[n % place.kinds.length] as keyof Foreign
+      const named = foreign[kind][Math.floor(Math.random() * foreign[kind].length)] as string
+      // Where the kind is known by the field, names go without it.
+      const value = ['principal', 'member'].includes(place.field) ? named : named.replace(/^\w+:/, '')
+      const [group = '', name = ''] = place.operation.split('.')
+      const ask = (of: string) =>
+        admin[group]?.[name]?.(callOf(place, of)).then(
+          answer => ({ answer }),
+          ({ status, code }) => ({ status, code }),
+        )
+      const told = await ask(value)
+      counts.asked++
+      const where = `${place.operation} ${place.field}=${value}: ${JSON.stringify(told)}`
+      expect(told, where).toEqual(expect.anything())
+      const { answer, status } = told as { answer?: Record<string, unknown>; status?: number }
+      if (status !== undefined) {
+        expect(status, where).toBe(place.field === 'owner' ? 400 : 404)
+        counts.refused++
+      } else if (answer && 'allowed' in answer) {
+        expect(answer['allowed'], where).toBe(false)
+        counts.denied++
+      } else {
+        expect(answer?.['items'] ?? answer?.['permissions'] ?? answer?.['roots'], where).toEqual([])
+        expect(answer?.['all'] ?? false, where).toBe(false)
+        counts.empty++
+      }
+      if (n < 2)
+        expect(strip(await ask(NOWHERE[kind]())), `the same as for what is nowhere: ${where}`).toEqual(
+          strip(told),
+        )
+    }
+  expect(counts.refused * counts.denied * counts.empty, JSON.stringify(counts)).toBeGreaterThan(0)
+  expect(await heads(product), 'nothing has changed').toEqual(before)
+  return counts
+}
+
+/** Without what differs between any two answers. */
+function strip(told: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(told, (key, value) => (['revision', 'sentence', 'path'].includes(key) ? 0 : value)),
+  )
+}
+
+function heads(product: Product) {
+  return product.store.db.selectFrom('organization').select(['id', 'revision']).orderBy('id').execute()
+}
