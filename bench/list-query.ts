@@ -21,8 +21,8 @@ const QUERY = `
       where assignment.role_id in carrying and (assignment.expires_at is null or assignment.expires_at > @now)
     union
     select resource.seq from reached
-      cross join resource on resource.organization_id = @organization and resource.parent_seq = reached.seq
-        and resource.deleted_revision is null)
+      cross join resource indexed by resource_parent on resource.organization_id = @organization
+        and resource.parent_seq = reached.seq and resource.deleted_revision is null)
   select resource.seq from reached
     cross join resource on resource.organization_id = @organization and resource.seq = reached.seq
     where resource.type_id = @type and resource.deleted_revision is null
