@@ -4,7 +4,7 @@ import { runsOf } from './arbitrary.ts'
 import { play, type Run } from './run.ts'
 import seeds from './seeds.json' with { type: 'json' }
 
-const RUNS = 180
+const RUNS = 210
 const STEPS = { least: 140, most: 150 }
 
 test('index and specification answer the same after each of at least 20,000 steps', () => {

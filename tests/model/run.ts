@@ -72,8 +72,11 @@ export function play(run: Run, wrap?: (snapshot: Snapshot) => Snapshot): Outcome
   let performed = 0
   for (const [n, numbers] of run.steps.entries()) {
     const command = chooseCommand(stage.schema, stage.world, numbers)
+    const isLast = n === run.steps.length - 1
+    // What is refused changes nothing, so there is nothing to compare.
     if (stage.perform(command)) performed++
-    const isAll = n % STEPS_TO_ALL === STEPS_TO_ALL - 1 || n === run.steps.length - 1
+    else if (!isLast) continue
+    const isAll = isLast || performed % STEPS_TO_ALL === 0
     const asked = isAll ? allQuestions(stage.world) : questionsOf(stage.world, n)
     const found = differences(stage.world, stage.view, asked)
     if (found.length > 0)
