@@ -1,5 +1,5 @@
 import { canonicalJson, type Json, type PrincipalFact } from '@valetkey/sdk/core'
-import { listPrincipals, listResources } from '@valetkey/sdk/engine'
+import { listPrincipals, listResources, type PermissionView } from '@valetkey/sdk/engine'
 import * as directory from '../directory/index.ts'
 import { evaluate } from './evaluate.ts'
 import type { ActionSearch, Evaluation, ResourceSearch, SubjectSearch } from './request.ts'
@@ -68,37 +68,48 @@ export function searchSubjects(
   return directory.withIndex(ctx, wantedOf(organization, search), async standing => {
     const list = listOf('subject', standing.organization.id, search)
     const after = directory.openPlace(ctx, list, search.page.token)
-    const names = await readNames(ctx, candidates(standing, search, ctx.now(), after))
-    const questions = [...names.values()].map(id => ({ ...search, subject: { ...search.subject, id } }))
-    const scene = await openScene(ctx, standing, [...questions, { context: search.context }], [])
-    // Listed anew, since reading names took a moment: the answer is of one revision.
-    const found: { seq: number; id: string }[] = []
-    for (const { seq, id } of candidates(standing, search, scene.now, after)) {
-      const name = names.get(id)
-      if (name === undefined) continue
-      if (!isYes(scene, { ...search, subject: { ...search.subject, id: name } })) continue
-      found.push({ seq, id: name })
+    // A condition may look at names. Where there is none, only those that are shown need to be read.
+    const hasCondition = permissionOf(standing, search)?.fact.condition !== null
+    const named = hasCondition ? candidates(standing, search, ctx.now(), after) : []
+    const names = await readNames(ctx, named)
+    const scene = await openScene(ctx, standing, [{ context: search.context }], [])
+    const found: PrincipalFact[] = []
+    for (const fact of candidates(standing, search, scene.now, after)) {
+      const id = hasCondition ? names.get(fact.id) : fact.id
+      if (id === undefined) continue
+      const subject = { ...search.subject, id }
+      if (!isYes({ ...scene, principal: () => fact }, { ...search, subject })) continue
+      found.push(fact)
       if (found.length > search.page.limit) break
     }
     const shown = found.slice(0, search.page.limit)
     const next = found.length > shown.length ? (shown.at(-1)?.seq ?? null) : null
-    const results = shown.map(({ id }) => ({ type: search.subject.type, id }))
+    const shownNames = hasCondition ? names : await readNames(ctx, shown)
+    const results = shown.map(({ id }) => ({ type: search.subject.type, id: shownNames.get(id) ?? id }))
     return toFound(ctx, list, results, next)
   })
+}
+
+function permissionOf(
+  standing: directory.Standing,
+  { action, resource }: SubjectSearch,
+): PermissionView | undefined {
+  const target = targetFor(standing, resource)
+  return target && permissionFor(standing.view, target.type.id, action.name)
 }
 
 /** Everyone of the searched kind whom a role gives what is asked for; conditions and agents are not looked at yet. */
 function candidates(
   standing: directory.Standing,
-  { subject, action, resource }: SubjectSearch,
+  search: SubjectSearch,
   now: number,
   after: number,
 ): PrincipalFact[] {
   const { view } = standing
-  const kind = kindOf(subject.type)
-  const target = targetFor(standing, resource)
-  const permission = target && permissionFor(view, target.type.id, action.name)
-  if (!kind || !permission || target.seq === 0) return []
+  const kind = kindOf(search.subject.type)
+  const target = targetFor(standing, search.resource)
+  const permission = permissionOf(standing, search)
+  if (!kind || !permission || !target) return []
   return listPrincipals(view, { permission: permission.fact.slug, resource: target.seq, now }).flatMap(
     ({ principal }) => {
       const fact = view.principalAt[principal]

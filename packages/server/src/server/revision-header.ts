@@ -1,7 +1,7 @@
 import type { Route } from '@valetkey/sdk/contract'
 import { AppError, CATALOGUE, isId } from '@valetkey/sdk/core'
 import { formatRevisionToken, getOrganization } from '../directory/index.ts'
-import { changedBy, type Db, type Store } from '../store/index.ts'
+import { type Db, revisionsBy, type Store } from '../store/index.ts'
 
 /** The header in which a write answers with the revision that it made: a later question can ask for at least that one. */
 export const REVISION_HEADER = 'valetkey-revision'
@@ -14,34 +14,31 @@ export interface NotingStore {
 }
 
 export function noteRevisions(store: Store): NotingStore {
-  let made: string | null = null
+  const made = new Map<string, number>()
   return {
     store: {
       ...store,
       get db() {
         return store.db
       },
-      write: work =>
-        store.write(async tx => {
-          const value = await work(tx)
-          const changed = changedBy(tx)
-          // The organization's own where there is one: its token names the catalogue's revision too.
-          const id = changed.find(id => id !== CATALOGUE) ?? changed[0]
-          if (id !== undefined) made = await tokenOf(tx, id)
-          return value
-        }),
+      async write(work) {
+        const [value, revisions] = await store.write(async tx => [await work(tx), revisionsBy(tx)] as const)
+        for (const [id, revision] of revisions) made.set(id, revision)
+        return value
+      },
     },
     async token(route, input, answer) {
       if (!route.permission.endsWith(':write')) return null
-      if (made !== null) return made
-      const id = await organizationOf(store.db, route, input, answer)
-      return id === undefined ? null : tokenOf(store.db, id)
+      // The organization's own where there is one: its token names the catalogue's revision too.
+      const [changed] = [...made.keys()].sort((a, b) => Number(a === CATALOGUE) - Number(b === CATALOGUE))
+      const id = changed ?? (await organizationOf(store.db, route, input, answer))
+      return id === undefined ? null : tokenOf(store.db, id, made.get(id))
     },
   }
 }
 
-/** The newest revision of an organization (or of the catalogue), as this connection sees it. */
-async function tokenOf(db: Db, id: string): Promise<string> {
+/** The token of a revision of an organization (or of the catalogue); of the newest where none is named. */
+async function tokenOf(db: Db, id: string, made: number | undefined): Promise<string> {
   const rows = await db
     .selectFrom('organization')
     .select(['id', 'seq', 'revision'])
@@ -49,7 +46,7 @@ async function tokenOf(db: Db, id: string): Promise<string> {
     .execute()
   const catalogue = rows.find(row => row.id === CATALOGUE)?.revision ?? 0
   const { seq, revision } = rows.find(row => row.id === id) ?? { seq: 0, revision: catalogue }
-  return formatRevisionToken({ organization: seq, revision, catalogue })
+  return formatRevisionToken({ organization: seq, revision: made ?? revision, catalogue })
 }
 
 /** What an operation was about, where it changed nothing: the organization of its answer or input, or the catalogue. */

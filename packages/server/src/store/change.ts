@@ -8,6 +8,11 @@ export function changedBy(tx: Tx): string[] {
   return [...(drafts.get(tx)?.keys() ?? [])]
 }
 
+/** By organization, the revisions that a transaction has made so far. */
+export function revisionsBy(tx: Tx): ReadonlyMap<string, number> {
+  return new Map([...(drafts.get(tx) ?? [])].map(([organization, { revision }]) => [organization, revision]))
+}
+
 /** One revision of an organization (or the catalogue) in the making. */
 export interface ChangeDraft {
   revision: number

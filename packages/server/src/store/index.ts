@@ -28,7 +28,7 @@
  *
  * **Hints.** `onChange` is for being fast, never for being right: a follower reads revisions.
  */
-export { beginChange, type ChangeDraft, changedBy } from './change.ts'
+export { beginChange, type ChangeDraft, revisionsBy } from './change.ts'
 export { violation } from './faults.ts'
 export { openStore, type StoreOptions } from './open.ts'
 export { prepareQuery } from './prepared.ts'
