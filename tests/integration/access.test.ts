@@ -128,6 +128,18 @@ describe('check', () => {
     }
   })
 
+  test('200: a hundred thousand at once', async () => {
+    await using product = await start()
+    const { admin } = await billing(product)
+    const checks = Array.from({ length: 100_000 }, (_, n) => ({
+      principal: n % 2 ? ADA : `user:nobody-${n}@northwind.test`,
+      permission: 'invoice:read',
+      resource: `invoice/${n % 4 === 1 ? 'acme' : 'globex'}-1`,
+    }))
+    const { results } = await admin.access.checkMany({ checks })
+    expect(results.map(({ allowed }) => allowed)).toEqual(checks.map((_, n) => n % 4 === 1))
+  }, 30_000)
+
   test('200: an assignment ends exactly at its time', async () => {
     await using product = await start()
     const { admin } = await billing(product)

@@ -23,6 +23,7 @@ export const access = {
       path: '/access/check-many',
       summary: 'Any number of such questions, all at one revision',
       permission: 'decision:read',
+      largeBody: true,
       body: Asked.extend({ checks: z.array(One).min(1).max(100_000) }),
       returns: z.object({
         /** In the order of the questions. */

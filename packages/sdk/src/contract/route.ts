@@ -9,6 +9,8 @@ export interface Route {
   permission: string
   /** Takes an `Idempotency-Key`: the same key with the same request gives the first answer again. */
   idempotent?: true
+  /** Takes a body of up to 16 MB; without, it may have 1 MB. */
+  largeBody?: true
   query?: z.ZodObject
   body?: z.ZodObject
   returns: z.ZodType

@@ -1,14 +1,16 @@
 import { AppError } from '@valetkey/sdk/core'
 
 export const MAX_BODY_BYTES = 1_000_000
+/** For the few operations that take lists of any length. */
+export const MAX_LARGE_BODY_BYTES = 16_000_000
 const MAX_DEPTH = 64
 
 /** Reads a JSON body within limits of size and depth, as plain UTF-8; no body at all is an empty object. */
-export async function readBody(request: Request): Promise<unknown> {
+export async function readBody(request: Request, maxBytes: number = MAX_BODY_BYTES): Promise<unknown> {
   const encoding = request.headers.get('content-encoding')
   if (encoding !== null && encoding !== 'identity')
     throw new AppError('request.encoding', 'Send the body as it is, without a content encoding.')
-  const bytes = await readBytes(request)
+  const bytes = await readBytes(request, maxBytes)
   if (bytes.length === 0) return {}
   const type = request.headers.get('content-type') ?? ''
   if (!/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i.test(type))
@@ -20,20 +22,20 @@ export async function readBody(request: Request): Promise<unknown> {
   return value
 }
 
-async function readBytes(request: Request): Promise<Uint8Array> {
-  if (Number(request.headers.get('content-length')) > MAX_BODY_BYTES) throw tooLarge()
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  if (Number(request.headers.get('content-length')) > maxBytes) throw tooLarge(maxBytes)
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of request.body ?? []) {
     size += chunk.length
-    if (size > MAX_BODY_BYTES) throw tooLarge()
+    if (size > maxBytes) throw tooLarge(maxBytes)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
 }
 
-function tooLarge(): AppError {
-  return new AppError('request.too_large', `A body may have ${MAX_BODY_BYTES} bytes at most.`)
+function tooLarge(maxBytes: number): AppError {
+  return new AppError('request.too_large', `A body may have ${maxBytes} bytes at most.`)
 }
 
 function decode(bytes: Uint8Array): string {

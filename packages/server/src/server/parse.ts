@@ -2,7 +2,7 @@ import type { Route } from '@valetkey/sdk/contract'
 import { AppError, didYouMean } from '@valetkey/sdk/core'
 import * as z from 'zod'
 import { quote } from '../directory/index.ts'
-import { readBody } from './body.ts'
+import { MAX_BODY_BYTES, MAX_LARGE_BODY_BYTES, readBody } from './body.ts'
 
 /** Turns a request into the input of its operation: path, query and body in one flat object, nothing unknown in it. */
 export async function parseInput(
@@ -12,7 +12,8 @@ export async function parseInput(
 ): Promise<Record<string, unknown>> {
   const query = parse(route.query ?? z.object({}), readQuery(new URL(request.url)))
   for (const [key, value] of Object.entries(params)) refuseNul(key, value)
-  const body = route.body ? parse(route.body, await readBody(request)) : {}
+  const maxBytes = route.largeBody ? MAX_LARGE_BODY_BYTES : MAX_BODY_BYTES
+  const body = route.body ? parse(route.body, await readBody(request, maxBytes)) : {}
   return { ...query, ...body, ...params }
 }
 

@@ -12,7 +12,7 @@ export function openPdp(options: { store: Store; now(): number; issuer: string; 
     now,
     issuer,
     authenticate: header => authenticate(store, header, now()),
-    readBody,
+    readBody: request => readBody(request),
     onFault: (error, requestId) => log.error({ err: error, requestId }, 'a question to the PDP failed'),
   })
 }
