@@ -30,6 +30,10 @@ export const MODULES: Record<string, Module> = {
     imports: ['server/store', 'server/audit', 'server/directory', 'sdk/core'],
     packages: ['oidc-provider', 'jose', 'kysely', 'zod'],
   },
+  'server/people': {
+    imports: ['server/store', 'server/audit', 'server/directory', 'server/oauth', 'sdk/core', 'sdk/engine'],
+    packages: ['better-auth', 'better-sqlite3', 'hono', 'kysely', 'pg', 'zod'],
+  },
   'server/feed': {
     imports: ['server/store', 'server/directory', 'sdk/core'],
     packages: ['hono', 'jose', 'kysely', 'zod'],
@@ -46,6 +50,7 @@ export const MODULES: Record<string, Module> = {
       'server/directory',
       'server/policy',
       'server/oauth',
+      'server/people',
       'server/feed',
       'server/pdp',
       ...SDK,

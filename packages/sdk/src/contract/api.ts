@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { Mode, Risk } from '../core/index.ts'
 import { access } from './access.ts'
+import { people } from './people.ts'
 import { resources } from './resources.ts'
 import type { Api } from './route.ts'
 import * as s from './shapes.ts'
@@ -495,6 +496,7 @@ export const api = {
   },
   ...resources,
   ...access,
+  ...people,
   points: {
     list: {
       method: 'GET',

@@ -95,7 +95,8 @@ export const Credential = z.object({
   id: z.string(),
   agent: z.string(),
   clientId: z.string(),
-  kind: z.enum(['secret', 'key']),
+  /** `public` proves nothing: it stands for a client that cannot keep a secret. */
+  kind: z.enum(['secret', 'key', 'public']),
   label: z.string(),
   createdAt: Time,
   createdBy: z.string(),

@@ -15,6 +15,8 @@ export const ID_PREFIX = {
   role: 'rol',
   assignment: 'asg',
   grant: 'gnt',
+  invitation: 'inv',
+  refreshFamily: 'rfm',
   point: 'pnt',
   apiToken: 'tok',
   accessToken: 'atk',

@@ -4,7 +4,7 @@ import type { Db, Store } from '../store/index.ts'
 /** A credential that is not revoked; whether it has expired is for the moment of use to say. */
 export interface CallerCredential {
   readonly id: string
-  readonly kind: 'secret' | 'key'
+  readonly kind: 'secret' | 'key' | 'public'
   readonly secretHash: string | null
   readonly publicJwk: string | null
   /** Milliseconds since 1970. */

@@ -5,4 +5,5 @@ export {
   createAuthorizationServer,
   type TokenOutcome,
 } from './authorization-server.ts'
+export { openKeptSecret } from './kept-secret.ts'
 export type { TokenAlgorithm } from './signing-key.ts'

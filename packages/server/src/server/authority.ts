@@ -12,6 +12,7 @@ import { openDataDirectory, requireSameDatabase } from './data-directory.ts'
 import { openEdge } from './edge.ts'
 import { startHealth } from './health.ts'
 import { createMetrics } from './metrics.ts'
+import { openPages } from './pages.ts'
 import { openPdp } from './pdp.ts'
 import { createServerNames } from './server-names.ts'
 import type { Config } from './settings.ts'
@@ -80,7 +81,8 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   const api = await createApi({ store, audit, now, issuer, isDev, barrier, log, addressOf })
   limitIndex(store, config.indexMemoryMb * 2 ** 20)
   const pdp = openPdp({ store, now, issuer, log })
-  const edge = opened.add(await openEdge({ config, oauth, api, feed, pdp, drainMs }), it => it.close())
+  const pages = opened.add(await openPages({ config, store, now, addressOf, log }), it => it.close())
+  const edge = opened.add(await openEdge({ config, oauth, api, feed, pdp, pages, drainMs }), it => it.close())
   health.become('serving')
   return {
     url: issuer,

@@ -109,6 +109,15 @@ export const SETTINGS = {
     default: 'ES256',
     meaning: 'How tokens are signed.',
   },
+  passwordCost: {
+    schema: z
+      .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
+      .pipe(z.number().int().min(14).max(20)),
+    takes: 'a number, 14 to 20',
+    default: 15,
+    meaning:
+      'What it costs to check the password of a person: scrypt with two to this power, three lanes. 15 takes 32 MB and about a tenth of a second; one more takes twice as much of both.',
+  },
 } as const satisfies Record<string, Setting>
 
 export type SettingName = keyof typeof SETTINGS

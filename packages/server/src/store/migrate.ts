@@ -3,11 +3,12 @@ import { AppError, isoTime } from '@valetkey/sdk/core'
 import { type Kysely, sql } from 'kysely'
 import * as first from './migrations/0001-first.ts'
 import * as resources from './migrations/0002-resources.ts'
+import * as people from './migrations/0003-people.ts'
 import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
 
 /** Forward only; never edited after a release. */
-const MIGRATIONS: readonly Migration[] = [first, resources]
+const MIGRATIONS: readonly Migration[] = [first, resources, people]
 
 interface Migration {
   up(tx: Tx, define: (statement: string) => Promise<void>): Promise<void>

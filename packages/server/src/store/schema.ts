@@ -18,6 +18,9 @@ export interface Database {
   assignment: AssignmentTable
   grant: GrantTable
   revokedToken: RevokedTokenTable
+  invitation: InvitationTable
+  clientRegistration: ClientRegistrationTable
+  refreshFamily: RefreshFamilyTable
 
   server: ServerTable
   serverKey: ServerKeyTable
@@ -102,7 +105,8 @@ interface CredentialTable {
   organizationId: string
   agentId: string
   clientId: string
-  kind: 'secret' | 'key'
+  /** `public` proves nothing: it stands for a client that cannot keep a secret, so that it can be taken back. */
+  kind: 'secret' | 'key' | 'public'
   /** SHA-256 of the secret, base64url. */
   secretHash: string | null
   publicJwk: string | null
@@ -173,6 +177,50 @@ interface RevokedTokenTable {
   organizationId: string
   agentId: string
   expiresAt: string
+}
+
+/** By which a person sets a password; good once. */
+interface InvitationTable {
+  id: string
+  organizationId: string
+  personId: string
+  /** SHA-256 of the secret in the link, base64url. */
+  hash: string
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+  expiresAt: string
+  usedAt: string | null
+}
+
+/** Where a client may return to. One that registered itself is here before it has an agent. */
+interface ClientRegistrationTable {
+  clientId: string
+  kind: 'pre-registered' | 'dynamic'
+  /** As the client calls itself: never verified. */
+  name: string
+  uri: string | null
+  redirectUris: string
+  /** `none` proves nothing, `credential` takes a secret or key of its agent. */
+  authentication: 'none' | 'credential'
+  registeredFrom: string
+  createdAt: ColumnType<string, string, never>
+  /** When it goes unless it is used; null for one that stays. */
+  expiresAt: number | null
+}
+
+/** One chain of refresh tokens: `counter` is the number of the one that is good now. */
+interface RefreshFamilyTable {
+  id: string
+  organizationId: string
+  clientId: string
+  grantId: string
+  audience: string
+  scopes: string
+  counter: number
+  rotatedAt: number
+  createdAt: ColumnType<string, string, never>
+  expiresAt: number
+  revokedAt: string | null
 }
 
 interface ServerTable {

@@ -1,0 +1,5 @@
+/** Hides how people sign in and what they see there: accounts (better-auth), invitations, and the pages. */
+export type { Accounts } from './accounts.ts'
+export { invite } from './invitation.ts'
+export { openAccounts } from './open-accounts.ts'
+export { createPages, type Pages } from './routes.ts'

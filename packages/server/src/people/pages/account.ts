@@ -1,0 +1,31 @@
+import { html } from './html.ts'
+import type { Page } from './layout.ts'
+import { STRINGS } from './strings.ts'
+
+const words = STRINGS.account
+
+export function accountPage(options: {
+  base: string
+  person: { name: string; email: string; organization: { name: string } }
+  formToken: string
+}): Page {
+  const { base, person, formToken } = options
+  const body = html`<h1>${words.title}</h1>
+<p>${words.as(person.name, person.email, person.organization.name)}</p>
+<form method="post" action="${base}/sign-out"><input type="hidden" name="form" value="${formToken}">
+<div class="row"><button type="submit">${words.signOut}</button></div></form>`
+  return { title: words.title, body }
+}
+
+/** One sentence, and what to do: the end of a way. */
+export function messagePage(options: {
+  title: string
+  text: string
+  status?: number
+  reference?: string
+}): Page {
+  const { title, text, status = 200, reference } = options
+  const body = html`<h1>${title}</h1><p role="status">${text}</p>
+${reference !== undefined && html`<p><small>${STRINGS.stopped.reference(reference)}</small></p>`}`
+  return { title, body, status }
+}

@@ -1,0 +1,114 @@
+import { Hono, type Context as HttpContext } from 'hono'
+import { findInvited, redeem } from './invitation.ts'
+import { accountPage, messagePage } from './pages/account.ts'
+import { invitationPage } from './pages/invitation.ts'
+import { redirectTo, toResponse } from './pages/layout.ts'
+import { STRINGS } from './pages/strings.ts'
+import { findPasswordFault } from './password.ts'
+import { type Ask, createStage, type Env, type Stage, type StageOptions } from './stage.ts'
+
+/** The pages for people, below the issuer's path. */
+export interface Pages {
+  serves(path: string): boolean
+  app: Hono<Env>
+}
+
+export type PagesOptions = StageOptions
+
+const PATHS = /^\/(sign-in|sign-out|account|invitation\/[^/]+)$/
+
+/** Puts the pages up: signing in and out, and setting a password by invitation. GET changes nothing, anywhere. */
+export function createPages(options: PagesOptions): Pages {
+  const stage = createStage(options)
+  const app = new Hono<Env>()
+  app.onError((fault, c) => trouble(stage, fault, c))
+  addSignIn(app, stage)
+  addInvitation(app, stage)
+  return { serves: path => PATHS.test(path), app }
+}
+
+function trouble(stage: Stage, fault: unknown, _c: HttpContext<Env>): Response {
+  const reference = stage.newReference()
+  stage.onFault(fault, reference)
+  const { title, trouble: text } = STRINGS.stopped
+  return toResponse(messagePage({ title, text, status: 503, reference }))
+}
+
+/** The answer to a form that is not ours, or is not any more. */
+export function refuseForm(): Response {
+  const { title, form: text } = STRINGS.stopped
+  return toResponse(messagePage({ title, text, status: 403 }))
+}
+
+function addSignIn(app: Hono<Env>, stage: Stage): void {
+  const { base } = stage
+  const place = { path: `${base}/sign-in`, purpose: 'account' }
+  app.get('/sign-in', async c => {
+    if (await stage.whoIs(c)) return redirectTo(`${base}/account`)
+    return toResponse(await stage.showSignIn(place))
+  })
+  app.post('/sign-in', async c => {
+    const form = await stage.readForm(c)
+    return form ? stage.signIn(c, place, form, `${base}/account`) : refuseForm()
+  })
+  app.get('/account', async c => {
+    const who = await stage.whoIs(c)
+    if (!who) return redirectTo(`${base}/sign-in`)
+    const formToken = stage.sealForm(`sign-out:${who.session.id}`)
+    return toResponse(accountPage({ base, person: who.person, formToken }))
+  })
+  app.post('/sign-out', async c => {
+    const form = await stage.readForm(c)
+    const who = await stage.whoIs(c)
+    if (!form) return refuseForm()
+    if (!who) return redirectTo(`${base}/sign-in`)
+    if (!stage.isOwnForm(`sign-out:${who.session.id}`, form)) return refuseForm()
+    return stage.signOut(c, who, `${base}/sign-in`)
+  })
+}
+
+function addInvitation(app: Hono<Env>, stage: Stage): void {
+  const words = STRINGS.invitation
+  const gone = () => toResponse(messagePage({ title: STRINGS.stopped.title, text: words.gone, status: 404 }))
+  const show = (
+    secret: string,
+    person: Parameters<typeof invitationPage>[0]['person'],
+    fault?: keyof typeof words.faults,
+  ) => {
+    const action = `${stage.base}/invitation/${encodeURIComponent(secret)}`
+    return toResponse(
+      invitationPage({ action, person, fault, formToken: stage.sealForm(`invitation:${secret}`) }),
+    )
+  }
+  app.get('/invitation/:secret', async c => {
+    const secret = c.req.param('secret')
+    const person = await findInvited(stage.store, secret, stage.now())
+    return person ? show(secret, person) : gone()
+  })
+  app.post('/invitation/:secret', async (c: Ask) => {
+    const secret = c.req.param('secret') ?? ''
+    const form = await stage.readForm(c)
+    if (!form || !stage.isOwnForm(`invitation:${secret}`, form)) return refuseForm()
+    const person = await findInvited(stage.store, secret, stage.now())
+    if (!person) return gone()
+    const password = form.one('password')
+    if (password !== form.one('again')) return show(secret, person, 'different')
+    const fault = findPasswordFault(password, namesOf(person))
+    if (fault) return show(secret, person, fault)
+    if (!(await redeem(stage.store, secret, person, stage.now()))) return gone()
+    await stage.accounts.setPassword(person, password)
+    return toResponse(messagePage({ title: STRINGS.signIn.title, text: words.done }))
+  })
+}
+
+function namesOf({
+  name,
+  email,
+  organization,
+}: {
+  name: string
+  email: string
+  organization: { slug: string }
+}) {
+  return [email, email.split('@')[0] ?? '', name, organization.slug]
+}

@@ -1,0 +1,35 @@
+import type { IncomingMessage } from 'node:http'
+import { dirname, join } from 'node:path'
+import type { Logger } from 'pino'
+import { openKeptSecret } from '../oauth/index.ts'
+import { createPages, openAccounts, type Pages } from '../people/index.ts'
+import type { Store } from '../store/index.ts'
+import type { Config } from './settings.ts'
+
+/** The pages for people, over accounts that are kept beside the database. */
+export async function openPages(options: {
+  config: Config
+  store: Store
+  now(): number
+  addressOf(request: IncomingMessage): string
+  log: Logger
+}): Promise<Pages & { close(): Promise<void> }> {
+  const { config, store, now, addressOf, log } = options
+  const { issuer, passwordCost } = config
+  const accounts = openAccounts({
+    url: accountsUrl(config.databaseUrl),
+    secret: await openKeptSecret(store, 'sessions'),
+    ...{ issuer, passwordCost },
+    onFault: fault => log.error({ err: fault }, 'an account could not be read or kept'),
+  })
+  const onFault = (fault: unknown, reference: string) =>
+    log.error({ err: fault, requestId: reference }, 'a page failed')
+  const pages = createPages({ store, accounts, issuer, now, addressOf, onFault })
+  return { ...pages, close: () => accounts.close() }
+}
+
+/** `people.db` beside a SQLite file; the same PostgreSQL. */
+function accountsUrl(databaseUrl: string): string {
+  if (databaseUrl === 'sqlite::memory:' || !databaseUrl.startsWith('sqlite:')) return databaseUrl
+  return `sqlite:${join(dirname(databaseUrl.slice('sqlite:'.length)), 'people.db')}`
+}

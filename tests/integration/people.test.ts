@@ -1,0 +1,219 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type AdminApi, type Client, api as contract, createClient } from '@valetkey/sdk/contract'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { findFreePort } from '../../packages/server/src/cli/demo/files.ts'
+import { type DevAuthority, startDevAuthority } from '../../packages/server/src/cli/dev-authority.ts'
+import { findPasswordFault } from '../../packages/server/src/people/password.ts'
+import { createSignInLimit, WINDOW_MS } from '../../packages/server/src/people/sign-in-limit.ts'
+import { createBrowser } from './browser.ts'
+
+const PASSWORD = 'seven blue teapots'
+const MAYA = 'maya@northwind.test'
+
+let directory: string
+let dev: DevAuthority
+let api: Client<AdminApi>
+let site: string
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'valetkey-people-'))
+  const port = await findFreePort()
+  dev = await startDevAuthority({ directory, port, isInMemory: true, logLevel: 'error' })
+  site = dev.authority.url
+  api = createClient(contract, { baseUrl: site, token: () => dev.token })
+  await api.organizations.create({ slug: 'northwind', name: 'Northwind' })
+  await api.people.create({ email: MAYA, name: 'Maya' })
+  const { url } = await api.invitations.create({ id: MAYA })
+  const browser = createBrowser(site)
+  await browser.submit(await browser.open(url), { password: PASSWORD, again: PASSWORD })
+}, 60_000)
+
+afterAll(async () => {
+  await dev?.authority.close()
+  await rm(directory, { recursive: true, force: true })
+})
+
+async function events(type: string) {
+  const { items } = await api.audit.changes({ type, limit: 200 })
+  return items
+}
+
+async function signIn(values: Record<string, string> = {}) {
+  const browser = createBrowser(site)
+  const page = await browser.open('/sign-in')
+  return { browser, page: await browser.submit(page, { email: MAYA, password: PASSWORD, ...values }) }
+}
+
+test('a person signs in with the password that the invitation set, and out again', async () => {
+  const { browser, page } = await signIn({ email: ' Maya@Northwind.test ' })
+  expect([page.url, page.status]).toEqual([`${site}/account`, 200])
+  expect(page.text).toContain('Maya (maya@northwind.test), Northwind')
+  expect(await browser.submit(page)).toMatchObject({ url: `${site}/sign-in` })
+  expect(await browser.open('/account')).toMatchObject({ url: `${site}/sign-in` })
+  await expect.poll(() => events('person.signed_out')).toHaveLength(1)
+})
+
+test('a session that was copied ends with the sign-out', async () => {
+  const { browser, page } = await signIn()
+  const copied = new Map(browser.cookies)
+  await browser.submit(page)
+  for (const [name, cookie] of copied) browser.cookies.set(name, cookie)
+  expect(await browser.open('/account')).toMatchObject({ url: `${site}/sign-in` })
+})
+
+test('an invitation is good once, a new one takes back the old, and only its hash is kept', async () => {
+  const jon = await api.people.create({ email: 'jon@northwind.test', name: 'Jon' })
+  const first = await api.invitations.create({ id: jon.id })
+  const second = await api.invitations.create({ id: jon.id })
+  const browser = createBrowser(site)
+  expect(await browser.open(first.url)).toMatchObject({ status: 404 })
+  const page = await browser.open(second.url)
+  // A link that a mail scanner opens stays good.
+  await browser.open(second.url)
+  expect(page.text).not.toContain('<script')
+  for (const [password, again, sentence] of [
+    ['seven teapot', 'seven teapots', 'not the same'],
+    ['short', 'short', 'too short'],
+    ['passwordpassword!1', 'passwordpassword!1', 'one of the first'],
+    ['jon@northwind.test', 'jon@northwind.test', 'too close'],
+  ] as const) {
+    const refused = await browser.submit(page, { password, again })
+    expect([refused.status, refused.text.includes(sentence)]).toEqual([400, true])
+  }
+  const both = await Promise.all(
+    [1, 2].map(() => browser.submit(page, { password: PASSWORD, again: PASSWORD })),
+  )
+  expect(both.map(({ status }) => status).sort()).toEqual([200, 404])
+  expect(await browser.open(second.url)).toMatchObject({ status: 404 })
+  const rows = await dev.authority.store.db.selectFrom('invitation').selectAll().execute()
+  expect(JSON.stringify(rows)).not.toContain(second.url.split('/').at(-1))
+  expect((await signIn({ email: 'jon@northwind.test' })).page.url).toBe(`${site}/account`)
+})
+
+test('400, 404, 409: an invitation is for an active person with an email address', async () => {
+  await expect(api.invitations.create({ id: 'nobody@northwind.test' })).rejects.toMatchObject({ status: 404 })
+  const service = await api.people.create({ externalId: 'emp-17', name: 'Kim' })
+  await expect(api.invitations.create({ id: service.id })).rejects.toMatchObject({ status: 409 })
+  const gone = await api.people.create({ email: 'gone@northwind.test', name: 'Gone' })
+  await api.people.update({ id: gone.id, status: 'suspended' })
+  await expect(api.invitations.create({ id: gone.id })).rejects.toMatchObject({ status: 409 })
+  const narrow = await api.apiTokens.create({ name: 'reader', permissions: ['person:read'] })
+  const reader = createClient(contract, { baseUrl: site, token: () => narrow.token ?? '' })
+  await expect(reader.invitations.create({ id: MAYA })).rejects.toMatchObject({ status: 403 })
+})
+
+test('a wrong password and an unknown account get the same answer', async () => {
+  const strip = (text: string) => text.replace(/nonce="[^"]*"|value="[^"]*"/g, '')
+  const wrong = (await signIn({ password: 'eight blue teapots' })).page
+  const unknown = (await signIn({ email: 'nobody@northwind.test' })).page
+  expect([wrong.status, strip(wrong.text)]).toEqual([unknown.status, strip(unknown.text)])
+  expect(wrong.status).toBe(401)
+})
+
+test('a suspended person is signed out at once, and cannot sign in', async () => {
+  const lea = await api.people.create({ email: 'lea@northwind.test', name: 'Lea' })
+  const { url } = await api.invitations.create({ id: lea.id })
+  const browser = createBrowser(site)
+  await browser.submit(await browser.open(url), { password: PASSWORD, again: PASSWORD })
+  const { browser: hers, page } = await signIn({ email: 'lea@northwind.test' })
+  expect(page.url).toBe(`${site}/account`)
+  await api.people.update({ id: lea.id, status: 'suspended' })
+  expect(await hers.open('/account')).toMatchObject({ url: `${site}/sign-in` })
+  expect((await signIn({ email: 'lea@northwind.test' })).page.status).toBe(401)
+})
+
+test('forms are taken from our own pages only', async () => {
+  const { browser, page } = await signIn()
+  const fields = browser.fieldsOf(page)
+  const post = (form: URLSearchParams, headers = {}) => browser.post('/sign-out', form, headers)
+  expect(await post(new URLSearchParams())).toMatchObject({ status: 403 })
+  expect(await post(new URLSearchParams({ form: 'v1.forged' }))).toMatchObject({ status: 403 })
+  expect(await post(fields, { origin: 'https://evil.test' })).toMatchObject({ status: 403 })
+  expect(await post(fields, { 'sec-fetch-site': 'cross-site' })).toMatchObject({ status: 403 })
+  // Somebody else's form, however genuine.
+  const other = await signIn()
+  expect(await post(other.browser.fieldsOf(other.page))).toMatchObject({ status: 403 })
+  expect(await browser.open('/account')).toMatchObject({ url: `${site}/account` })
+})
+
+test('pages are small, run nothing, cannot be framed, and set no cookie when they are looked at', async () => {
+  const response = await fetch(`${site}/sign-in`)
+  const text = await response.text()
+  expect(Buffer.byteLength(text)).toBeLessThan(10_000)
+  expect(text).not.toMatch(/<script|javascript:|\bon\w+=|style="/)
+  expect(response.headers.getSetCookie()).toEqual([])
+  const policy = response.headers.get('content-security-policy') ?? ''
+  expect(policy).toMatch(
+    /^default-src 'none'; style-src 'nonce-[^']+'; form-action 'self'; frame-ancestors 'none'/,
+  )
+  const nonce = /nonce-([^']+)'/.exec(policy)?.[1]
+  expect(text).toContain(`<style nonce="${nonce}">`)
+  expect(policy).not.toBe((await fetch(`${site}/sign-in`)).headers.get('content-security-policy'))
+})
+
+test('none of the routes of the library behind it is there', async () => {
+  for (const path of ['/api/auth/sign-up/email', '/api/auth/ok', '/sign-up/email', '/people/sign-in/email'])
+    expect((await fetch(site + path, { method: 'POST' })).status, path).not.toBe(200)
+})
+
+test('where there are several organizations, the person says which, and none decides for another', async () => {
+  await api.organizations.create({ slug: 'contoso', name: 'Contoso' })
+  await api.people.create({ organization: 'contoso', email: MAYA, name: 'Another Maya' })
+  const { url } = await api.invitations.create({ organization: 'contoso', id: MAYA })
+  const browser = createBrowser(site)
+  const password = 'nine green kettles'
+  await browser.submit(await browser.open(url), { password, again: password })
+  expect((await signIn({ organization: 'northwind' })).page.text).toContain(
+    'Maya (maya@northwind.test), Northwind',
+  )
+  expect((await signIn({ organization: 'contoso', password })).page.text).toContain('Another Maya')
+  expect((await signIn({ organization: 'contoso' })).page.status).toBe(401)
+  expect((await signIn({ organization: 'nowhere' })).page.status).toBe(401)
+})
+
+test('guessing is slowed down by account and address, whether or not there is such an account', async () => {
+  for (const email of ['maya@northwind.test', 'nobody@northwind.test']) {
+    const statuses = []
+    for (let tries = 0; tries < 7; tries++)
+      statuses.push(
+        (await signIn({ email, organization: 'contoso', password: `wrong guess ${tries}` })).page.status,
+      )
+    expect(statuses.slice(-1)).toEqual([429])
+    expect(statuses).toContain(401)
+  }
+})
+
+test('a limit is by account, by address and by both, and ends', () => {
+  let now = 0
+  const limit = createSignInLimit(() => now)
+  for (let i = 0; i < 5; i++) limit.failed('maya', '1.1.1.1')
+  expect([
+    limit.allows('maya', '1.1.1.1'),
+    limit.allows('maya', '2.2.2.2'),
+    limit.allows('jon', '1.1.1.1'),
+  ]).toEqual([false, true, true])
+  limit.succeeded('maya', '1.1.1.1')
+  expect(limit.allows('maya', '1.1.1.1')).toBe(true)
+  for (let i = 0; i < 30; i++) limit.failed('lea', `3.3.3.${i}`)
+  expect(limit.allows('lea', '4.4.4.4')).toBe(false)
+  for (let i = 0; i < 60; i++) limit.failed(`someone-${i}`, '5.5.5.5')
+  expect(limit.allows('nobody', '5.5.5.5')).toBe(false)
+  now += WINDOW_MS
+  expect(limit.allows('lea', '4.4.4.4')).toBe(true)
+})
+
+test.each([
+  ['eleven char', 'short'],
+  ['a'.repeat(30), 'common'],
+  ['Password2024!!', 'common'],
+  ['qwertyuiop123456', 'common'],
+  ['maya@northwind.test', 'like_name'],
+  ['northwind2024!', 'like_name'],
+  ['x'.repeat(3) + 'yzw'.repeat(70), 'long'],
+  [PASSWORD, undefined],
+  ['пять зелёных чайников', undefined],
+])('password %j: %s', (password, fault) => {
+  expect(findPasswordFault(password, [MAYA, 'maya', 'Maya', 'northwind'])).toBe(fault)
+})
