@@ -140,6 +140,20 @@ test('why of a refused call says what it lacks as things stand now, and how to m
   expect((await at.json('why', refused.id)).item.today).toBeNull()
 })
 
+test('check of a call for which a role is missing says which one', async () => {
+  await using at = await open()
+  await at.admin.credentials.create({ agent: 'support-bot', kind: 'secret' })
+  await at.admin.agents.update({ id: 'support-bot', ceiling: ['invoices:*'] })
+  const call = ['check', 'support-bot', 'refund_invoice', '--server', 'billing', '--args']
+  const refused = await at.seen(...call, '{"customer":"acme","id":"INV-1"}')
+  expect(refused.code).toBe(10)
+  expect(refused.out).toMatch(/^reason +agent_lacks_permission$/m)
+  expect(refused.out).toContain('valetkey role assign support-bot refunder --on invoice/INV-1')
+  expect((await at.seen(...call, '{"customer":"globex","id":"INV-3"}')).code).toBe(0)
+  const elsewhere = await at.seen(...call, '{"customer":"acme","id":"INV-3"}')
+  expect(elsewhere.out).toMatch(/^reason +resource_unknown$/m)
+})
+
 test('what says everything that an agent can reach: permissions, places, roles, who gave them, tools', async () => {
   await using at = await open()
   const what = await at.seen('what', 'support-bot')

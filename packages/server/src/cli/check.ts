@@ -4,7 +4,8 @@ import { type AdminApi, api, type Output } from '@valetkey/sdk/contract'
 import type { JsonObject } from '@valetkey/sdk/core'
 import { type Command, Option } from 'commander'
 import { momentOf, toQuestion } from './access-question.ts'
-import { checkedView, showVia } from './access-view.ts'
+import { checkedView, showReasons, showVia } from './access-view.ts'
+import { explainToday } from './explain-today.ts'
 import { findAgent, findPerson, findServer } from './find.ts'
 import { addCommand, collect, type Session, withSession } from './session.ts'
 import { EXIT, type Io, UsageError, type View } from './terminal/index.ts'
@@ -148,6 +149,10 @@ async function checkCall(
   if (print.human) {
     print.say('')
     print.list(legView, explanation.legs)
+    const { organization, id, name: agentName } = agent
+    const about = { organization, agent: id, agentName, person: person ?? null }
+    const today = await explainToday(session, { ...explanation, ...about })
+    if (today) await showReasons(session, today.explained, today.question, today.who)
   }
   if (explanation.decision !== 'permit') io.exitCode = EXIT.verdictDeny
 }

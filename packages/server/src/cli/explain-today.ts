@@ -3,7 +3,12 @@ import type { Question } from './access-question.ts'
 import type { Explained } from './access-view.ts'
 import type { Session } from './session.ts'
 
-type Call = Output<AdminApi['decisions']['get']>
+type Recorded = Output<AdminApi['decisions']['get']>
+/** What has to be known of a refused call. */
+type Call = Pick<
+  Recorded,
+  'organization' | 'agent' | 'agentName' | 'person' | 'permission' | 'resource' | 'otherResources' | 'reason'
+>
 
 export interface Today {
   question: Question

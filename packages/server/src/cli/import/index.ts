@@ -138,8 +138,9 @@ interface Source {
 /** Sends what lies behind the checkpoint, and moves it on with every step. */
 async function run(session: Session, source: Source, checkpoint: Checkpoint): Promise<void> {
   const { io, print } = session
-  const stream = createReadStream(source.path, { highWaterMark: 1 << 18 })
-  const progress = createProgress(io, { label: `import ${source.name}`, size: source.size })
+  const stream = createReadStream(source.path)
+  const before = checkpoint.counts.rows
+  const progress = createProgress(io, { label: `import ${source.name}`, size: source.size, before })
   const rejects = await openRejects(
     source.path,
     { bytes: checkpoint.rejectsBytes, count: checkpoint.counts.rejected },

@@ -10,7 +10,11 @@ export interface Progress {
   clear(): void
 }
 
-export function createProgress(io: Io, { label, size }: { label: string; size: number }): Progress {
+/** `before` is how many rows an earlier run had done: they count, but not towards the rate. */
+export function createProgress(
+  io: Io,
+  { label, size, before }: { label: string; size: number; before: number },
+): Progress {
   const started = io.now()
   const { err } = io
   let shownAt = Number.NEGATIVE_INFINITY
@@ -23,7 +27,7 @@ export function createProgress(io: Io, { label, size }: { label: string; size: n
       isShown = true
       const seconds = Math.max(0.001, (now - started) / 1000)
       const left = bytes > 0 ? (seconds * Math.max(0, size - bytes)) / bytes : 0
-      const rate = `${count(Math.round(rows / seconds))} rows/s`
+      const rate = `${count(Math.round((rows - before) / seconds))} rows/s`
       const part = `${Math.min(100, Math.floor((100 * bytes) / Math.max(1, size)))} %`
       err.write(`${CLEAR}${label}  ${count(rows)} rows  ${rate}  ${part}  ${Math.ceil(left)} s left`)
     },
