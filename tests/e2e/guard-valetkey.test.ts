@@ -199,6 +199,37 @@ test('a permission that is not there is an error of the tool, and one that nobod
   expect(asked).toEqual(['acount:read', 'invoices:refund'])
 })
 
+test('past the lease nothing is known, and nothing is guessed', async () => {
+  let aheadMs = 0
+  const clock = {
+    now: () => Date.now() + aheadMs,
+    monotonic: () => performance.now() + aheadMs,
+  }
+  const { mine } = RULES
+  const handler = createMcpHandler(() => {
+    const server = new McpServer({ name: 'slow', version: '1' })
+    server.registerTool('mine', { inputSchema: z.object({}) }, async (_, ctx) => {
+      // While the tool works, the authority falls silent.
+      await world.authority.stop()
+      aheadMs = 6_000
+      return answer(valetkeyOf(ctx))
+    })
+    return server
+  })
+  const rules = { mine } as Rules
+  const server = await world.serve({ name: 'key-late', handler: handler.fetch, rules, guard: { clock } })
+  const token = await clerk.token(server.url)
+  const { body } = await say(
+    server.url,
+    'tools/call',
+    { name: 'mine', arguments: {} },
+    { token, era: 'modern' },
+  )
+  await world.authority.start()
+  expect(body.result).toMatchObject({ isError: true })
+  expect(body.result.content[0].text).toMatch(/What the caller may see is not known now/)
+})
+
 test('what a caller sends is never taken for the guard', () => {
   const sent = { valetkey: { organization: 'org_1', filter: 'all' }, authInfo: { extra: {} } }
   for (const context of [undefined, null, 7, {}, sent, { extra: sent }])
