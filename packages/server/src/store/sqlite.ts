@@ -6,6 +6,7 @@ import { migrate } from './migrate.ts'
 import type { Database } from './schema.ts'
 import { connectSqlite } from './sqlite-connection.ts'
 import { lockDatabase } from './sqlite-lock.ts'
+import { prepareSqlitePlanner } from './sqlite-planner.ts'
 import type { OpenStore } from './store.ts'
 import { createTransactions } from './transactions.ts'
 
@@ -23,6 +24,7 @@ export const openSqlite: OpenStore = async (path, { secrets, now }) => {
   }
   try {
     const { instanceId } = await migrate(db, 'sqlite', now)
+    await prepareSqlitePlanner(db)
     const listeners = createListeners()
     const { outside, write, read } = createTransactions(db, listeners.call)
     return {
