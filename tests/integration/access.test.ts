@@ -128,10 +128,10 @@ describe('check', () => {
     }
   })
 
-  test('200: a hundred thousand at once', async () => {
+  test('200: twenty thousand at once, in a body larger than others may have', async () => {
     await using product = await start()
     const { admin } = await billing(product)
-    const checks = Array.from({ length: 100_000 }, (_, n) => ({
+    const checks = Array.from({ length: 20_000 }, (_, n) => ({
       principal: n % 2 ? ADA : `user:nobody-${n}@northwind.test`,
       permission: 'invoice:read',
       resource: `invoice/${n % 4 === 1 ? 'acme' : 'globex'}-1`,

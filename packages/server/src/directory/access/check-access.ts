@@ -47,7 +47,7 @@ export function checkManyAccess(
       if (asking.isStale) return { allowed: false, reason: 'stale' }
       const reason = judge(
         asking.view,
-        at(`checks.${index}`, () => matterOf(asking, one)),
+        at(index, () => matterOf(asking, one)),
       )
       return { allowed: reason === 'permitted', reason }
     }),
@@ -86,11 +86,11 @@ export function carriers({ view }: Asking, { principal, permission, target, now 
 }
 
 /** Says of a fault in one of many questions in which it is. */
-function at<T>(place: string, run: () => T): T {
+function at<T>(index: number, run: () => T): T {
   try {
     return run()
   } catch (cause) {
     if (!(cause instanceof AppError)) throw cause
-    throw new AppError(cause.code, cause.message, { cause, path: `${place}.${cause.path}` })
+    throw new AppError(cause.code, cause.message, { cause, path: `checks.${index}.${cause.path}` })
   }
 }

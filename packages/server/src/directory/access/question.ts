@@ -33,8 +33,8 @@ export async function ask<T>(
 ): Promise<T> {
   return withIndex(ctx, wanted, async standing => {
     const { id } = standing.organization
-    const names = principals.map(readPrincipalRef)
-    const find = await findPrincipals(ctx.store.db, id, () => standing.view, names)
+    const names = new Map(principals.map(ref => [ref, readPrincipalRef(ref)]))
+    const find = await findPrincipals(ctx.store.db, id, () => standing.view, [...names.values()])
     const now = wanted.at === undefined ? ctx.now() : Date.parse(wanted.at)
     return answer({
       organization: standing.organization,
@@ -43,7 +43,10 @@ export async function ask<T>(
       revision: standing.revision,
       isStale: standing.isStale,
       now,
-      principal: ref => find(readPrincipalRef(ref)),
+      principal(ref) {
+        const name = names.get(ref)
+        return name && find(name)
+      },
     })
   })
 }
