@@ -201,3 +201,42 @@ test('a list of principals prefers what was given to each itself', () => {
     [STAFF, false, 'asg_1'],
   ])
 })
+
+test('an assignment, a member or a principal that is told again is replaced, not added', () => {
+  const view = northwind(
+    given('asg_1', ADA, 'reader', INV_1),
+    given('asg_1', ADA, 'reader', INV_3),
+    given('asg_2', CLERKS, 'sender', INV_1),
+    { fact: 'member', id: `${CLERKS}.${BOT}`, value: { group: CLERKS, member: ADA } },
+  )
+  const may = (principal: number, resource: number, what: string) =>
+    isAllowed(view, { principal, resource, permission: what, now: NOW })
+  expect([may(ADA, INV_1, 'invoice:read'), may(ADA, INV_3, 'invoice:read')]).toEqual([false, true])
+  expect([may(BOT, INV_1, 'invoice:send'), may(ADA, INV_1, 'invoice:send')]).toEqual([false, true])
+  expect(view.holdings.size).toBe(2)
+})
+
+test('a role on a number that is no resource gives nothing', () => {
+  const view = northwind(given('asg_1', ADA, 'reader', 99), given('asg_2', STAFF, 'reader', 99))
+  const question = { principal: ADA, resource: 99, ...INVOICES }
+  expect(isAllowed(view, question)).toBe(false)
+  expect(carriersOf(view, question)).toEqual([])
+  expect(effectivePermissions(view, question)).toEqual([])
+  expect(rootsOf(view, question)).toEqual([])
+  expect(listPrincipals(view, question)).toEqual([])
+  expect(wouldAllow(view, question)).toEqual([])
+  expect(listResources(view, { ...question, type: 'invoice', after: 0, limit: 10 })).toEqual({
+    items: [],
+    next: null,
+  })
+})
+
+test('nothing is left of what was taken away', () => {
+  const view = northwind(given('asg_1', ADA, 'reader', INV_1), given('asg_2', ADA, 'reader', INV_1))
+  view.holdings.remove('asg_1')
+  expect(view.holdings.of(ADA)?.size).toBe(1)
+  view.holdings.removeAt(INV_1)
+  expect(view.holdings.of(ADA)).toBeUndefined()
+  expect(view.holdings.at(INV_1)).toBeUndefined()
+  expect(view.holdings.size).toBe(0)
+})
