@@ -98,7 +98,10 @@ function compare(
 
 async function measurePlain({ db }: Store, readers: readonly number[]): Promise<number[]> {
   const samples: number[] = []
-  const [asker, asked] = [{ db, organization: ORGANIZATION, now: NOW }, { ...ASKED, type: 'document' }]
+  const [asker, asked] = [
+    { db, organization: ORGANIZATION, now: NOW },
+    { ...ASKED, type: 'document' },
+  ]
   for (const principal of readers) {
     const from = performance.now()
     await plain.listResources(asker, { ...asked, principal })

@@ -13,6 +13,7 @@ const BENCHES: Record<string, () => Promise<{ run(): Promise<Result> }>> = {
   check: () => import('./check.ts'),
   list: () => import('./list.ts'),
   import: () => import('./import.ts'),
+  propagate: () => import('./propagate.ts'),
   guard: () => import('./guard.ts'),
   gateway: () => import('./gateway.ts'),
   token: () => import('./token.ts'),
