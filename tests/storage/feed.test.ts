@@ -49,9 +49,9 @@ function contentOf(snapshot: Snapshot, organization: string): unknown {
         ...[id, server.fact],
         Object.values(server.rules).flatMap(rules => sorted(rules).map(([, rule]) => rule.fact)),
       ]),
-      permissions: sorted(catalogue.permissions),
+      permissions: sorted(catalogue.permissions).map(([, { fact }]) => fact),
       resourceTypes: sorted(catalogue.resourceTypes),
-      roles: sorted(catalogue.roles),
+      roles: sorted(catalogue.roles).map(([, { fact }]) => fact),
     },
     organization: {
       revision: view?.revision,
@@ -59,8 +59,12 @@ function contentOf(snapshot: Snapshot, organization: string): unknown {
       principals: sorted(view?.principals),
       agents: sorted(view?.agents),
       credentials: sorted(view?.credentials),
-      roles: sorted(view?.roles),
-      assignments: sorted(view?.assignments),
+      roles: sorted(view?.roles).map(([, { fact }]) => fact),
+      assignments: [...(view?.holdings.all() ?? [])]
+        .map(({ fact }) => fact)
+        .sort((a, b) => (a.id < b.id ? -1 : 1)),
+      grants: sorted(view?.grants),
+      resources: view?.tree.size,
       revokedTokens: sorted(view?.revokedTokens),
     },
   }

@@ -1,9 +1,14 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { openStore, type Store } from '../../packages/server/src/store/index.ts'
 import { describeOnBoth, freshDatabase, freshDirectory, MASTER_KEY } from './databases.ts'
 
 const OPENERS = 4
+const FOLDER = join(import.meta.dirname, '../../packages/server/src/store/migrations')
+/** One row a migration, in the order of their numbers. */
+const ALL = readdirSync(FOLDER).map((_, index) => ({ number: index + 1 }))
 
 async function openAll(url: string): Promise<{ stores: Store[]; refusals: unknown[] }> {
   const openers = Array.from({ length: OPENERS }, () => openStore({ url, masterKey: MASTER_KEY }))
@@ -15,7 +20,7 @@ async function openAll(url: string): Promise<{ stores: Store[]; refusals: unknow
 }
 
 async function migrationsOf(store: Store): Promise<unknown[]> {
-  return (await sql`select number from migration`.execute(store.db)).rows
+  return (await sql`select number from migration order by number`.execute(store.db)).rows
 }
 
 describeOnBoth('a fresh database', (open, { newUrl, kind }) => {
@@ -53,7 +58,7 @@ test('PostgreSQL: of nodes that start at once, one migrates and all of them open
   const { stores, refusals } = await openAll(await freshDatabase())
   expect(refusals).toEqual([])
   expect(new Set(stores.map(({ instanceId }) => instanceId)).size).toBe(1)
-  for (const store of stores) expect(await migrationsOf(store)).toEqual([{ number: 1 }, { number: 2 }])
+  for (const store of stores) expect(await migrationsOf(store)).toEqual(ALL)
   for (const store of stores) await store.close()
 })
 
@@ -66,7 +71,7 @@ test('SQLite: of processes that open one file at once, one gets it and the other
   const waiting = openStore({ url, masterKey: MASTER_KEY })
   await stores[0]?.close()
   const next = await waiting
-  expect(await migrationsOf(next)).toEqual([{ number: 1 }, { number: 2 }])
+  expect(await migrationsOf(next)).toEqual(ALL)
   await next.close()
 })
 
