@@ -22,7 +22,11 @@ const BENCHES: Record<string, () => Promise<{ run(): Promise<Result> }>> = {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean', default: false } },
+  options: {
+    json: { type: 'boolean', default: false },
+    /** Keeps what is found in `results.json`, and writes the table of README.md from all that is kept. */
+    'write-readme': { type: 'boolean', default: false },
+  },
 })
 const names = positionals.length > 0 ? positionals : Object.keys(BENCHES)
 const [cpu] = cpus()
@@ -33,6 +37,7 @@ const machine = {
   node: process.version,
 }
 
+const found: Record<string, Result> = {}
 for (const name of names) {
   const load = BENCHES[name]
   if (!load) {
@@ -41,9 +46,11 @@ for (const name of names) {
   }
   const bench = await load()
   const { figures, stages } = await bench.run()
+  found[name] = { figures, stages }
   if (values.json) process.stdout.write(`${JSON.stringify({ name, figures, stages, machine })}\n`)
   else process.stdout.write(toText(name, figures, stages))
 }
+if (values['write-readme']) (await import('./readme.ts')).writeReadme(found)
 process.exit(0)
 
 function toText(name: string, figures: Result['figures'], stages: Result['stages']): string {
