@@ -159,8 +159,10 @@ function compareList(
       seqs,
       [...seqs].sort((a, b) => a - b),
     )
-    for (const { resource, held } of items) {
-      const why = spec.carriers(world, name, permission, refOf(view, resource))
+    for (const { resource, held, direct } of items) {
+      const ref = refOf(view, resource)
+      const why = spec.carriers(world, name, permission, ref)
+      found.expect(() => `directness of ${ref} in ${question}`, direct, why.some(isGiven(name, ref)))
       const isWhy = why.some(one => tellAssignment(one, name) === tell(view, names, held))
       found.expect(() => `reason of ${refOf(view, resource)} in ${question}`, isWhy, true)
     }
@@ -180,14 +182,19 @@ function compareResource({ world, view, names, found }: Ground, resource: string
     )
     const wanted = spec.listPrincipals(world, permission, resource).sort()
     found.expect(() => question, seqs.map(seq => names.principals.get(seq)).sort(), wanted)
-    for (const { principal, held } of holders) {
+    for (const { principal, held, direct } of holders) {
       const name = names.principals.get(principal) ?? ''
       const why = spec.carriers(world, name, permission, resource)
+      found.expect(() => `directness of ${name} in ${question}`, direct, why.some(isGiven(name, resource)))
       const isWhy = why.some(one => tellAssignment(one, name) === tell(view, names, held))
       found.expect(() => `reason of ${name} in ${question}`, isWhy, true)
     }
   }
 }
+
+/** Given to this very principal on this very resource. */
+const isGiven = (name: string, resource: string) => (one: spec.Assignment) =>
+  one.principal === name && one.resource === resource
 
 /** A list's pages put together. */
 export function pagesOf<T>(page: (after: number) => { items: T[]; next: number | null }): T[] {

@@ -84,7 +84,8 @@ function northwind(...more: OrganizationOp[]) {
       permission('invoice:read', 'invoice', 0),
       permission('invoice:send', 'invoice', 1),
       role('auditor', 'organization', 'customer:read', 'invoice:read'),
-      role('account', 'customer', 'customer:read', 'invoice:read', 'invoice:send'),
+      role('account', 'customer', 'invoice:send', 'invoice:read', 'customer:read'),
+      role('writer', 'invoice', 'invoice:send', 'invoice:read'),
       role('reader', 'invoice', 'invoice:read'),
       role('sender', 'invoice', 'invoice:send'),
     ],
@@ -148,6 +149,7 @@ test('what came close lacks the permission; what would allow it names the neares
   expect(nearOf(view, question).map(({ role: near }) => near.fact?.slug)).toEqual(['sender'])
   expect(wouldAllow(view, question).map(one => [one.role.fact?.slug, one.resource, one.alsoGives])).toEqual([
     ['reader', INV_1, []],
+    ['writer', INV_1, ['invoice:send']],
     ['account', ACME, ['customer:read', 'invoice:send']],
     ['auditor', ROOT, ['customer:read']],
   ])

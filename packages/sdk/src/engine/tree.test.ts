@@ -31,6 +31,16 @@ test('a tree that outgrows its room again and again forgets nothing, whatever th
     expect(tree.countOf('folder')).toBe(150)
     expect([...tree.ofType('folder', 0)]).toEqual(seqs.slice(1))
     expect([...tree.ofType('folder', seqs[10] ?? 0)]).toEqual(seqs.slice(11))
+    // The oldest childless ones were linked before the room was made.
+    for (const seq of seqs.filter(one => ![...parents.values()].includes(one)).slice(0, 40)) {
+      tree.remove(seq)
+      parents.delete(seq)
+    }
+    for (const seq of [...parents.keys()].slice(1, 30)) {
+      tree.put('folder', [seq, `r${seq}`, 1])
+      parents.set(seq, 1)
+    }
+    expectSame(tree, parents)
   }
 })
 
@@ -83,6 +93,8 @@ test('what is taken from the beginning, the middle and the end of a row of child
     expect(tree.find('folder', `r${gone}`)).toBe(0)
     expect(tree.typeOf(gone)).toBe('')
     expect(tree.externalIdOf(gone)).toBe('')
+    expect([tree.parentOf(5), tree.isWithin(gone, 1)]).toEqual([0, false])
+    expect([...tree.childrenOf(gone)]).toEqual([])
     tree.remove(gone, () => expect('removed twice').toBe(''))
     expect(tree.size).toBe(3)
     expect(tree.countOf('folder')).toBe(2)
@@ -98,6 +110,7 @@ test('a resource that is renamed is found under its new name only', () => {
   expect([tree.find('letter', 'new'), tree.countOf('letter')]).toEqual([0, 0])
   expect([...tree.ofType('letter', 0)]).toEqual([])
   expect([...tree.ofTypeWithin('letter', 1)]).toEqual([])
+  expect([...tree.ofTypeWithin('letter', 10_000)]).toEqual([])
 })
 
 test('what lies within what is told by the way up', () => {
