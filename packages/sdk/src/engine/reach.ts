@@ -66,7 +66,8 @@ export interface Filter {
 
 /**
  * The fewest resources under which the agent, the person it acts for and the grant between them all hold a permission.
- * Empty where the token does not carry it, or where the caller would be refused whatever it asks for.
+ * Empty where the token does not carry it, where the caller would be refused whatever it asks for, and where the
+ * permission has a condition: which resources it holds for cannot be said beforehand.
  */
 export function filterFor(
   snapshot: Snapshot,
@@ -77,6 +78,7 @@ export function filterFor(
   const { organization } = parties
   if (!organization || refuse(parties, request)) return { all: false, roots: [] }
   if (!carriesScope(parties, request.caller, permission)) return { all: false, roots: [] }
+  if (organization.catalogue.permissions.get(permission)?.fact.condition) return { all: false, roots: [] }
   const roots = reachOf(parties, permission, request.now)
   if (roots.includes(ROOT_RESOURCE)) return { all: true, roots: [] }
   return {

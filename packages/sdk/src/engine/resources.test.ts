@@ -323,6 +323,7 @@ test('the condition of a permission holds for every tool that needs it', () => {
   expect(reasonOf(call('pay', { id: 'INV-1', amount: 50 }), payer)).toBe('permitted')
   expect(reasonOf(call('pay', { id: 'INV-1', amount: 500 }), payer)).toBe('condition_failed')
   expect(reasonOf(call('pay', { id: 'INV-1' }), payer)).toBe('condition_failed')
+  expect(filterFor(payer, call('pay'), 'invoice:pay')).toEqual({ all: false, roots: [] })
 })
 
 test('a list of tools shows what some resource could be found for', () => {
