@@ -48,7 +48,7 @@ export const resources = {
       path: '/resource',
       summary: 'Remove a resource; with `cascade`, everything below it and every role given there',
       permission: 'resource:write',
-      query: One.extend({ cascade: z.stringbool().default(false) }),
+      query: One.extend({ cascade: z.union([z.boolean(), z.stringbool()]).default(false) }),
       returns: s.Resource.extend({ removed: z.number().int() }),
     },
     import: {
