@@ -113,6 +113,16 @@ test('a resource that is renamed is found under its new name only', () => {
   expect([...tree.ofTypeWithin('letter', 10_000)]).toEqual([])
 })
 
+test('an id that two have for a moment stays with the one that got it last', () => {
+  const tree = new ResourceTree()
+  tree.put('organization', [1, 'r1', null])
+  tree.put('folder', [2, 'x', 1])
+  tree.put('folder', [3, 'x', 1])
+  tree.remove(2)
+  expect(tree.find('folder', 'x')).toBe(3)
+  expect([...tree.childrenOf(0)]).toEqual([])
+})
+
 test('what lies within what is told by the way up', () => {
   const tree = new ResourceTree()
   tree.put('organization', [1, 'r1', null])
