@@ -121,3 +121,24 @@ test('403: a token makes none that carries more, lives longer, or takes back a l
   await expect(limited.apiTokens.revoke({ id: large?.id ?? '' })).rejects.toMatchObject(denied)
   await expect(limited.apiTokens.revoke({ id: child.id })).resolves.toMatchObject({ id: child.id })
 })
+
+test('200: whoever waits for a change learns that it holds everywhere, or which revision is no one of theirs', async () => {
+  await using product = await start()
+  const { organization } = await northwind(product)
+  const admin = product.client()
+  const { revision } = await admin.organizations.get({ id: 'northwind' })
+  expect(await admin.points.wait({})).toMatchObject({
+    organization: organization.id,
+    revision,
+    complete: true,
+  })
+  await admin.organizations.create({ slug: 'contoso', name: 'Contoso' })
+  const { revision: foreign } = await admin.access.effective({
+    organization: 'contoso',
+    principal: 'agent:nobody',
+    resource: 'organization/contoso',
+  })
+  const refused = (given: string) => admin.points.wait({ organization: 'northwind', revision: given })
+  await expect(refused(foreign)).rejects.toMatchObject({ status: 400, code: 'revision.unknown' })
+  await expect(refused('rev_never')).rejects.toMatchObject({ status: 400, code: 'revision.unknown' })
+})

@@ -506,6 +506,19 @@ export const api = {
       query: s.Page,
       returns: s.pageOf(s.EnforcementPoint),
     },
+    wait: {
+      method: 'POST',
+      path: '/enforcement-points/wait',
+      summary: 'Wait until every guard and gateway decides on a revision or a later one',
+      permission: 'server:read',
+      body: z.object({
+        ...inOrganization,
+        /** As a write answered it; the newest revision of all where none is given. */
+        revision: s.RevisionRef.optional(),
+        waitMs: z.number().int().min(1).max(60_000).default(10_000),
+      }),
+      returns: s.Barrier,
+    },
   },
   revocations: {
     create: {

@@ -220,9 +220,9 @@ export const Grant = z.object({
   expiresAt: Time.nullable(),
   status: z.enum(['live', 'expired', 'revoked']),
 })
-export const Consistency = z
-  .union([z.enum(['strong', 'local']), z.string().startsWith('rev_').max(200)])
-  .default('strong')
+/** Names a revision, as every write and every question about access answers it. */
+export const RevisionRef = z.string().startsWith('rev_').max(200)
+export const Consistency = z.union([z.enum(['strong', 'local']), RevisionRef]).default('strong')
 /** By which role on which resource somebody holds a permission. */
 export const Via = z.object({
   assignment: z.string(),

@@ -1,7 +1,8 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import type { Command } from 'commander'
+import { barrierSentence, toWait } from './revoke.ts'
 import { addCommand, addGroup, allPages, type Session, withSession } from './session.ts'
-import type { Io, View } from './terminal/index.ts'
+import { EXIT, type Io, type View } from './terminal/index.ts'
 
 const view: View<Output<AdminApi['points']['list']>['items'][number]> = {
   kind: 'EnforcementPoint',
@@ -17,6 +18,17 @@ const view: View<Output<AdminApi['points']['list']>['items'][number]> = {
     { header: 'LEASE UNTIL', value: point => ({ time: point.leaseUntil }), wide: true },
     { header: 'START', value: point => point.epoch, align: 'right', wide: true },
     { header: 'VERSION', value: point => point.version, wide: true },
+  ],
+}
+
+const barrierView: View<Output<AdminApi['points']['wait']>> = {
+  kind: 'Confirmation',
+  name: barrier => String(barrier.revision),
+  columns: [
+    { header: 'REVISION', value: barrier => barrier.revision, align: 'right' },
+    { header: 'COMPLETE', value: barrier => (barrier.complete ? 'yes' : 'no') },
+    { header: 'POINTS', value: barrier => barrier.points.length, align: 'right' },
+    { header: 'MS', value: barrier => Math.round(barrier.elapsedMs), align: 'right' },
   ],
 }
 
@@ -36,6 +48,22 @@ export function register(program: Command, io: Io): void {
       ['valetkey point ls --json', 'for a script'],
     ],
   }).action(withSession(io, list))
+  addCommand(group, 'wait', {
+    summary: 'Wait until every guard and gateway decides on what is written now',
+    examples: [
+      ['valetkey point wait', 'after a change that must hold everywhere before you go on'],
+      ['valetkey point wait --within 2000', 'two seconds at most'],
+    ],
+  })
+    .option('--within <ms>', 'milliseconds to wait, at most 60000', toWait, 10_000)
+    .action(withSession(io, wait))
+}
+
+async function wait({ api, print, io, organization }: Session, options: { within: number }): Promise<void> {
+  const barrier = await api.points.wait({ ...organization, waitMs: options.within })
+  if (!print.human) print.item(barrierView, barrier)
+  print.say(barrierSentence(barrier))
+  if (!barrier.complete) io.exitCode = EXIT.unreachable
 }
 
 async function list({ api, print }: Session): Promise<void> {

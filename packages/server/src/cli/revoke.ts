@@ -85,9 +85,10 @@ export function addRevokeOptions(command: Command): Command {
   )
 }
 
-function toWait(text: string): number {
+/** Milliseconds, as they are typed. */
+export function toWait(text: string): number {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 60_000)
-    throw new InvalidArgumentError('Write milliseconds, at most 60000, as --wait=5000.')
+    throw new InvalidArgumentError('Write milliseconds, at most 60000, as 5000.')
   return Number(text)
 }
 

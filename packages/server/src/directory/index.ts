@@ -28,7 +28,7 @@ export {
 } from './organizations.ts'
 export { createPerson, listPeople, showPerson, updatePerson } from './people.ts'
 export { createPermission, listPermissions, updatePermission } from './permissions.ts'
-export { listPoints } from './points.ts'
+export { awaitPoints, listPoints } from './points.ts'
 export { listPrincipalNames } from './principals.ts'
 export * from './reference.ts'
 export { importResources } from './resource-import.ts'

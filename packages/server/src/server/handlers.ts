@@ -121,7 +121,10 @@ export function createHandlers(parts: HandlerParts): Handlers {
       explain: directory.explainAccess,
       whatIf: policy.whatIf,
     },
-    points: { list: directory.listPoints },
+    points: {
+      list: directory.listPoints,
+      wait: (ctx, input) => directory.awaitPoints(ctx, input, waitForPoints),
+    },
     revocations: { create: (ctx, input) => directory.createRevocation(ctx, input, waitForPoints) },
     decisions: { check: directory.checkDecision, get: evidence.decisions.get },
     audit: evidence.audit,

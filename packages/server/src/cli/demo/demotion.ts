@@ -1,17 +1,15 @@
-import type { Client } from '@modelcontextprotocol/client'
 import type { Cast } from './stage.ts'
 import { call, round, type Tell, type ToolCall } from './telling.ts'
 
-/** What a demotion came to: when the first call was refused, and how many were let through after it was written. */
+/** Milliseconds from the demotion until every enforcement point had confirmed it, and until the call after it was refused. */
 export interface Demotion {
+  confirmedMs: number
   refusedMs: number
-  permittedAfterwards: number
 }
 
 const INVOICES: ToolCall = { name: 'list_invoices', arguments: { customer: 'acme' } }
 const MAYA = 'maya@northwind.dev'
 const ROLE = { organization: 'northwind', principal: `user:${MAYA}`, role: 'support-agent' }
-const MOST_CALLS = 500
 
 /** Maya lets support-bot act for her. In the middle of its run she loses her role, and with it the agent what it had of her. */
 export async function demoteThePerson({ api, billing, supportBot }: Cast, tell: Tell): Promise<Demotion> {
@@ -27,23 +25,16 @@ export async function demoteThePerson({ api, billing, supportBot }: Cast, tell: 
     const { status, text } = await call(forMaya, INVOICES)
     return { status, text }
   })
-  let demotion: Demotion = { refusedMs: 0, permittedAfterwards: 0 }
-  await tell('maya loses her role in the middle of the run: the next call, with the same token', async () => {
+  let demotion: Demotion = { confirmedMs: 0, refusedMs: 0 }
+  await tell('maya loses her role in the middle of the run: the very next call, same token', async () => {
     const from = performance.now()
     await api.assignments.remove({ organization: 'northwind', id: role.id })
-    const { refusal, permitted } = await callUntilRefused(forMaya)
-    demotion = { refusedMs: round(performance.now() - from), permittedAfterwards: permitted }
-    const when = permitted === 0 ? '' : `, after ${permitted} that the word had not reached`
-    return { status: 'refused', text: `${refusal} ${demotion.refusedMs} ms after the word was given${when}` }
+    const { complete } = await api.points.wait({ organization: 'northwind' })
+    const confirmedMs = round(performance.now() - from)
+    const { status, text } = await call(forMaya, INVOICES)
+    demotion = { confirmedMs, refusedMs: round(performance.now() - from) }
+    if (!complete || status !== 'refused') throw new Error(`the demotion did not hold: ${status}`)
+    return { status, text: `${text} Every enforcement point had confirmed after ${confirmedMs} ms.` }
   })
   return demotion
-}
-
-/** The agent goes on with its work; nobody tells it. */
-async function callUntilRefused(client: Client): Promise<{ refusal: string; permitted: number }> {
-  for (let permitted = 0; permitted < MOST_CALLS; permitted++) {
-    const { status, text } = await call(client, INVOICES)
-    if (status === 'refused') return { refusal: text, permitted }
-  }
-  throw new Error(`${MOST_CALLS} calls were permitted after the role was gone`)
 }

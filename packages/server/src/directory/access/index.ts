@@ -10,4 +10,9 @@ export { fillPage, openPlace, sealPlace } from './place.ts'
 export { findPrincipals, nameOf, type PrincipalName } from './principal-ref.ts'
 export { permissionsOf, type Target, targetOf } from './question.ts'
 export { listReach } from './reach.ts'
-export { formatRevisionToken, parseRevisionToken, type RevisionToken } from './revision-token.ts'
+export {
+  formatRevisionToken,
+  parseRevisionToken,
+  type RevisionToken,
+  unknownRevision,
+} from './revision-token.ts'
