@@ -27,7 +27,7 @@ export const MODULES: Record<string, Module> = {
     packages: ['yaml', 'zod'],
   },
   'server/oauth': {
-    imports: ['server/store', 'server/audit', 'server/directory', 'sdk/core'],
+    imports: ['server/store', 'server/audit', 'server/directory', 'sdk/core', 'sdk/engine'],
     packages: ['oidc-provider', 'jose', 'kysely', 'zod'],
   },
   'server/people': {

@@ -52,7 +52,7 @@ test('a person signs in with the password that the invitation set, and out again
   expect(page.text).toContain('Maya (maya@northwind.test), Northwind')
   expect(await browser.submit(page)).toMatchObject({ url: `${site}/sign-in` })
   expect(await browser.open('/account')).toMatchObject({ url: `${site}/sign-in` })
-  await expect.poll(() => events('person.signed_out')).toHaveLength(1)
+  await expect.poll(() => events('person.signed_out'), { timeout: 10_000 }).toHaveLength(1)
 })
 
 test('a session that was copied ends with the sign-out', async () => {

@@ -23,4 +23,25 @@ export const people = {
       }),
     },
   },
+  clients: {
+    register: {
+      method: 'PUT',
+      path: '/agents/:agent/client',
+      summary: 'Name the addresses to which an agent may send people back, so that they can authorize it',
+      permission: 'agent:write',
+      body: z.object({
+        ...inOrganization,
+        /** None takes them all away. */
+        redirectUris: z.array(z.string().min(1).max(2000)).max(20),
+        /** A program that cannot keep a secret, such as one on a person's computer: it then proves nothing. */
+        isPublic: z.boolean().default(false),
+      }),
+      returns: z.object({
+        clientId: z.string(),
+        agent: z.string(),
+        redirectUris: z.array(z.string()),
+        isPublic: z.boolean(),
+      }),
+    },
+  },
 } as const satisfies Api

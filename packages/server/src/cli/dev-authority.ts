@@ -37,6 +37,8 @@ export async function startDevAuthority(options: DevAuthorityOptions): Promise<D
       dataDirectory: directory,
       masterKey,
       logLevel,
+      // Whoever tries it out is administrator and person in one.
+      consentMayAdoptAgents: true,
       ...(isInMemory && { databaseUrl: 'sqlite::memory:' }),
     },
   })

@@ -70,8 +70,15 @@ export async function listGrants(
   return { items: page.items.map(row => toGrant(row, refs, ctx.now())), next: page.next }
 }
 
-/** Lets an agent act for a person, within scopes and resources: an upper bound beside what both may do themselves. */
-export async function createGrant(ctx: Context, input: InputOf<'grants', 'create'>): Promise<Grant> {
+/**
+ * Lets an agent act for a person, within scopes and resources: an upper bound beside what both may do themselves. It
+ * comes from an administrator, or from the person's own consent.
+ */
+export async function createGrant(
+  ctx: Context,
+  input: InputOf<'grants', 'create'>,
+  source: Row<'grant'>['source'] = 'administrator',
+): Promise<Grant> {
   const organization = await getOrganization(ctx.store.db, input.organization)
   const expiresAt = futureTime(ctx, 'The grant', input.expiresAt)
   return ctx.store.write(async tx => {
@@ -87,7 +94,7 @@ export async function createGrant(ctx: Context, input: InputOf<'grants', 'create
       scopes: JSON.stringify([...new Set(input.scopes)].sort()),
       resources: JSON.stringify(resources),
       ...{ createdAt: timeOf(ctx), expiresAt, revokedAt: null },
-      ...{ source: 'administrator', createdBy: ctx.actor.id },
+      ...{ source, createdBy: ctx.actor.id },
     }
     await tx.insertInto('grant').values(row).execute()
     await change.log({ fact: 'grant', id: row.id, value: grantFact(row) })

@@ -4,17 +4,22 @@ import type { JWK } from 'jose'
 import type { Store } from '../store/index.ts'
 import { createTokenWriter } from './access-token.ts'
 import { createGrantLookup } from './acting-grant.ts'
+import { type AuthorizationRequests, createAuthorizationRequests } from './authorization-requests.ts'
+import { createAuthorize } from './authorize.ts'
 import { createCallerLookup } from './caller.ts'
+import { findRegistration } from './client-registration.ts'
 import { createFailureLimit } from './failure-limit.ts'
 import { createJournal } from './journal.ts'
+import { openKeptSecret } from './kept-secret.ts'
 import type { Log } from './log.ts'
 import { endpointPaths, oauthMetadata, openidMetadata } from './metadata.ts'
 import { removeExpired } from './oauth-state.ts'
-import { createProvider } from './provider.ts'
+import { createProvider, type PeopleOptions } from './provider.ts'
 import { createRefusals } from './refusals.ts'
+import { createRegister } from './register.ts'
 import { createRoutes, type Document } from './routes.ts'
 import { openSigningKey, readPublicKeys, type TokenAlgorithm } from './signing-key.ts'
-import { createTargetLookup } from './target.ts'
+import { createTargetLookup, readCatalogueRevision } from './target.ts'
 
 /** What became of a token request whose client proved itself, or failed to. */
 export type TokenOutcome = { grant: string } | { error: string }
@@ -28,6 +33,8 @@ export interface AuthorizationServerOptions {
   now?: () => number
   /** Where a request comes from; for servers behind a proxy that they trust. */
   addressOf?: (request: IncomingMessage) => string
+  /** Lets people authorize agents; undefined is an authority for agents that act for themselves. */
+  people?: { dynamicRegistration: boolean; problemPage: PeopleOptions['problemPage'] } | undefined
   /** Told of every token that was issued or refused, for counting. */
   onToken?: (outcome: TokenOutcome) => void
 }
@@ -38,6 +45,8 @@ export interface AuthorizationServer {
   handler(request: IncomingMessage, response: ServerResponse): Promise<void>
   /** The public keys that tokens are verified with. */
   jwks(): Promise<{ keys: JWK[] }>
+  /** What agents ask of people; there is nothing in it where no people sign in. */
+  requests: AuthorizationRequests
   close(): Promise<void>
 }
 
@@ -51,6 +60,17 @@ export async function createAuthorizationServer(
   const { addressOf = request => request.socket.remoteAddress ?? '' } = options
   const { onToken = () => undefined } = options
   requireIssuer(issuer)
+  const paths = endpointPaths(issuer)
+  const findCaller = createCallerLookup(store)
+  const findTarget = createTargetLookup(store)
+  const findTargetNow = async (resource: string) => findTarget(resource, await readCatalogueRevision(store))
+  const people = options.people && {
+    ...options.people,
+    findTargetNow,
+    pageOf: (id: string) => `${paths.base}/interaction/${id}`,
+    cookieKey: await openKeptSecret(store, 'cookies'),
+    refreshKey: await openKeptSecret(store, 'refresh'),
+  }
   const key = await openSigningKey(store, tokenAlgorithm, now())
   const journal = createJournal({ store, now, log })
   const writeToken = createTokenWriter(key)
@@ -60,11 +80,13 @@ export async function createAuthorizationServer(
     issuer,
     tokenEndpoint: `${issuer}/token`,
     key,
-    findCaller: createCallerLookup(store),
-    findTarget: createTargetLookup(store),
+    findCaller,
+    findTarget,
+    people,
+    findRedirects: async id => (await findRegistration(store, id, now()))?.redirectUris,
     findGrant: createGrantLookup(store),
     writeToken(claims) {
-      onToken({ grant: 'client_credentials' })
+      onToken({ grant: claims.gid === undefined ? 'client_credentials' : 'person' })
       return writeToken(claims)
     },
     limit: createFailureLimit(now),
@@ -77,12 +99,16 @@ export async function createAuthorizationServer(
     log,
     now,
   })
+  const protocol = provider.callback()
+  const isSecure = issuer.startsWith('https:')
   const routes = createRoutes({
-    paths: endpointPaths(issuer),
-    protocol: provider.callback(),
+    paths,
+    protocol,
+    authorize: people && createAuthorize({ base: paths.base, isSecure, protocol, findTarget: findTargetNow }),
+    register: people?.dynamicRegistration ? createRegister({ store, now, addressOf }) : undefined,
     documents: {
-      oauth: constant(oauthMetadata(issuer)),
-      openid: constant(openidMetadata(issuer, tokenAlgorithm)),
+      oauth: constant(oauthMetadata(issuer, people)),
+      openid: constant(openidMetadata(issuer, tokenAlgorithm, people)),
       jwks: async () => JSON.stringify(await readPublicKeys(store)),
     },
     log,
@@ -91,6 +117,7 @@ export async function createAuthorizationServer(
   return {
     ...routes,
     jwks: () => readPublicKeys(store),
+    requests: createAuthorizationRequests({ store, provider, findCaller, findTarget: findTargetNow, now }),
     async close() {
       await stopSweeping()
       await journal.close()

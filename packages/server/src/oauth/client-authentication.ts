@@ -7,6 +7,7 @@ import { type Addressing, checkAssertion } from './assertion.ts'
 import type { Caller, CallerCredential } from './caller.ts'
 import type { FailureLimit } from './failure-limit.ts'
 import type { Journal } from './journal.ts'
+import { applicationTypeOf } from './redirect-uri.ts'
 import { available, tooManyFailures } from './trouble.ts'
 
 /** What one request has shown so far about who sends it. */
@@ -41,6 +42,8 @@ export interface ClientAuthenticationOptions {
   issuer: string
   tokenEndpoint: string
   findCaller: (clientId: string) => Promise<Caller | undefined>
+  /** Where a client may return to; nobody may where there are no people. */
+  findRedirects: (clientId: string) => Promise<readonly string[] | undefined>
   journal: Journal
   limit: FailureLimit
   addressOf: (request: IncomingMessage) => string
@@ -62,7 +65,7 @@ export function assertionHook(options: ClientAuthenticationOptions) {
  * keys and secrets come with every request from the caller that was read for it.
  */
 export function authenticateByOwnTables(provider: Provider, options: ClientAuthenticationOptions): void {
-  const { issuer, tokenEndpoint, findCaller, journal, limit, addressOf, now } = options
+  const { issuer, tokenEndpoint, findCaller, findRedirects, journal, limit, addressOf, now } = options
   const clients = createClients(provider, now)
 
   const proven = (ctx: KoaContext, credential: CallerCredential) => {
@@ -79,6 +82,8 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     const ctx = Provider.ctx
     // RFC 6749 appendix A.1: client ids are visible ASCII.
     if (!ctx || typeof id !== 'string' || !/^[\x20-\x7e]{1,500}$/.test(id)) return undefined
+    if (AT_THE_BROWSER.has(ctx.oidc.route))
+      return findAtBrowser(provider, id, await available(findRedirects(id)))
     const attempt = attemptOf(ctx)
     attempt.client = id
     const waitSeconds = limit.waitSeconds(id, addressOf(ctx.req))
@@ -90,7 +95,14 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     if (caller) attempt.caller = caller
     attempt.refusal = caller ? caller.barred : 'client_unknown'
     if (attempt.refusal !== undefined) return undefined
-    return clients(id, ctx.oidc.params['client_assertion'] === undefined ? 'secret' : 'key')
+    const method = methodOf(ctx)
+    const open = caller?.credentials.find(({ kind }) => kind === 'public')
+    if (method !== 'none' || !open) return clients(id, method === 'key' ? 'key' : 'secret')
+    // It has nothing to prove itself by: what it presents, a code with its verifier or a refresh token, has to do.
+    if (hasExpired(open, now())) return undefined
+    attempt.credential = open
+    journal.used(open.id, addressOf(ctx.req))
+    return clients(id, 'none')
   }
 
   provider.Client.prototype.compareClientSecret = secret => {
@@ -119,15 +131,48 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
   }
 }
 
+/** Where nobody proves anything: the browser of a person carries the request of a client. */
+const AT_THE_BROWSER = new Set(['authorization', 'resume'])
+
+function findAtBrowser(
+  provider: Provider,
+  id: string,
+  redirectUris: readonly string[] | undefined,
+): OidcClient | undefined {
+  if (!redirectUris || redirectUris.length === 0) return undefined
+  return new provider.Client({
+    client_id: id,
+    application_type: applicationTypeOf(redirectUris),
+    redirect_uris: redirectUris,
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    token_endpoint_auth_method: 'none',
+  })
+}
+
+/** How a request means to prove who sends it. */
+function methodOf(ctx: KoaContext): 'secret' | 'key' | 'none' {
+  const { client_assertion, client_secret } = ctx.oidc.params
+  if (client_assertion !== undefined) return 'key'
+  return client_secret === undefined && ctx.get('authorization') === '' ? 'none' : 'secret'
+}
+
 /** The key that was tried last; the verified one, once the signature holds. */
 const triedKeys = new WeakMap<KoaContext, CallerCredential>()
 
 const MAX_CLIENTS = 10_000
+const FOR_PEOPLE = ['authorization_code', 'refresh_token']
+/** A client that proves nothing acts for people only. */
+const GRANTS = {
+  none: FOR_PEOPLE,
+  secret: ['client_credentials', ...FOR_PEOPLE],
+  key: ['client_credentials', ...FOR_PEOPLE],
+}
 
 function createClients(
   provider: Provider,
   now: () => number,
-): (id: string, kind: 'secret' | 'key') => OidcClient {
+): (id: string, kind: 'secret' | 'key' | 'none') => OidcClient {
   const made = new Map<string, OidcClient>()
   // Never compared: `compareClientSecret` is ours. Unguessable all the same.
   const unusedSecret = randomBytes(32).toString('base64url')
@@ -145,7 +190,9 @@ function createClients(
     const method =
       kind === 'key'
         ? { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [] } }
-        : { token_endpoint_auth_method: 'client_secret_basic', client_secret: unusedSecret }
+        : kind === 'none'
+          ? { token_endpoint_auth_method: 'none' }
+          : { token_endpoint_auth_method: 'client_secret_basic', client_secret: unusedSecret }
     const client = new provider.Client({
       client_id: id,
       grant_types: ['client_credentials'],
@@ -153,6 +200,7 @@ function createClients(
       response_types: [],
       ...method,
     })
+    client.grantTypes = GRANTS[kind]
     if (kind === 'key') Object.assign(client.asymmetricKeyStore, keys)
     if (made.size >= MAX_CLIENTS) made.clear()
     made.set(`${kind} ${id}`, client)

@@ -1,9 +1,12 @@
 /** Hides the OAuth protocol: how agents prove who they are, and how tokens are issued, verified and taken back. */
+export type { AuthorizationRequest, AuthorizationRequests } from './authorization-requests.ts'
 export {
   type AuthorizationServer,
   type AuthorizationServerOptions,
   createAuthorizationServer,
   type TokenOutcome,
 } from './authorization-server.ts'
+export { heldBy } from './held-scopes.ts'
 export { openKeptSecret } from './kept-secret.ts'
+export { registerClient } from './register-client.ts'
 export type { TokenAlgorithm } from './signing-key.ts'

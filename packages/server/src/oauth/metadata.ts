@@ -2,8 +2,12 @@ import type { TokenAlgorithm } from './signing-key.ts'
 
 /** Where the authorization server answers; all derive from the issuer, never from a Host header. */
 export interface Endpoints {
+  /** The issuer's own path; empty at the root. */
+  base: string
   token: string
   revocation: string
+  authorization: string
+  registration: string
   jwks: string
   /** Paths of the metadata documents, by kind. */
   oauthMetadata: readonly string[]
@@ -14,14 +18,22 @@ export interface Endpoints {
 export const ASSERTION_ALGORITHMS = ['ES256', 'EdDSA', 'Ed25519', 'ES384', 'PS256', 'RS256']
 export const AUTH_METHODS = ['private_key_jwt', 'client_secret_basic', 'client_secret_post']
 
+/** Whether people sign in here and authorize agents, and how clients of theirs come to be known. */
+export interface ForPeople {
+  dynamicRegistration: boolean
+}
+
 /** The paths of the endpoints. Metadata is found at every form that clients probe (RFC 8414 §3, OpenID discovery §4). */
 export function endpointPaths(issuer: string): Endpoints {
   const base = new URL(issuer).pathname.replace(/\/$/, '')
   const oauth = '/.well-known/oauth-authorization-server'
   const openid = '/.well-known/openid-configuration'
   return {
+    base,
     token: `${base}/token`,
     revocation: `${base}/token/revocation`,
+    authorization: `${base}/authorize`,
+    registration: `${base}/register`,
     jwks: `${base}/jwks`,
     oauthMetadata: [oauth + base],
     openidMetadata: [...new Set([openid + base, base + openid])],
@@ -29,10 +41,11 @@ export function endpointPaths(issuer: string): Endpoints {
 }
 
 /**
- * The metadata document: nothing that is not there, but for `authorization_endpoint`, `code` and S256. Clients refuse a
+ * The metadata document: nothing that is not there, but where no people sign in `authorization_endpoint`, `code` and S256. Clients refuse a
  * document without them even where they use another grant (mcp-remote looks for `code` on its way to client credentials).
  */
-export function oauthMetadata(issuer: string): Record<string, unknown> {
+export function oauthMetadata(issuer: string, people?: ForPeople): Record<string, unknown> {
+  const methods = people ? [...AUTH_METHODS, 'none'] : AUTH_METHODS
   return {
     issuer,
     authorization_endpoint: `${issuer}/authorize`,
@@ -40,19 +53,31 @@ export function oauthMetadata(issuer: string): Record<string, unknown> {
     jwks_uri: `${issuer}/jwks`,
     revocation_endpoint: `${issuer}/token/revocation`,
     response_types_supported: ['code'],
-    grant_types_supported: ['client_credentials'],
+    grant_types_supported: people
+      ? ['authorization_code', 'refresh_token', 'client_credentials']
+      : ['client_credentials'],
     code_challenge_methods_supported: ['S256'],
-    token_endpoint_auth_methods_supported: AUTH_METHODS,
+    token_endpoint_auth_methods_supported: methods,
     token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
-    revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+    revocation_endpoint_auth_methods_supported: methods,
     revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
+    ...(people && {
+      response_modes_supported: ['query'],
+      scopes_supported: ['offline_access'],
+      authorization_response_iss_parameter_supported: true,
+    }),
+    ...(people?.dynamicRegistration && { registration_endpoint: `${issuer}/register` }),
   }
 }
 
 /** The same in the form of OpenID discovery, with the two members that its readers require. */
-export function openidMetadata(issuer: string, algorithm: TokenAlgorithm): Record<string, unknown> {
+export function openidMetadata(
+  issuer: string,
+  algorithm: TokenAlgorithm,
+  people?: ForPeople,
+): Record<string, unknown> {
   return {
-    ...oauthMetadata(issuer),
+    ...oauthMetadata(issuer, people),
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: [algorithm],
   }

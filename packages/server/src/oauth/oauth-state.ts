@@ -68,6 +68,8 @@ export function createOauthState(store: Store, now: () => number): (model: strin
 export async function removeExpired(store: Store, now: number): Promise<void> {
   await store.write(async tx => {
     await tx.deleteFrom('oauthState').where('expiresAt', '<=', now).execute()
+    await tx.deleteFrom('clientRegistration').where('expiresAt', '<=', now).execute()
+    await tx.deleteFrom('refreshFamily').where('expiresAt', '<=', now).execute()
     await tx
       .deleteFrom('replay')
       .where('expiresAt', '<=', now - REPLAY_MARGIN_MS)

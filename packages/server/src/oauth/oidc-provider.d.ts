@@ -8,15 +8,19 @@ declare module 'oidc-provider' {
     status: number
     body: unknown
     set(field: string, value: string): void
+    get(field: string): string
     readonly oidc: {
       readonly route: string
       readonly client: OidcClient | undefined
       readonly params: Record<string, unknown>
+      /** What the person answered. */
+      readonly result?: { consent?: { grantId?: string } }
     }
   }
 
   export interface OidcClient {
     readonly clientId: string
+    grantTypes: string[]
     readonly asymmetricKeyStore: ClientKeys
   }
 
@@ -39,15 +43,54 @@ declare module 'oidc-provider' {
 
   export type GrantHandler = (ctx: KoaContext) => Promise<void>
 
+  /** A request that waits for a person. */
+  export interface Interaction {
+    readonly uid: string
+    readonly iat: number
+    readonly params: Record<string, string | undefined>
+    readonly result?: object
+    readonly returnTo: string
+  }
+
+  export interface Grant {
+    addResourceScope(resource: string, scope: string): void
+    addOIDCScope(scope: string): void
+    save(seconds: number): Promise<string>
+  }
+
+  export namespace interactionPolicy {
+    class Check {
+      constructor(reason: string, description: string, check: (ctx: KoaContext) => boolean | Promise<boolean>)
+    }
+    class Prompt {
+      constructor(info: { name: string; requestable: boolean }, ...checks: Check[])
+    }
+  }
+
   export class Provider {
     constructor(issuer: string, configuration: object)
     static readonly ctx: KoaContext | undefined
     silent: boolean
+    /** Believes `X-Forwarded-Proto`. */
+    proxy: boolean
     readonly Client: {
       new (metadata: object): OidcClient
       prototype: { compareClientSecret(secret: string): boolean }
       find(id: unknown): Promise<OidcClient | undefined>
     }
+    readonly Grant: new (payload: {
+      jti: string
+      accountId: string
+      clientId: string
+    }) => Grant
+    readonly AuthorizationCode: { find(code: string): Promise<object | undefined> }
+    interactionDetails(req: IncomingMessage, res: ServerResponse): Promise<Interaction>
+    interactionResult(
+      req: IncomingMessage,
+      res: ServerResponse,
+      result: object,
+      options: { mergeWithLastSubmission: boolean },
+    ): Promise<string>
     readonly ReplayDetection: { unique(issuer: string, jti: string, expiresAt: number): Promise<boolean> }
     readonly OIDCContext: { prototype: { clientJwtAuthExpectedAudience(): Set<string> } }
     registerGrantType(
@@ -73,6 +116,7 @@ declare module 'oidc-provider' {
     class InvalidClientAuth extends OIDCProviderError {
       constructor(detail?: string)
     }
+    class SessionNotFound extends OIDCProviderError {}
     class InvalidGrant extends OIDCProviderError {
       constructor(detail?: string)
     }

@@ -24,9 +24,12 @@ export function createRoutes(options: {
   paths: Endpoints
   protocol: Handler
   documents: { oauth: Document; openid: Document; jwks: Document }
+  /** Where people authorize agents, and where clients register themselves; undefined is not there. */
+  authorize?: Handler | undefined
+  register?: Handler | undefined
   log: Log
 }): { serves(path: string): boolean; handler: Handler } {
-  const { paths, protocol, documents, log } = options
+  const { paths, protocol, documents, authorize, register, log } = options
   const routes = new Map<string, Route>()
   const serve = (path: string, document: Document, type?: string) =>
     routes.set(path, {
@@ -42,10 +45,16 @@ export function createRoutes(options: {
   post(paths.token, '/token')
   post(paths.revocation, '/token/revocation')
 
+  if (register) routes.set(paths.registration, { methods: ['POST'], answer: register })
+  const asked: Route | undefined = authorize && { methods: ['GET'], answer: authorize }
+  const find = (path: string) =>
+    routes.get(path) ??
+    (path === paths.authorization || path.startsWith(`${paths.authorization}/`) ? asked : undefined)
+
   return {
-    serves: path => routes.has(path),
+    serves: path => find(path) !== undefined,
     async handler(request, response) {
-      const route = routes.get(pathOf(request))
+      const route = find(pathOf(request))
       try {
         if (!route) refuse(response, 404, 'not_found')
         else if (request.method === 'OPTIONS') preflight(response, route)

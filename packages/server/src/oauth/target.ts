@@ -1,3 +1,4 @@
+import { CATALOGUE } from '@valetkey/sdk/core'
 import type { Store } from '../store/index.ts'
 
 /** An MCP server as a token can name it: its registered URL becomes the one audience. */
@@ -30,6 +31,16 @@ export function createTargetLookup(store: Store): TargetLookup {
     if (target) kept.set(key, target)
     return target
   }
+}
+
+/** The catalogue's revision at this moment, as `TargetLookup` takes it. */
+export async function readCatalogueRevision(store: Store): Promise<string> {
+  const { revision } = await store.db
+    .selectFrom('organization')
+    .select('revision')
+    .where('id', '=', CATALOGUE)
+    .executeTakeFirstOrThrow()
+  return String(revision)
 }
 
 async function readTarget(store: Store, key: string): Promise<Target | undefined> {

@@ -2,4 +2,5 @@
 export type { Accounts } from './accounts.ts'
 export { invite } from './invitation.ts'
 export { openAccounts } from './open-accounts.ts'
+export { problemPage } from './pages/account.ts'
 export { createPages, type Pages } from './routes.ts'

@@ -1,6 +1,8 @@
 import { Hono, type Context as HttpContext } from 'hono'
+import type { AuthorizationRequests } from '../oauth/index.ts'
+import { addInteraction } from './interaction.ts'
 import { findInvited, redeem } from './invitation.ts'
-import { accountPage, messagePage } from './pages/account.ts'
+import { accountPage, messagePage, refuseForm } from './pages/account.ts'
 import { invitationPage } from './pages/invitation.ts'
 import { redirectTo, toResponse } from './pages/layout.ts'
 import { STRINGS } from './pages/strings.ts'
@@ -13,9 +15,13 @@ export interface Pages {
   app: Hono<Env>
 }
 
-export type PagesOptions = StageOptions
+export interface PagesOptions extends StageOptions {
+  requests: AuthorizationRequests
+  /** Whether a consenting person may take on an agent that nobody knows yet. */
+  mayAdopt: boolean
+}
 
-const PATHS = /^\/(sign-in|sign-out|account|invitation\/[^/]+)$/
+const PATHS = /^\/(sign-in|sign-out|account|(invitation|interaction)\/[^/]+)$/
 
 /** Puts the pages up: signing in and out, and setting a password by invitation. GET changes nothing, anywhere. */
 export function createPages(options: PagesOptions): Pages {
@@ -24,6 +30,7 @@ export function createPages(options: PagesOptions): Pages {
   app.onError((fault, c) => trouble(stage, fault, c))
   addSignIn(app, stage)
   addInvitation(app, stage)
+  addInteraction(app, stage, options)
   return { serves: path => PATHS.test(path), app }
 }
 
@@ -32,12 +39,6 @@ function trouble(stage: Stage, fault: unknown, _c: HttpContext<Env>): Response {
   stage.onFault(fault, reference)
   const { title, trouble: text } = STRINGS.stopped
   return toResponse(messagePage({ title, text, status: 503, reference }))
-}
-
-/** The answer to a form that is not ours, or is not any more. */
-export function refuseForm(): Response {
-  const { title, form: text } = STRINGS.stopped
-  return toResponse(messagePage({ title, text, status: 403 }))
 }
 
 function addSignIn(app: Hono<Env>, stage: Stage): void {

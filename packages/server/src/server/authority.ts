@@ -5,6 +5,7 @@ import { type Audit, openAudit } from '../audit/index.ts'
 import { limitIndex } from '../directory/index.ts'
 import { createFeed, type RecordSink } from '../feed/index.ts'
 import { createAuthorizationServer } from '../oauth/index.ts'
+import { problemPage } from '../people/index.ts'
 import { openStore, type Store } from '../store/index.ts'
 import { createApi } from './api.ts'
 import { createAddressOf } from './client-address.ts'
@@ -62,11 +63,12 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   const metrics = createMetrics(audit, store)
   const health = opened.add(await startHealth({ config, store, audit, metrics, now }), it => it.close())
   const addressOf = createAddressOf(config.trustedProxies)
-  const { tokenAlgorithm } = config
+  const { tokenAlgorithm, dynamicRegistration } = config
   const oauth = opened.add(
     await createAuthorizationServer({
       ...{ store, issuer, tokenAlgorithm, log, now, addressOf },
       onToken: metrics.token,
+      people: { dynamicRegistration, problemPage: async problem => problemPage(problem) },
     }),
     it => it.close(),
   )
@@ -81,7 +83,10 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   const api = await createApi({ store, audit, now, issuer, isDev, barrier, log, addressOf })
   limitIndex(store, config.indexMemoryMb * 2 ** 20)
   const pdp = openPdp({ store, now, issuer, log })
-  const pages = opened.add(await openPages({ config, store, now, addressOf, log }), it => it.close())
+  const pages = opened.add(
+    await openPages({ config, store, now, addressOf, log, requests: oauth.requests }),
+    it => it.close(),
+  )
   const edge = opened.add(await openEdge({ config, oauth, api, feed, pdp, pages, drainMs }), it => it.close())
   health.become('serving')
   return {

@@ -1,5 +1,6 @@
 import type { AdminApi } from '@valetkey/sdk/contract'
 import * as directory from '../directory/index.ts'
+import { registerClient } from '../oauth/index.ts'
 import { invite } from '../people/index.ts'
 
 /** One operation of the contract: authenticated, permitted and parsed input comes in, a value goes out. */
@@ -42,6 +43,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
       create: directory.createPerson,
       update: directory.updatePerson,
     },
+    clients: { register: registerClient },
     invitations: { create: (ctx, input) => invite(ctx, input, issuer) },
     agents: {
       list: directory.listAgents,

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
-import { openKeptSecret } from '../oauth/index.ts'
+import { type AuthorizationRequests, openKeptSecret } from '../oauth/index.ts'
 import { createPages, openAccounts, type Pages } from '../people/index.ts'
 import type { Store } from '../store/index.ts'
 import type { Config } from './settings.ts'
@@ -13,8 +13,9 @@ export async function openPages(options: {
   now(): number
   addressOf(request: IncomingMessage): string
   log: Logger
+  requests: AuthorizationRequests
 }): Promise<Pages & { close(): Promise<void> }> {
-  const { config, store, now, addressOf, log } = options
+  const { config, store, now, addressOf, log, requests } = options
   const { issuer, passwordCost } = config
   const accounts = openAccounts({
     url: accountsUrl(config.databaseUrl),
@@ -24,7 +25,10 @@ export async function openPages(options: {
   })
   const onFault = (fault: unknown, reference: string) =>
     log.error({ err: fault, requestId: reference }, 'a page failed')
-  const pages = createPages({ store, accounts, issuer, now, addressOf, onFault })
+  const pages = createPages({
+    ...{ store, accounts, issuer, now, addressOf, onFault, requests },
+    mayAdopt: config.consentMayAdoptAgents,
+  })
   return { ...pages, close: () => accounts.close() }
 }
 

@@ -17,6 +17,10 @@ const port = z
   .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
   .pipe(z.number().int().min(0).max(65_535))
 
+const BOOLEAN = z
+  .union([z.boolean(), z.enum(['true', 'false']).transform(text => text === 'true')])
+  .pipe(z.boolean())
+
 const TAKES_PORT = 'a port number, 0 to 65535'
 
 /** How the process runs. Every one can be set in `valetkey.yaml`, as `VALETKEY_<NAME>`, or read from a file (`…_FILE`). */
@@ -108,6 +112,20 @@ export const SETTINGS = {
     takes: 'ES256 or EdDSA',
     default: 'ES256',
     meaning: 'How tokens are signed.',
+  },
+  dynamicRegistration: {
+    schema: BOOLEAN,
+    takes: 'true or false',
+    default: 'true',
+    meaning:
+      'Whether MCP clients may register themselves. One that does gets an id and nothing else, until somebody who may answers for it.',
+  },
+  consentMayAdoptAgents: {
+    schema: BOOLEAN,
+    takes: 'true or false',
+    default: 'false',
+    meaning:
+      'Whether a person who consents becomes the owner of an agent that registered itself, and gives it what that person holds. Otherwise it is pending until an administrator names its owner and its ceiling, and activates it.',
   },
   passwordCost: {
     schema: z

@@ -1,5 +1,5 @@
 import { html } from './html.ts'
-import type { Page } from './layout.ts'
+import { type Page, toResponse } from './layout.ts'
 import { STRINGS } from './strings.ts'
 
 const words = STRINGS.account
@@ -28,4 +28,19 @@ export function messagePage(options: {
   const body = html`<h1>${title}</h1><p role="status">${text}</p>
 ${reference !== undefined && html`<p><small>${STRINGS.stopped.reference(reference)}</small></p>`}`
   return { title, body, status }
+}
+
+/** The answer to a form that is not ours, or is not any more. */
+export function refuseForm(): Response {
+  const { title, form: text } = STRINGS.stopped
+  return toResponse(messagePage({ title, text, status: 403 }))
+}
+
+/** A request that cannot go on, nor be sent back to its client; what is wrong with it is in the protocol's words. */
+export function problemPage({ error, description }: { error: string; description: string }): Response {
+  const text =
+    error === 'invalid_request' && description.includes('session') ? STRINGS.stopped.expired : description
+  return toResponse(
+    messagePage({ title: STRINGS.stopped.title, text: text || error, status: 400, reference: error }),
+  )
 }

@@ -1,0 +1,141 @@
+import { intersectScopes, isoTime, newId } from '@valetkey/sdk/core'
+import { errors, type KoaContext } from 'oidc-provider'
+import { type Context, revokeGrant } from '../directory/index.ts'
+import type { Store } from '../store/index.ts'
+import type { AccessTokenClaims } from './access-token.ts'
+import type { ActingGrant } from './acting-grant.ts'
+import type { Caller, CallerCredential } from './caller.ts'
+import { provenCaller } from './client-authentication.ts'
+import type { GrantOptions } from './client-credentials.ts'
+import { heldBy } from './held-scopes.ts'
+import type { Target } from './target.ts'
+import { available } from './trouble.ts'
+
+/** How long a token lives with which an agent acts for somebody who is there. */
+export const INTERACTIVE_TOKEN_SECONDS = 300
+
+export interface ActingOptions extends GrantOptions {
+  store: Store
+}
+
+/** What a token is to be for: the grant behind it, the server, and the most that it may carry. */
+export interface Wanted {
+  grant: string
+  audience: string
+  scopes: readonly string[]
+}
+
+/** A token that a person's agent gets, ready to be answered. */
+export interface ActingToken {
+  claims: AccessTokenClaims
+  grant: ActingGrant
+  body: Record<string, unknown>
+}
+
+/**
+ * Issues a token by which an agent acts for a person: what was wanted, within the consent, the agent's ceiling, the server's
+ * rules, and what the person holds at this moment. Everything is read anew: what was taken back is gone.
+ */
+export async function issueActingToken(
+  options: ActingOptions,
+  ctx: KoaContext,
+  wanted: Wanted,
+): Promise<ActingToken> {
+  const { caller, credential } = provenCaller(ctx)
+  const grant = await requireGrant(options, wanted.grant, caller)
+  const target = await requireTarget(options, wanted.audience, caller)
+  const scopes = await narrow(options, { caller, grant, target, wanted: wanted.scopes })
+  const claims = describe(options, { caller, credential, grant, target, scopes })
+  const detail = {
+    ...{ client: claims.client_id, credential: claims.cred, audience: claims.aud, scope: claims.scope },
+    ...{ grant: grant.id, person: grant.person },
+    ...{ expiresAt: isoTime(claims.exp * 1000), address: options.addressOf(ctx.req) },
+  }
+  const event = { organization: claims.org, type: 'token.issued', actor: claims.agent, target: claims.jti }
+  await available(options.journal.record({ ...event, detail }))
+  const body = {
+    access_token: options.writeToken(claims),
+    token_type: 'Bearer',
+    expires_in: claims.exp - claims.iat,
+    scope: claims.scope,
+  }
+  return { claims, grant, body }
+}
+
+async function requireGrant(
+  { findGrant, now }: ActingOptions,
+  id: string,
+  caller: Caller,
+): Promise<ActingGrant> {
+  const grant = await available(findGrant(id))
+  const refuse = (reason: string) => new errors.InvalidGrant(reason)
+  if (!grant || grant.organization !== caller.organization || grant.agent !== caller.agent)
+    throw refuse('grant_unknown')
+  if (grant.isRevoked) throw refuse('grant_revoked')
+  if (grant.expiresAt !== null && grant.expiresAt < now() + 1000) throw refuse('grant_expired')
+  if (grant.personStatus !== 'active') throw refuse(`person_${grant.personStatus}`)
+  if (caller.agentKind === 'autonomous') throw refuse('agent_autonomous')
+  return grant
+}
+
+async function requireTarget(
+  { findTarget }: ActingOptions,
+  audience: string,
+  caller: Caller,
+): Promise<Target> {
+  const target = await available(findTarget(audience, caller.catalogueRevision))
+  if (!target) throw new errors.InvalidTarget(undefined, 'resource_unknown')
+  if (!target.active) throw new errors.InvalidTarget(undefined, 'server_frozen')
+  return target
+}
+
+async function narrow(
+  { store, now }: ActingOptions,
+  bounds: { caller: Caller; grant: ActingGrant; target: Target; wanted: readonly string[] },
+): Promise<string[]> {
+  const { caller, grant, target, wanted } = bounds
+  const agreed = intersectScopes(intersectScopes(wanted, grant.scopes), caller.ceiling)
+  // The server's scopes are single permissions, so that these are too.
+  const within = intersectScopes(agreed, target.scopes)
+  const person = { id: grant.person, organization: grant.organization }
+  const held = await available(heldBy(store, person, within, now))
+  if (held.length === 0)
+    throw new errors.InvalidGrant(within.length === 0 ? 'nothing_left' : 'person_holds_nothing')
+  return held
+}
+
+function describe(
+  { issuer, now }: ActingOptions,
+  issue: {
+    caller: Caller
+    credential: CallerCredential
+    grant: ActingGrant
+    target: Target
+    scopes: string[]
+  },
+): AccessTokenClaims {
+  const { caller, credential, grant, target, scopes } = issue
+  const iat = Math.floor(now() / 1000)
+  const end = Math.floor((grant.expiresAt ?? Number.POSITIVE_INFINITY) / 1000)
+  return {
+    iss: issuer,
+    sub: grant.person,
+    aud: target.audience,
+    exp: Math.min(iat + INTERACTIVE_TOKEN_SECONDS, end),
+    iat,
+    jti: newId('accessToken', now()),
+    client_id: caller.clientId,
+    scope: scopes.join(' '),
+    org: caller.organization,
+    agent: caller.agent,
+    cred: credential.id,
+    gid: grant.id,
+  }
+}
+
+/** Ends a grant because of what its agent did, or showed that somebody else did. */
+export async function endGrant(options: ActingOptions, agent: string, grant: string): Promise<void> {
+  const { store, now } = options
+  const ctx: Context = { store, now, actor: { id: agent, name: agent, permissions: [] } }
+  await available(revokeGrant(ctx, { id: grant }))
+}

@@ -1,0 +1,67 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { errors, type GrantHandler, type Provider } from 'oidc-provider'
+import { type ActingOptions, endGrant, issueActingToken } from './acting-token.ts'
+import { provenCaller } from './client-authentication.ts'
+import { beginFamily, type RefreshKey } from './refresh-family.ts'
+import { canonicalResource } from './target.ts'
+import { available } from './trouble.ts'
+
+/** By which a client may ask to come back without the person. */
+export const OFFLINE = 'offline_access'
+
+/** What oidc-provider keeps of a code. */
+interface Code {
+  clientId?: string
+  grantId?: string
+  redirectUri?: string
+  codeChallenge?: string
+  resource?: string
+  scope?: string
+  consumed?: unknown
+  consume(): Promise<void>
+}
+
+/**
+ * The authorization code grant (RFC 6749 §4.1.3, PKCE by RFC 7636): a code is good once, for the client, the address and
+ * the verifier that it was made for. One that comes a second time ends what the first had begun.
+ */
+export function authorizationCodeGrant(
+  options: ActingOptions & { refreshKey: RefreshKey },
+  provider: Provider,
+): GrantHandler {
+  return async ctx => {
+    const { caller } = provenCaller(ctx)
+    const params = ctx.oidc.params as Record<string, string | undefined>
+    const refuse = (reason: string) => new errors.InvalidGrant(reason)
+    if (!params['code']) throw new errors.InvalidRequest("missing required parameter 'code'")
+    const code = (await available(provider.AuthorizationCode.find(params['code']))) as Code | undefined
+    if (!code || code.clientId !== caller.clientId) throw refuse('code_unknown')
+    if (code.consumed) {
+      await endGrant(options, caller.agent, code.grantId ?? '')
+      throw refuse('code_replayed')
+    }
+    if (params['redirect_uri'] !== code.redirectUri) throw refuse('redirect_uri')
+    requireVerifier(params['code_verifier'], code.codeChallenge)
+    const audience = code.resource ?? ''
+    const { resource } = params
+    if (resource !== undefined && canonicalResource(resource) !== canonicalResource(audience))
+      throw new errors.InvalidTarget(undefined, 'resource_other')
+    await available(code.consume())
+    const scopes = (code.scope ?? '').split(' ').filter(scope => scope !== '' && scope !== OFFLINE)
+    const issued = await issueActingToken(options, ctx, { grant: code.grantId ?? '', audience, scopes })
+    const isOffline = code.scope?.split(' ').includes(OFFLINE)
+    ctx.body = isOffline
+      ? { ...issued.body, refresh_token: await available(beginFamily(options, issued, scopes)) }
+      : issued.body
+  }
+}
+
+/** RFC 7636 §4.6; S256 is the only method that a code is made with. */
+function requireVerifier(verifier: string | undefined, challenge: string | undefined): void {
+  const refuse = (reason: string) => new errors.InvalidGrant(reason)
+  if (verifier === undefined || challenge === undefined) throw refuse('verifier_missing')
+  if (!/^[A-Za-z0-9\-._~]{43,128}$/.test(verifier)) throw refuse('verifier_form')
+  const given = Buffer.from(createHash('sha256').update(verifier).digest('base64url'))
+  const wanted = Buffer.from(challenge)
+  if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) throw refuse('verifier_wrong')
+}

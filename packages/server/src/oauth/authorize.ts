@@ -1,0 +1,62 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Target } from './target.ts'
+
+const MAX_URL = 16 * 1024
+
+/** The cookie by which oidc-provider knows a browser again. Nobody is to be known by it: people have a session of their own. */
+export const SESSION_COOKIE = 'valetkey_authorization'
+
+/**
+ * The door before the authorization endpoint. A request that names no scope asks for what the server needs, everyone is asked
+ * for consent, and nobody is signed in by a cookie of the protocol's: the pages ask whose browser this is, each time.
+ */
+export function createAuthorize(options: {
+  /** The issuer's path, which oidc-provider does not know. */
+  base: string
+  isSecure: boolean
+  protocol: (request: IncomingMessage, response: ServerResponse) => Promise<void>
+  findTarget(resource: string): Promise<Target | undefined>
+}): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  const { base, isSecure, protocol, findTarget } = options
+  return async (request, response) => {
+    const url = request.url ?? ''
+    if (url.length > MAX_URL) {
+      response.writeHead(414).end()
+      return
+    }
+    const inner = url.slice(base.length)
+    // TLS ends before this process: cookies are marked by what the issuer says, not by a header from outside.
+    request.headers['x-forwarded-proto'] = isSecure ? 'https' : 'http'
+    request.headers.cookie = withoutSession(request.headers.cookie ?? '')
+    request.url = inner.startsWith('/authorize/') ? inner : await complete(inner, findTarget)
+    await protocol(request, response)
+  }
+}
+
+async function complete(
+  url: string,
+  findTarget: (resource: string) => Promise<Target | undefined>,
+): Promise<string> {
+  const at = url.indexOf('?')
+  const query = new URLSearchParams(at === -1 ? '' : url.slice(at + 1))
+  const [scopes, resources, prompts] = [
+    query.getAll('scope'),
+    query.getAll('resource'),
+    query.getAll('prompt'),
+  ]
+  if (scopes.length === 0 && resources.length === 1) {
+    const target = await findTarget(resources[0] ?? '')
+    if (target) query.set('scope', target.scopes.join(' '))
+  }
+  const prompt = (prompts[0] ?? '').split(' ').filter(Boolean)
+  if (prompts.length < 2 && !prompt.includes('none') && !prompt.includes('consent'))
+    query.set('prompt', [...prompt, 'consent'].join(' '))
+  return `/authorize?${query}`
+}
+
+function withoutSession(cookies: string): string {
+  return cookies
+    .split(/;\s*/)
+    .filter(cookie => !cookie.startsWith(`${SESSION_COOKIE}=`) && !cookie.startsWith(`${SESSION_COOKIE}.`))
+    .join('; ')
+}

@@ -1,0 +1,120 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { isId, isoTime, newId } from '@valetkey/sdk/core'
+import type { Selectable } from 'kysely'
+import { record } from '../audit/index.ts'
+import type { Database, Store } from '../store/index.ts'
+import type { ActingToken } from './acting-token.ts'
+
+/** Derives refresh tokens; all nodes share it. */
+export type RefreshKey = string
+
+/** Within this time after a renewal, the token before it gets the same successor once more. */
+export const GRACE_MS = 30_000
+/** The longest that anybody stays without coming back. */
+const IDLE_MS = 90 * 24 * 60 * 60_000
+
+const PREFIX = 'vk_rt_'
+
+export type Family = Selectable<Database['refreshFamily']>
+
+interface FamilyOptions {
+  store: Store
+  refreshKey: RefreshKey
+  now: () => number
+}
+
+/** Starts a family, and gives its first token. No token is kept anywhere: each is derived from family and number. */
+export async function beginFamily(
+  { store, refreshKey, now }: FamilyOptions,
+  { claims, grant }: ActingToken,
+  scopes: readonly string[],
+): Promise<string> {
+  const id = newId('refreshFamily', now())
+  const row = {
+    ...{ id, organizationId: claims.org, clientId: claims.client_id, grantId: grant.id },
+    ...{ audience: claims.aud, scopes: JSON.stringify(scopes), counter: 1, rotatedAt: now() },
+    ...{ createdAt: isoTime(now()), expiresAt: grant.expiresAt ?? now() + IDLE_MS, revokedAt: null },
+  }
+  await store.write(tx => tx.insertInto('refreshFamily').values(row).execute())
+  return tokenOf(refreshKey, id, 1)
+}
+
+export function tokenOf(key: RefreshKey, family: string, counter: number): string {
+  return `${PREFIX}${family}.${counter}.${markOf(key, family, counter)}`
+}
+
+function markOf(key: RefreshKey, family: string, counter: number): string {
+  return createHmac('sha256', key).update(`refresh\n${family}\n${counter}`).digest('base64url')
+}
+
+export function looksLikeRefreshToken(token: string): boolean {
+  return token.startsWith(PREFIX)
+}
+
+/** Family and number of a token that was made here; undefined for every other text. */
+export function readRefreshToken(
+  key: RefreshKey,
+  token: string,
+): { family: string; counter: number } | undefined {
+  const [family = '', digits = '', mark = ''] = token.slice(PREFIX.length).split('.')
+  if (!looksLikeRefreshToken(token) || !isId(family, 'refreshFamily') || !/^\d{1,10}$/.test(digits))
+    return undefined
+  const counter = Number(digits)
+  const wanted = Buffer.from(markOf(key, family, counter))
+  const given = Buffer.from(mark)
+  return wanted.length === given.length && timingSafeEqual(wanted, given) ? { family, counter } : undefined
+}
+
+export function findFamily(store: Store, id: string): Promise<Family | undefined> {
+  return store.db.selectFrom('refreshFamily').selectAll().where('id', '=', id).executeTakeFirst()
+}
+
+/** What became of a token that was presented. */
+export type Renewal = { kind: 'renewed'; counter: number } | { kind: 'reused' } | { kind: 'ended' }
+
+/**
+ * Uses a token up. Of many at once one moves the family on, in one statement; the others, and whoever did not get the
+ * answer, find the same successor for a short while. Later it is reuse: somebody has a copy, and the family ends.
+ */
+export async function renew(
+  { store, now }: FamilyOptions,
+  { family: id, counter }: { family: string; counter: number },
+): Promise<Renewal> {
+  return store.write(async tx => {
+    const moved = await tx
+      .updateTable('refreshFamily')
+      .set({ counter: counter + 1, rotatedAt: now() })
+      .where('id', '=', id)
+      .where('counter', '=', counter)
+      .where('revokedAt', 'is', null)
+      .where('expiresAt', '>', now())
+      .executeTakeFirstOrThrow()
+    if (moved.numUpdatedRows === 1n) return { kind: 'renewed', counter: counter + 1 }
+    const row = await tx.selectFrom('refreshFamily').selectAll().where('id', '=', id).executeTakeFirst()
+    if (!row || row.revokedAt !== null || Number(row.expiresAt) <= now()) return { kind: 'ended' }
+    const current = Number(row.counter)
+    if (counter === current - 1 && now() - Number(row.rotatedAt) <= GRACE_MS)
+      return { kind: 'renewed', counter: current }
+    return { kind: 'reused' }
+  })
+}
+
+/** Ends a family: none of its tokens is good any more. */
+export async function endFamily(
+  { store, now }: FamilyOptions,
+  family: Family,
+  by: { agent: string; reason: string },
+): Promise<void> {
+  await store.write(async tx => {
+    const { numUpdatedRows } = await tx
+      .updateTable('refreshFamily')
+      .set({ revokedAt: isoTime(now()) })
+      .where('id', '=', family.id)
+      .where('revokedAt', 'is', null)
+      .executeTakeFirstOrThrow()
+    if (numUpdatedRows === 0n) return
+    const event = { organization: family.organizationId, type: 'refresh_family.ended', actor: by.agent }
+    const detail = { reason: by.reason, grant: family.grantId, client: family.clientId }
+    await record(tx, { ...event, target: family.id, detail }, now())
+  })
+}

@@ -1,0 +1,68 @@
+import { intersectScopes } from '@valetkey/sdk/core'
+import { errors, type GrantHandler, type KoaContext } from 'oidc-provider'
+import { type ActingOptions, endGrant, issueActingToken } from './acting-token.ts'
+import { provenCaller } from './client-authentication.ts'
+import {
+  endFamily,
+  type Family,
+  findFamily,
+  looksLikeRefreshToken,
+  type RefreshKey,
+  readRefreshToken,
+  renew,
+  tokenOf,
+} from './refresh-family.ts'
+import { canonicalResource } from './target.ts'
+import { available } from './trouble.ts'
+
+export type RefreshOptions = ActingOptions & { refreshKey: RefreshKey }
+
+/**
+ * The refresh token grant (RFC 6749 §6, RFC 9700 §4.14): every use gives a successor, parallel uses the same one, and a
+ * token that comes back after its time ends the family. What may be had is found out anew each time.
+ */
+export function refreshTokenGrant(options: RefreshOptions): GrantHandler {
+  return async ctx => {
+    const { caller } = provenCaller(ctx)
+    const params = ctx.oidc.params as Record<string, string | undefined>
+    if (!params['refresh_token'])
+      throw new errors.InvalidRequest("missing required parameter 'refresh_token'")
+    const presented = readRefreshToken(options.refreshKey, params['refresh_token'])
+    const family = presented && (await available(findFamily(options.store, presented.family)))
+    if (!presented || !family || family.clientId !== caller.clientId)
+      throw new errors.InvalidGrant('refresh_unknown')
+    const { resource } = params
+    if (resource !== undefined && canonicalResource(resource) !== canonicalResource(family.audience))
+      throw new errors.InvalidTarget(undefined, 'resource_other')
+    const renewal = await available(renew(options, presented))
+    if (renewal.kind === 'reused') await endReused(options, family, caller.agent)
+    if (renewal.kind !== 'renewed') throw new errors.InvalidGrant(`refresh_${renewal.kind}`)
+    const scopes = requested(params['scope'], JSON.parse(family.scopes) as string[])
+    const wanted = { grant: family.grantId, audience: family.audience, scopes }
+    const { body } = await issueActingToken(options, ctx, wanted)
+    ctx.body = { ...body, refresh_token: tokenOf(options.refreshKey, family.id, renewal.counter) }
+  }
+}
+
+/** RFC 6749 §6: no more than was granted; leaving it out means all of that. */
+function requested(scope: string | undefined, granted: readonly string[]): readonly string[] {
+  const wanted = scope?.split(' ').filter(Boolean) ?? []
+  return wanted.length === 0 ? granted : intersectScopes(wanted, granted)
+}
+
+/** Nobody knows which of the two is the thief, so neither goes on. */
+async function endReused(options: RefreshOptions, family: Family, agent: string): Promise<void> {
+  await available(endFamily(options, family, { agent, reason: 'reused' }))
+}
+
+/** Takes back a refresh token for its client (RFC 7009 §2.1): with it goes the grant, and what was issued under it. */
+export async function revokeRefreshToken(options: RefreshOptions, ctx: KoaContext): Promise<void> {
+  const token = String(ctx.oidc.params['token'] ?? '')
+  if (!looksLikeRefreshToken(token)) return
+  const { caller } = provenCaller(ctx)
+  const presented = readRefreshToken(options.refreshKey, token)
+  const family = presented && (await available(findFamily(options.store, presented.family)))
+  if (!family || family.clientId !== caller.clientId) return
+  await available(endFamily(options, family, { agent: caller.agent, reason: 'revoked by its client' }))
+  await endGrant(options, caller.agent, family.grantId)
+}

@@ -1,0 +1,166 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isoTime, newId } from '@valetkey/sdk/core'
+import * as z from 'zod'
+import type { Store } from '../store/index.ts'
+import { applicationTypeOf, findRedirectFault } from './redirect-uri.ts'
+
+const MAX_BYTES = 16 * 1024
+const WINDOW_MS = 60 * 60_000
+/** Registrations from one address within an hour. */
+const MOST_BY_ADDRESS = 100
+/** Registrations that nobody has used yet, wherever they came from. */
+const MOST_UNUSED = 10_000
+const UNUSED_LIFE_MS = 24 * 60 * 60_000
+const MAX_ADDRESSES = 10_000
+
+/** What of RFC 7591 counts here. Everything else is passed over, as the RFC asks (§2), `scope` too: it grants nothing. */
+const Metadata = z.object({
+  redirect_uris: z.array(z.string()).min(1).max(20),
+  client_name: z
+    .string()
+    .trim()
+    .max(100)
+    .regex(/^[^\p{C}\p{Zl}\p{Zp}]*$/u)
+    .catch(''),
+  client_uri: z
+    .url({ protocol: /^https$/ })
+    .max(500)
+    .optional()
+    .catch(undefined),
+  response_types: z.array(z.literal('code')).optional(),
+})
+
+interface Answer {
+  status: number
+  body: object
+}
+
+/**
+ * Dynamic client registration (RFC 7591). Whoever registers gets an id and nothing else: no secret, no agent, no scope.
+ * What is not used within a day is forgotten.
+ */
+export function createRegister(options: {
+  store: Store
+  now(): number
+  addressOf(request: IncomingMessage): string
+}): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  const { store, now, addressOf } = options
+  const mayRegister = createAllowance(now)
+
+  async function register(request: IncomingMessage): Promise<Answer> {
+    const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
+    if (type !== 'application/json') return refusal(415, 'invalid_client_metadata', 'send JSON')
+    const address = addressOf(request)
+    if (!mayRegister(address)) return refusal(429, 'temporarily_unavailable', 'too many registrations')
+    const body = await readJson(request)
+    const parsed = Metadata.safeParse(body)
+    if (!parsed.success) {
+      const isRedirect = parsed.error.issues[0]?.path[0] === 'redirect_uris'
+      return isRedirect
+        ? refusal(400, 'invalid_redirect_uri', 'redirect_uris must name at least one URI')
+        : refusal(400, 'invalid_client_metadata', 'only response_types ["code"] is there')
+    }
+    const metadata = parsed.data
+    for (const uri of metadata.redirect_uris) {
+      const fault = findRedirectFault(uri)
+      if (fault !== undefined) return refusal(400, 'invalid_redirect_uri', `redirect_uris ${fault}`)
+    }
+    const clientId = await insert(store, metadata, address, now())
+    if (clientId === undefined) return refusal(503, 'temporarily_unavailable', 'too many unused clients')
+    return { status: 201, body: describe(clientId, metadata, now()) }
+  }
+
+  return async (request, response) => {
+    const { status, body } = await register(request)
+    if (status === 429) response.setHeader('retry-after', '3600')
+    const text = JSON.stringify(body)
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(text),
+      'cache-control': 'no-store',
+      'access-control-allow-origin': '*',
+    })
+    response.end(text)
+  }
+}
+
+function refusal(status: number, error: string, description: string): Answer {
+  return { status, body: { error, error_description: description } }
+}
+
+/** So many an hour from one address; of addresses, so many are remembered. */
+function createAllowance(now: () => number): (address: string) => boolean {
+  let began = now()
+  const counts = new Map<string, number>()
+  return address => {
+    if (now() - began >= WINDOW_MS || counts.size >= MAX_ADDRESSES) {
+      counts.clear()
+      began = now()
+    }
+    const count = (counts.get(address) ?? 0) + 1
+    counts.set(address, count)
+    return count <= MOST_BY_ADDRESS
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > MAX_BYTES) return undefined
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+async function insert(
+  store: Store,
+  metadata: z.infer<typeof Metadata>,
+  address: string,
+  now: number,
+): Promise<string | undefined> {
+  const clientId = newId('client', now)
+  return store.write(async tx => {
+    const { unused } = await tx
+      .selectFrom('clientRegistration')
+      .select(eb => eb.fn.countAll().as('unused'))
+      .where('expiresAt', 'is not', null)
+      .executeTakeFirstOrThrow()
+    if (Number(unused) >= MOST_UNUSED) return undefined
+    await tx
+      .insertInto('clientRegistration')
+      .values({
+        clientId,
+        kind: 'dynamic',
+        name: metadata.client_name,
+        uri: metadata.client_uri ?? null,
+        redirectUris: JSON.stringify([...new Set(metadata.redirect_uris)]),
+        authentication: 'none',
+        registeredFrom: address,
+        createdAt: isoTime(now),
+        expiresAt: now + UNUSED_LIFE_MS,
+      })
+      .execute()
+    return clientId
+  })
+}
+
+function describe(clientId: string, metadata: z.infer<typeof Metadata>, now: number): object {
+  const { redirect_uris, client_name, client_uri } = metadata
+  return {
+    client_id: clientId,
+    client_id_issued_at: Math.floor(now / 1000),
+    client_name,
+    client_uri,
+    redirect_uris,
+    application_type: applicationTypeOf(redirect_uris),
+    token_endpoint_auth_method: 'none',
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+  }
+}
