@@ -1,7 +1,7 @@
 import { AppError, isoTime, newId, newSecret } from '@valetkey/sdk/core'
 import { record } from '../audit/index.ts'
 import type { Context, InputOf, OutputOf } from '../directory/index.ts'
-import { getOrganization, locatePrincipal, quote } from '../directory/index.ts'
+import { locatePrincipal, quote } from '../directory/index.ts'
 import { hashSecret, type Store } from '../store/index.ts'
 import { findPerson, type Person } from './person.ts'
 
@@ -23,7 +23,6 @@ export async function invite(
     externalId,
     status,
   } = await locatePrincipal(db, 'user', input.id, input.organization)
-  await getOrganization(db, organizationId)
   if (status !== 'active') throw new AppError('conflict.state', `${quote(externalId)} is ${status}.`)
   if (!externalId.includes('@'))
     throw new AppError('conflict.state', `${quote(externalId)} has no email address to sign in with.`)

@@ -92,7 +92,9 @@ export function createStage(options: StageOptions) {
     const person = await findByEmail(store.db, home, email)
     const cookies = await accounts.signIn(person?.id, form.one('password'))
     if (!cookies || !person) {
-      if (person) await note(person.organization.id, 'person.sign_in_refused', person.id, { address })
+      // Written for nobody too: what takes longer for somebody would tell who there is.
+      const [home, whom] = person ? [person.organization.id, person.id] : [null, 'nobody']
+      await note(home, 'person.sign_in_refused', whom, { address })
       return toResponse(await showSignIn(place, { ...shown, fault: 'wrong' }))
     }
     limit.succeeded(account, address)
