@@ -82,13 +82,13 @@ async function connectV1(answer: Answer, keeper: Keeper): Promise<Client> {
   return { call: async call => toSeen(await second.callTool(call)), close: () => second.close() }
 }
 
-async function connectV2(answer: Answer, keeper: Keeper): Promise<Client> {
+async function connectV2(answer: Answer, keeper: Keeper, person = maya): Promise<Client> {
   const open = () =>
     new v2.StreamableHTTPClientTransport(new URL(world.billing.url), { authProvider: keeper })
   const client = new v2.Client({ name: 'copilot', version: '2.0.0' })
   const first = open()
   await expect(client.connect(first)).rejects.toThrow(v2.UnauthorizedError)
-  const back = await maya.decide(keeper.url ?? '', answer)
+  const back = await person.decide(keeper.url ?? '', answer)
   await first.finishAuth(back.searchParams)
   const second = new v2.Client({ name: 'copilot', version: '2.0.0' })
   await second.connect(open())
@@ -485,6 +485,22 @@ test('more than was consented to is refused at the tool', async () => {
     ),
   ).resolves.toBe(true)
   await client.close().catch(() => undefined)
+})
+
+test('a role that the person loses is lost to her agent at the next call', async () => {
+  const nia = await world.api.people.create({ email: 'nia@northwind.test', name: 'Nia' })
+  const role = await world.api.assignments.create({ principal: nia.id, role: 'support-agent' })
+  const client = await connectV2(
+    {},
+    new Keeper(await freeRedirect()),
+    await invited(world, 'nia@northwind.test'),
+  )
+  expect(await client.call(ACME)).toMatchObject({ isError: false })
+  const acme = { tool: ACME.name, verdict: 'permit' as const, person: nia.id }
+  expect(await world.calls(acme)).toMatchObject([{ person: nia.id, grant: expect.stringMatching(/^gnt_/) }])
+  await world.api.assignments.remove({ id: role.id })
+  await expect.poll(async () => (await client.call(ACME)).isError, { timeout: 10_000 }).toBe(true)
+  await client.close()
 })
 
 test('registration takes what MCP clients send, and no way back that runs or leaks', async () => {

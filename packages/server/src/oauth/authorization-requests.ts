@@ -49,14 +49,16 @@ export interface AuthorizationRequests {
 
 const GRANT_SECONDS = 900
 
-export function createAuthorizationRequests(options: {
+interface Options {
   store: Store
   provider: Provider
   findCaller(clientId: string): Promise<Caller | undefined>
   findTarget(resource: string): Promise<Target | undefined>
   now(): number
-}): AuthorizationRequests {
-  const { store, provider, findCaller, findTarget, now } = options
+}
+
+export function createAuthorizationRequests(options: Options): AuthorizationRequests {
+  const { provider } = options
   const read = async (
     request: IncomingMessage,
     response: ServerResponse,
@@ -71,30 +73,7 @@ export function createAuthorizationRequests(options: {
   return {
     async find(request, response) {
       const interaction = await read(request, response)
-      if (!interaction) return undefined
-      const {
-        client_id: clientId = '',
-        redirect_uri = '',
-        resource = '',
-        scope = '',
-        prompt = '',
-      } = interaction.params
-      const registration = await findRegistration(store, clientId, now())
-      const target = await findTarget(resource)
-      if (!registration || !target) return undefined
-      const { name, uri, kind } = registration
-      const asked = scope.split(' ')
-      return {
-        id: interaction.uid,
-        clientId,
-        client: { name, uri, isDynamic: kind === 'dynamic', ...describeRedirect(redirect_uri) },
-        caller: await findCaller(clientId),
-        target,
-        requested: intersectScopes(asked, target.scopes),
-        isOffline: asked.includes(OFFLINE),
-        signInAfter: prompt.split(' ').includes('login') ? interaction.iat * 1000 : null,
-        answered: interaction.result ? interaction.returnTo : null,
-      }
+      return interaction && describe(interaction, options)
     },
     async allow(request, response, { person, grant: id, scopes, isOffline }) {
       const { params } = await provider.interactionDetails(request, response)
@@ -112,5 +91,29 @@ export function createAuthorizationRequests(options: {
         { error: 'access_denied', error_description: 'the person said no' },
         { mergeWithLastSubmission: false },
       ),
+  }
+}
+
+/** What a page has to know of a request; undefined where its client or server has gone since it began. */
+async function describe(
+  interaction: Interaction,
+  { store, findCaller, findTarget, now }: Options,
+): Promise<AuthorizationRequest | undefined> {
+  const { client_id = '', redirect_uri = '', resource = '', scope = '', prompt = '' } = interaction.params
+  const registration = await findRegistration(store, client_id, now())
+  const target = await findTarget(resource)
+  if (!registration || !target) return undefined
+  const { name, uri, kind } = registration
+  const asked = scope.split(' ')
+  return {
+    id: interaction.uid,
+    clientId: client_id,
+    client: { name, uri, isDynamic: kind === 'dynamic', ...describeRedirect(redirect_uri) },
+    caller: await findCaller(client_id),
+    target,
+    requested: intersectScopes(asked, target.scopes),
+    isOffline: asked.includes(OFFLINE),
+    signInAfter: prompt.split(' ').includes('login') ? interaction.iat * 1000 : null,
+    answered: interaction.result ? interaction.returnTo : null,
   }
 }

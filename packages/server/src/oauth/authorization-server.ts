@@ -4,6 +4,7 @@ import type { JWK } from 'jose'
 import type { Store } from '../store/index.ts'
 import { createTokenWriter } from './access-token.ts'
 import { createGrantLookup } from './acting-grant.ts'
+import type { PeopleOptions } from './authorization-endpoint.ts'
 import { type AuthorizationRequests, createAuthorizationRequests } from './authorization-requests.ts'
 import { createAuthorize } from './authorize.ts'
 import { createCallerLookup } from './caller.ts'
@@ -12,9 +13,9 @@ import { createFailureLimit } from './failure-limit.ts'
 import { createJournal } from './journal.ts'
 import { openKeptSecret } from './kept-secret.ts'
 import type { Log } from './log.ts'
-import { endpointPaths, oauthMetadata, openidMetadata } from './metadata.ts'
+import { endpointPaths, type ForPeople, oauthMetadata, openidMetadata } from './metadata.ts'
 import { removeExpired } from './oauth-state.ts'
-import { createProvider, type PeopleOptions } from './provider.ts'
+import { createProvider } from './provider.ts'
 import { createRefusals } from './refusals.ts'
 import { createRegister } from './register.ts'
 import { createRoutes, type Document } from './routes.ts'
@@ -66,10 +67,8 @@ export async function createAuthorizationServer(
   const findTargetNow = async (resource: string) => findTarget(resource, await readCatalogueRevision(store))
   const people = options.people && {
     ...options.people,
+    ...(await openPeople(store, paths.base)),
     findTargetNow,
-    pageOf: (id: string) => `${paths.base}/interaction/${id}`,
-    cookieKey: await openKeptSecret(store, 'cookies'),
-    refreshKey: await openKeptSecret(store, 'refresh'),
   }
   const key = await openSigningKey(store, tokenAlgorithm, now())
   const journal = createJournal({ store, now, log })
@@ -106,11 +105,7 @@ export async function createAuthorizationServer(
     protocol,
     authorize: people && createAuthorize({ base: paths.base, isSecure, protocol, findTarget: findTargetNow }),
     register: people?.dynamicRegistration ? createRegister({ store, now, addressOf }) : undefined,
-    documents: {
-      oauth: constant(oauthMetadata(issuer, people)),
-      openid: constant(openidMetadata(issuer, tokenAlgorithm, people)),
-      jwks: async () => JSON.stringify(await readPublicKeys(store)),
-    },
+    documents: documentsOf({ store, issuer, tokenAlgorithm, people }),
     log,
   })
   const stopSweeping = startSweeping(store, log, now)
@@ -122,6 +117,32 @@ export async function createAuthorizationServer(
       await stopSweeping()
       await journal.close()
     },
+  }
+}
+
+/** Where the pages are, and the secrets that all nodes share for browsers and refresh tokens. */
+async function openPeople(
+  store: Store,
+  base: string,
+): Promise<Pick<PeopleOptions, 'pageOf' | 'cookieKey' | 'refreshKey'>> {
+  return {
+    pageOf: id => `${base}/interaction/${id}`,
+    cookieKey: await openKeptSecret(store, 'cookies'),
+    refreshKey: await openKeptSecret(store, 'refresh'),
+  }
+}
+
+function documentsOf(options: {
+  store: Store
+  issuer: string
+  tokenAlgorithm: TokenAlgorithm
+  people: ForPeople | undefined
+}): Parameters<typeof createRoutes>[0]['documents'] {
+  const { store, issuer, tokenAlgorithm, people } = options
+  return {
+    oauth: constant(oauthMetadata(issuer, people)),
+    openid: constant(openidMetadata(issuer, tokenAlgorithm, people)),
+    jwks: async () => JSON.stringify(await readPublicKeys(store)),
   }
 }
 

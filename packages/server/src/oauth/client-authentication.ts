@@ -4,10 +4,10 @@ import type { JWK } from 'jose'
 import { type ClientKeys, errors, type KoaContext, type OidcClient, Provider } from 'oidc-provider'
 import { hashSecret } from '../store/index.ts'
 import { type Addressing, checkAssertion } from './assertion.ts'
+import { AT_THE_BROWSER, findAtBrowser } from './browser-client.ts'
 import type { Caller, CallerCredential } from './caller.ts'
 import type { FailureLimit } from './failure-limit.ts'
 import type { Journal } from './journal.ts'
-import { applicationTypeOf } from './redirect-uri.ts'
 import { available, tooManyFailures } from './trouble.ts'
 
 /** What one request has shown so far about who sends it. */
@@ -98,8 +98,8 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     const method = methodOf(ctx)
     const open = caller?.credentials.find(({ kind }) => kind === 'public')
     if (method !== 'none' || !open) return clients(id, method === 'key' ? 'key' : 'secret')
-    // It has nothing to prove itself by: what it presents, a code with its verifier or a refresh token, has to do.
     if (hasExpired(open, now())) return undefined
+    // It has nothing to prove itself by: the code with its verifier, or the refresh token, has to do.
     attempt.credential = open
     journal.used(open.id, addressOf(ctx.req))
     return clients(id, 'none')
@@ -107,13 +107,7 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
 
   provider.Client.prototype.compareClientSecret = secret => {
     const ctx = requireContext()
-    const hash = Buffer.from(hashSecret(secret))
-    let match: CallerCredential | undefined
-    for (const credential of attemptOf(ctx).caller?.credentials ?? []) {
-      if (credential.secretHash === null) continue
-      const stored = Buffer.from(credential.secretHash)
-      if (stored.length === hash.length && timingSafeEqual(stored, hash)) match = credential
-    }
+    const match = matchSecret(attemptOf(ctx), secret)
     attemptOf(ctx).refusal = match ? 'credential_expired' : 'secret_unknown'
     if (!match || hasExpired(match, now())) return false
     proven(ctx, match)
@@ -131,23 +125,15 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
   }
 }
 
-/** Where nobody proves anything: the browser of a person carries the request of a client. */
-const AT_THE_BROWSER = new Set(['authorization', 'resume'])
-
-function findAtBrowser(
-  provider: Provider,
-  id: string,
-  redirectUris: readonly string[] | undefined,
-): OidcClient | undefined {
-  if (!redirectUris || redirectUris.length === 0) return undefined
-  return new provider.Client({
-    client_id: id,
-    application_type: applicationTypeOf(redirectUris),
-    redirect_uris: redirectUris,
-    grant_types: ['authorization_code', 'refresh_token'],
-    response_types: ['code'],
-    token_endpoint_auth_method: 'none',
-  })
+function matchSecret({ caller }: Attempt, secret: string): CallerCredential | undefined {
+  const hash = Buffer.from(hashSecret(secret))
+  let match: CallerCredential | undefined
+  for (const credential of caller?.credentials ?? []) {
+    if (credential.secretHash === null) continue
+    const stored = Buffer.from(credential.secretHash)
+    if (stored.length === hash.length && timingSafeEqual(stored, hash)) match = credential
+  }
+  return match
 }
 
 /** How a request means to prove who sends it. */

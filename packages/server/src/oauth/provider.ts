@@ -1,8 +1,14 @@
-import { errors, interactionPolicy, type KoaContext, Provider } from 'oidc-provider'
+import { errors, type KoaContext, Provider } from 'oidc-provider'
 import type { Store } from '../store/index.ts'
 import { CLOCK_SKEW_SECONDS } from './assertion.ts'
-import { authorizationCodeGrant, OFFLINE } from './authorization-code.ts'
-import { SESSION_COOKIE } from './authorize.ts'
+import { OFFLINE } from './authorization-code.ts'
+import {
+  addPeopleGrants,
+  forPeople,
+  type PeopleOptions,
+  renderError,
+  resourceIndicators,
+} from './authorization-endpoint.ts'
 import {
   assertionHook,
   attemptOf,
@@ -13,13 +19,11 @@ import { clientCredentialsGrant, type GrantOptions } from './client-credentials.
 import type { Log } from './log.ts'
 import { ASSERTION_ALGORITHMS, AUTH_METHODS } from './metadata.ts'
 import { createOauthState } from './oauth-state.ts'
-import { looksLikeRefreshToken, type RefreshKey } from './refresh-family.ts'
-import { refreshTokenGrant, revokeRefreshToken } from './refresh-token.ts'
+import { looksLikeRefreshToken } from './refresh-family.ts'
+import { revokeRefreshToken } from './refresh-token.ts'
 import type { Refusal } from './refusals.ts'
 import { revokeAccessToken } from './revocation.ts'
 import type { SigningKey } from './signing-key.ts'
-import type { Target } from './target.ts'
-import { available } from './trouble.ts'
 
 export interface ProviderOptions extends ClientAuthenticationOptions, GrantOptions {
   store: Store
@@ -28,17 +32,6 @@ export interface ProviderOptions extends ClientAuthenticationOptions, GrantOptio
   log: Log
   /** Where people sign in and consent; undefined switches the authorization endpoint off. */
   people?: PeopleOptions | undefined
-}
-
-export interface PeopleOptions {
-  /** Path of the page on which a request is answered. */
-  pageOf: (id: string) => string
-  /** The page for a request that cannot be sent back to its client. */
-  problemPage: (problem: { error: string; description: string }) => Promise<Response>
-  /** Signs the cookies by which a browser finds its request. */
-  cookieKey: string
-  refreshKey: RefreshKey
-  findTargetNow: (resource: string) => Promise<Target | undefined>
 }
 
 /** Sets up oidc-provider with our clients, our grant, our storage and our revocation, and all else switched off. */
@@ -87,14 +80,7 @@ export function createProvider(options: ProviderOptions): Provider {
     ['scope', 'resource', 'grant_id'],
     ['resource'],
   )
-  if (people) {
-    const acting = { ...options, refreshKey: people.refreshKey }
-    provider.proxy = true
-    const parameters = ['code', 'code_verifier', 'redirect_uri', 'resource']
-    provider.registerGrantType('authorization_code', authorizationCodeGrant(acting, provider), parameters, [])
-    const renewing = ['refresh_token', 'scope', 'resource']
-    provider.registerGrantType('refresh_token', refreshTokenGrant(acting), renewing, [])
-  }
+  if (people) addPeopleGrants(provider, { ...options, refreshKey: people.refreshKey })
   provider.use(answerRevocation(options))
   provider.on('error', error => log.error({ err: error }, 'the authorization server failed'))
   provider.on('server_error', (_ctx, error) => log.error({ err: error }, 'the authorization server failed'))
@@ -102,66 +88,6 @@ export function createProvider(options: ProviderOptions): Provider {
   provider.on('authorization.error', (ctx, error) => noteRefusal(options, ctx, error))
   provider.on('revocation.error', (ctx, error) => noteRefusal(options, ctx, error))
   return provider
-}
-
-/** Everybody is asked every time, on a page of ours; what comes of it lasts as long as the request. */
-function forPeople({ pageOf, cookieKey }: PeopleOptions) {
-  const { Check, Prompt } = interactionPolicy
-  const consent = new Check(
-    'not_answered',
-    'the person has not answered yet',
-    ctx => !ctx.oidc.result?.consent?.grantId,
-  )
-  return {
-    interactions: {
-      url: (_ctx: KoaContext, { uid }: { uid: string }) => pageOf(uid),
-      policy: [
-        new Prompt({ name: 'login', requestable: true }),
-        new Prompt({ name: 'consent', requestable: true }, consent),
-      ],
-    },
-    cookies: {
-      keys: [cookieKey],
-      names: { session: SESSION_COOKIE, interaction: 'valetkey_request', resume: 'valetkey_resume' },
-    },
-    findAccount: (_ctx: KoaContext, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
-    expiresWithSession: () => false,
-    ttl: { AuthorizationCode: 60, Interaction: 900, Session: 900, Grant: 900 },
-  }
-}
-
-/** RFC 8707: one server a request, by a URL that is registered. */
-function resourceIndicators({ findTargetNow }: PeopleOptions) {
-  const refuse = (reason: string) => new errors.InvalidTarget(undefined, reason)
-  return {
-    enabled: true,
-    defaultResource: () => {
-      throw refuse('resource_missing')
-    },
-    useGrantedResource: () => true,
-    async getResourceServerInfo(ctx: KoaContext, resource: string) {
-      if (Array.isArray(ctx.oidc.params['resource'])) throw refuse('resource_repeated')
-      const target = await available(findTargetNow(resource))
-      if (!target) throw refuse('resource_unknown')
-      if (!target.active) throw refuse('server_frozen')
-      return { audience: target.audience, scope: target.scopes.join(' '), accessTokenFormat: 'opaque' }
-    },
-  }
-}
-
-/** A program reads JSON; somebody whose browser has come here reads a page. */
-async function renderError(
-  people: PeopleOptions | undefined,
-  ctx: KoaContext,
-  out: { error: string; error_description?: string },
-): Promise<void> {
-  if (!people || !['authorization', 'resume'].includes(ctx.oidc.route)) {
-    ctx.body = out
-    return
-  }
-  const page = await people.problemPage({ error: out.error, description: out.error_description ?? '' })
-  for (const [name, value] of page.headers) ctx.set(name, value)
-  ctx.body = await page.text()
 }
 
 /**

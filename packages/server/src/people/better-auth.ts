@@ -2,7 +2,7 @@ import { isId } from '@valetkey/sdk/core'
 import { betterAuth } from 'better-auth'
 import { getMigrations } from 'better-auth/db/migration'
 import { type Accounts, type AccountsOptions, COOKIE_PREFIX } from './accounts.ts'
-import { openAccountDatabase } from './database.ts'
+import { type AccountDatabase, openAccountDatabase } from './database.ts'
 import { createPasswordHash, LONGEST_PASSWORD, SHORTEST_PASSWORD } from './password.ts'
 
 const SESSION_SECONDS = 12 * 60 * 60
@@ -17,37 +17,9 @@ const NOBODY = `nobody@${DOMAIN}`
  * sign up, register an identity provider or change an address from outside.
  */
 export async function createAccounts(options: AccountsOptions): Promise<Accounts> {
-  const { issuer, secret, passwordCost, onFault } = options
   const { database, type, close, asOnlyMigrator } = await openAccountDatabase(options.url)
-  const passwords = createPasswordHash(passwordCost)
-  const settings = {
-    baseURL: issuer,
-    secret,
-    database: { db: database, type },
-    user: { modelName: 'people_user' },
-    session: { modelName: 'people_session', expiresIn: SESSION_SECONDS, disableSessionRefresh: true },
-    account: { modelName: 'people_account' },
-    verification: { modelName: 'people_verification' },
-    emailAndPassword: {
-      enabled: true,
-      disableSignUp: true,
-      minPasswordLength: SHORTEST_PASSWORD,
-      maxPasswordLength: LONGEST_PASSWORD,
-      password: passwords,
-    },
-    advanced: {
-      cookiePrefix: COOKIE_PREFIX,
-      useSecureCookies: issuer.startsWith('https:'),
-      ipAddress: { disableIpTracking: true },
-    },
-    rateLimit: { enabled: false },
-    telemetry: { enabled: false },
-    logger: {
-      level: 'error' as const,
-      log: (_level: string, message: string, ...details: unknown[]) =>
-        onFault(details.find(detail => detail instanceof Error) ?? new Error(message)),
-    },
-  }
+  const passwords = createPasswordHash(options.passwordCost)
+  const settings = settingsOf(options, { db: database, type }, passwords)
   await asOnlyMigrator(async () => (await getMigrations(settings)).runMigrations())
   const auth = betterAuth(settings)
   const { internalAdapter } = await auth.$context
@@ -100,6 +72,42 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
       if (user) await internalAdapter.deleteUserSessions(user.id)
     },
     close,
+  }
+}
+
+/** Nothing by mail, nobody signs up, no limits of its own: ours stand before it. */
+function settingsOf(
+  { issuer, secret, onFault }: AccountsOptions,
+  database: { db: AccountDatabase['database']; type: AccountDatabase['type'] },
+  passwords: ReturnType<typeof createPasswordHash>,
+) {
+  return {
+    baseURL: issuer,
+    secret,
+    database,
+    user: { modelName: 'people_user' },
+    session: { modelName: 'people_session', expiresIn: SESSION_SECONDS, disableSessionRefresh: true },
+    account: { modelName: 'people_account' },
+    verification: { modelName: 'people_verification' },
+    emailAndPassword: {
+      enabled: true,
+      disableSignUp: true,
+      minPasswordLength: SHORTEST_PASSWORD,
+      maxPasswordLength: LONGEST_PASSWORD,
+      password: passwords,
+    },
+    advanced: {
+      cookiePrefix: COOKIE_PREFIX,
+      useSecureCookies: issuer.startsWith('https:'),
+      ipAddress: { disableIpTracking: true },
+    },
+    rateLimit: { enabled: false },
+    telemetry: { enabled: false },
+    logger: {
+      level: 'error' as const,
+      log: (_level: string, message: string, ...details: unknown[]) =>
+        onFault(details.find(detail => detail instanceof Error) ?? new Error(message)),
+    },
   }
 }
 

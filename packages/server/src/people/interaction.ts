@@ -9,7 +9,8 @@ import { messagePage, refuseForm } from './pages/account.ts'
 import { consentPage, stoppedPage } from './pages/consent.ts'
 import { redirectTo, toResponse } from './pages/layout.ts'
 import { STRINGS } from './pages/strings.ts'
-import type { Ask, Env, SignedIn, Stage } from './stage.ts'
+import type { Ask, Env } from './sign-in.ts'
+import type { SignedIn, Stage } from './stage.ts'
 import { type Standing, standingOf } from './standing.ts'
 
 const HOUR_MS = 60 * 60_000

@@ -7,7 +7,8 @@ import { invitationPage } from './pages/invitation.ts'
 import { redirectTo, toResponse } from './pages/layout.ts'
 import { STRINGS } from './pages/strings.ts'
 import { findPasswordFault } from './password.ts'
-import { type Ask, createStage, type Env, type Stage, type StageOptions } from './stage.ts'
+import type { Ask, Env, StageOptions } from './sign-in.ts'
+import { createStage, type Stage } from './stage.ts'
 
 /** The pages for people, below the issuer's path. */
 export interface Pages {
