@@ -1,7 +1,7 @@
 import { type AssignmentFact, ROOT_RESOURCE } from '../core/index.ts'
 import type { RoleView } from './catalogue.ts'
 import type { Holding } from './holdings.ts'
-import { isActivePrincipal, type OrganizationView, subjectsOf } from './organization.ts'
+import { isActivePrincipal, type OrganizationView, type Rights, rightsOf } from './organization.ts'
 
 /** Whether a principal holds a permission on a resource: both by number, `now` in milliseconds since 1970. */
 export interface Question {
@@ -41,26 +41,21 @@ export function isAllowed(
   { principal, permission, resource, now }: Question,
 ): boolean {
   if (!view.tree.has(resource)) return false
-  return findHolding(view, subjectsOf(view, principal), permission, resource, now) !== undefined
+  return isHeldBy(view, rightsOf(view, principal), permission, resource, now)
 }
 
-/** The nearest live holding that carries a permission, of any of these subjects. */
-export function findHolding(
-  view: OrganizationView,
-  subjects: readonly number[],
+function isHeldBy(
+  { tree }: OrganizationView,
+  rights: Rights,
   permission: string,
   resource: number,
   now: number,
-): Holding | undefined {
-  const { tree, holdings } = view
-  for (const subject of subjects) {
-    const given = holdings.of(subject)
-    if (!given) continue
+): boolean {
+  for (const { given } of rights)
     for (let at = resource; at !== 0; at = tree.parentOf(at))
       for (let held = given.get(at); held; held = held.nextHere)
-        if (carries(held, permission, now)) return held
-  }
-  return undefined
+        if (carries(held, permission, now)) return true
+  return false
 }
 
 export function carries({ role, fact }: Holding, permission: string, now: number): boolean {
@@ -89,8 +84,8 @@ function onTheWayUp(
   if (!view.tree.has(resource)) return []
   const found: Held[] = []
   for (let at = resource; at !== 0; at = view.tree.parentOf(at))
-    for (const subject of subjectsOf(view, principal))
-      for (let held = view.holdings.of(subject)?.get(at); held; held = held.nextHere)
+    for (const { given } of rightsOf(view, principal))
+      for (let held = given.get(at); held; held = held.nextHere)
         if (isLive(held.fact, now)) found.push(toHeld(held, principal))
   return found
 }
@@ -121,8 +116,8 @@ export function rootsOf(
   { principal, permission, now }: Omit<Question, 'resource'>,
 ): HeldOn[] {
   const roots = new Map<number, HeldOn>()
-  for (const subject of subjectsOf(view, principal))
-    for (const first of view.holdings.of(subject)?.values() ?? [])
+  for (const { given } of rightsOf(view, principal))
+    for (const first of given.values())
       for (let held: Holding | undefined = first; held; held = held.nextHere) {
         const { resource } = held.fact
         if (roots.has(resource) || !carries(held, permission, now)) continue

@@ -1,7 +1,7 @@
 import type { AssignmentFact, Carrier, GrantFact, Reason } from '../core/index.ts'
 import { carries, intersectRoots, isAllowed, type Question, rootsOf } from './access.ts'
 import type { RoleView } from './catalogue.ts'
-import { type OrganizationView, subjectsOf } from './organization.ts'
+import type { OrganizationView, Rights } from './organization.ts'
 import { reachOf } from './reach.ts'
 import { hasSome, resolveAddress, type Target, WHOLE_ORGANIZATION } from './target.ts'
 import { carriesScope, findRule, type Refusal, type Walk } from './walk.ts'
@@ -64,7 +64,7 @@ export function checkAgent(walk: Walk): Refusal | null {
     const question = { principal, permission, resource: target.resource, now: request.now }
     const isHeld =
       target.some === null
-        ? collectCarriers(found, organization, question)
+        ? collectCarriers(found, organization, seat.rights, question)
         : collectForSome(found, organization, question, target)
     if (!isHeld) return lacks('agent_lacks_permission', permission, target, principal)
   }
@@ -72,21 +72,21 @@ export function checkAgent(walk: Walk): Refusal | null {
   return null
 }
 
-/** Adds the live assignments by which a principal holds a permission on a resource; false where there are none. */
-function collectCarriers(found: Carrier[], organization: OrganizationView, question: Question): boolean {
-  const { principal, permission, resource, now } = question
-  const { tree, holdings } = organization
+/** Adds the live assignments by which a permission is held on a resource; false where there are none. */
+function collectCarriers(
+  found: Carrier[],
+  { tree }: OrganizationView,
+  rights: Rights,
+  { permission, resource, now }: Question,
+): boolean {
   let isHeld = false
-  for (const subject of subjectsOf(organization, principal)) {
-    const given = holdings.of(subject)
-    if (!given) continue
+  for (const { given } of rights)
     for (let at = resource; at !== 0; at = tree.parentOf(at))
       for (let held = given.get(at); held; held = held.nextHere) {
         if (!carries(held, permission, now)) continue
         isHeld = true
         addCarrier(found, held.fact, held.role)
       }
-  }
   return isHeld
 }
 

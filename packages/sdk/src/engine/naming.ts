@@ -12,8 +12,13 @@ export function refOf(view: OrganizationView, seq: number): string {
 
 /** Where a resource lies, from below the organization down to it: `customer/acme/invoice/INV-1`. */
 export function pathOf(view: OrganizationView, seq: number): string {
-  let path = refOf(view, seq)
-  for (let at = view.tree.parentOf(seq); at !== 0 && at !== ROOT_RESOURCE; at = view.tree.parentOf(at))
+  return pathBelow(view, view.tree.parentOf(seq)) + refOf(view, seq)
+}
+
+/** How the paths of what lies below a resource begin: nothing for the organization itself. */
+export function pathBelow(view: OrganizationView, seq: number): string {
+  let path = ''
+  for (let at = seq; at !== 0 && at !== ROOT_RESOURCE; at = view.tree.parentOf(at))
     path = `${refOf(view, at)}/${path}`
   return path
 }

@@ -11,8 +11,11 @@ import {
 } from '../core/index.ts'
 import { type CatalogueView, putRole, type RoleView, roleIn } from './catalogue.ts'
 import { Groups } from './groups.ts'
-import { Holdings } from './holdings.ts'
+import { type Holding, Holdings } from './holdings.ts'
 import { ResourceTree } from './tree.ts'
+
+/** By resource, what a principal was given: one entry for itself and for each of its groups that was given anything. */
+export type Rights = readonly { subject: number; given: ReadonlyMap<number, Holding> }[]
 
 /** An agent with all that is looked at whenever it calls, in one place. */
 export interface Seat {
@@ -20,6 +23,7 @@ export interface Seat {
   principal: PrincipalFact
   owner: PrincipalFact | undefined
   credentials: ReadonlyMap<string, CredentialFact>
+  rights: Rights
 }
 
 /** What is known of one organization at one revision. */
@@ -44,7 +48,7 @@ export interface OrganizationView {
   holdings: Holdings
   /** Indexes of these facts, made where they are needed and forgotten with any revision. */
   seats: Map<string, Seat>
-  subjects: Map<number, readonly number[]>
+  rights: Map<number, Rights>
 }
 
 export function emptyOrganization(id: string, catalogue: CatalogueView): OrganizationView {
@@ -65,7 +69,7 @@ export function emptyOrganization(id: string, catalogue: CatalogueView): Organiz
     groups: new Groups(),
     holdings: new Holdings(),
     seats: new Map(),
-    subjects: new Map(),
+    rights: new Map(),
   }
 }
 
@@ -76,22 +80,31 @@ export function seatOf(view: OrganizationView, id: string): Seat | undefined {
   const agent = view.agents.get(id)
   const principal = agent && view.principals.get(agent.principal)
   if (!principal) return undefined
-  const owner = view.principals.get(agent.owner)
-  const seat = { agent, principal, owner, credentials: view.credentialsOf.get(id) ?? NO_CREDENTIALS }
+  const seat = {
+    agent,
+    principal,
+    owner: view.principals.get(agent.owner),
+    credentials: view.credentialsOf.get(id) ?? NO_CREDENTIALS,
+    rights: rightsOf(view, principal.seq),
+  }
   view.seats.set(id, seat)
   return seat
 }
 
 const NO_CREDENTIALS: ReadonlyMap<string, CredentialFact> = new Map()
 
-/** Whom a principal's rights come from: itself and its groups. Nobody, where it is not active. */
-export function subjectsOf(view: OrganizationView, principal: number): readonly number[] {
-  const known = view.subjects.get(principal)
+/** What a principal was given, itself or through its groups. Nothing, where it is not active. */
+export function rightsOf(view: OrganizationView, principal: number): Rights {
+  const known = view.rights.get(principal)
   if (known) return known
   const isActive = (seq: number) => isActivePrincipal(view, seq)
   const subjects = isActive(principal) ? view.groups.subjectsOf(principal, isActive) : []
-  view.subjects.set(principal, subjects)
-  return subjects
+  const rights = subjects.flatMap(subject => {
+    const given = view.holdings.of(subject)
+    return given ? [{ subject, given }] : []
+  })
+  view.rights.set(principal, rights)
+  return rights
 }
 
 export function isActivePrincipal(view: OrganizationView, seq: number): boolean {

@@ -1,5 +1,5 @@
 import { ROOT_RESOURCE } from '../core/index.ts'
-import { pathOf } from './naming.ts'
+import { pathBelow, pathOf } from './naming.ts'
 import type { OrganizationView } from './organization.ts'
 import { type Address, escapeSegment, type Step } from './template.ts'
 
@@ -29,8 +29,7 @@ export function resolveAddress(view: OrganizationView, address: Address): Target
     const isLast = index === last
     if (id === null || type.instances === 'open') {
       if (!isLast) return undefined
-      const below = resource === ROOT_RESOURCE ? '' : `${pathOf(view, resource)}/`
-      const path = `${below}${slug}/${id === null ? '*' : escapeSegment(id)}`
+      const path = `${pathBelow(view, resource)}${slug}/${id === null ? '*' : escapeSegment(id)}`
       return { resource, path, some: type.instances === 'open' ? null : type.id }
     }
     const found = view.tree.find(type.id, id)

@@ -26,9 +26,9 @@ const MOST_ADDRESSES = 1_000
 const ARGUMENT = /^\{args\.([A-Za-z0-9_-]+(?:\.(?:[A-Za-z0-9_-]+|\*))*)\}$/
 
 interface Part {
-  type: string
-  /** What the id is read from; a fixed id; or null for any. */
-  id: { path: readonly string[] } | string | null
+  step: Step
+  /** Where in the arguments the id is; null where the step says it, or means any. */
+  path: readonly string[] | null
 }
 
 /** Reads a template. A text is what is wrong with it, as a sentence. */
@@ -42,10 +42,10 @@ export function parseTemplate(text: string): Template | string {
     if (typeof part === 'string') return part
     parts.push(part)
   }
-  const paths = parts.flatMap(({ id }) => (id !== null && typeof id === 'object' ? [id.path] : []))
+  const paths = parts.flatMap(({ path }) => (path ? [path] : []))
   return {
-    types: parts.map(({ type }) => type),
-    isAny: parts.at(-1)?.id === null,
+    types: parts.map(({ step }) => step.type),
+    isAny: parts.at(-1)?.path === null && parts.at(-1)?.step.id === null,
     arguments: paths.map(path => path.join('.')),
     bind: compileBinding(parts, paths),
   }
@@ -53,54 +53,55 @@ export function parseTemplate(text: string): Template | string {
 
 function parsePart(type: string, id: string, isLast: boolean): Part | string {
   if (/[{}*]/.test(type)) return `A resource template names its types, it cannot take "${type}" for one.`
-  if (id === '*') return isLast ? { type, id: null } : 'Only the last id of a resource template may be "*".'
+  if (id === '*')
+    return isLast
+      ? { step: { type, id: null }, path: null }
+      : 'Only the last id of a resource template may be "*".'
   const argument = ARGUMENT.exec(id)?.[1]
   if (argument !== undefined) {
     const path = argument.split('.')
     if (path.filter(key => key === '*').length > 1) return 'A resource template may go into one list only.'
-    return { type, id: { path } }
+    return { step: { type, id: null }, path }
   }
   if (/[{}*]/.test(id)) return `The resource template may name arguments as {args.name}, not ${id}.`
-  return { type, id: unescapeSegment(id) }
+  return { step: { type, id: unescapeSegment(id) }, path: null }
 }
 
 function compileBinding(parts: readonly Part[], paths: readonly (readonly string[])[]): Template['bind'] {
   return args => {
-    const lists = paths.length === 0 ? undefined : findLists(args, paths)
-    if (!lists) {
-      const address = bindOne(parts, args, undefined, 0)
-      return address && [address]
-    }
-    const [name, length] = lists
-    if (length === 0 || length > MOST_ADDRESSES) return undefined
+    const one = bindOne(parts, args, undefined, 0)
+    if (one) return [one]
+    const [name, length] = findList(args, paths)
+    if (length > MOST_ADDRESSES) return undefined
     const addresses: Address[] = []
     for (let i = 0; i < length; i++) {
       const address = bindOne(parts, args, name, i)
       if (!address) return undefined
       addresses.push(address)
     }
-    return addresses
+    return length === 0 ? undefined : addresses
   }
 }
 
 /**
- * The list that the paths go into, and its length; undefined where they go into none. Two lists would mean every pair of
- * their elements, which no call means: they count as an empty one.
+ * The list that the paths go into, and its length; 0 where they go into none. Two lists would mean every pair of their
+ * elements, which no call means: they count as an empty one.
  */
-function findLists(
+function findList(
   args: JsonObject,
   paths: readonly (readonly string[])[],
-): readonly [name: string, length: number] | undefined {
-  let found: readonly [string, number] | undefined
+): readonly [name: string, length: number] {
+  let found: readonly [string, number] = ['', 0]
   for (const path of paths) {
     const list = listOf(args, path)
-    if (!list || list.name === found?.[0]) continue
-    found = found ? [list.name, 0] : [list.name, list.length]
-    if (found[1] === 0) break
+    if (!list || list.name === found[0]) continue
+    if (found[0] !== '') return ['', 0]
+    found = [list.name, list.length]
   }
   return found
 }
 
+/** With every list replaced by its element at this index; undefined where an argument is no plain value. */
 function bindOne(
   parts: readonly Part[],
   args: JsonObject,
@@ -108,14 +109,14 @@ function bindOne(
   index: number,
 ): Address | undefined {
   const address: Step[] = []
-  for (const { type, id } of parts) {
-    if (id === null || typeof id === 'string') {
-      address.push({ type, id })
+  for (const { step, path } of parts) {
+    if (path === null) {
+      address.push(step)
       continue
     }
-    const value = idAt(args, id.path, list, index)
-    if (value === undefined) return undefined
-    address.push({ type, id: value })
+    const id = idAt(args, path, list, index)
+    if (id === undefined) return undefined
+    address.push({ type: step.type, id })
   }
   return address
 }
