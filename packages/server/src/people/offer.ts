@@ -22,7 +22,7 @@ export interface Offer {
 }
 
 /** How many resources a page shows. */
-export const MOST_SHOWN = 40
+export const MOST_SHOWN = 30
 
 export async function readOffer(
   ctx: Context,
