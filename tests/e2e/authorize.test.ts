@@ -328,6 +328,7 @@ test.each([
   ['no server', { resource: '' }, 'invalid_target'],
   ['an unknown server', { resource: 'https://elsewhere.test/mcp' }, 'invalid_target'],
   ['an implicit answer', { response_type: 'token' }, 'unsupported_response_type'],
+  ['an answer by script', { response_mode: 'form_post' }, 'unsupported_response_mode'],
   ['no page', { prompt: 'none' }, 'login_required|consent_required|interaction_required'],
 ])('a request with %s goes back to the client as an error, with the issuer', async (_what, change, error) => {
   const strict = await strictClient('invoices:read')
@@ -378,6 +379,15 @@ test('a form is taken once, from the browser that it was made for', async () => 
   expect(both.some(({ leaves }) => leaves !== null)).toBe(true)
   expect((await grants()).length).toBe(before + 1)
   expect(await maya.answer(page)).toMatchObject({ leaves: null, status: 400 })
+})
+
+test('a client may want the person to sign in anew', async () => {
+  const strict = await strictClient('invoices:read')
+  strict.url.searchParams.set('prompt', 'login')
+  const page = await maya.browser.open(strict.url)
+  expect(page.text).toContain('name="password"')
+  const back = await maya.decide(page.url)
+  expect(await token(codeForm(strict, back))).toMatchObject({ status: 200 })
 })
 
 test('who signs out has signed out of requests too', async () => {

@@ -48,6 +48,8 @@ async function complete(
     const target = await findTarget(resources[0] ?? '')
     if (target) query.set('scope', target.scopes.join(' '))
   }
+  // Codes travel in the query alone: a page that posts them by script is one more place to get them from.
+  if ((query.get('response_mode') ?? 'query') !== 'query') query.set('response_mode', 'unsupported')
   const prompt = (prompts[0] ?? '').split(' ').filter(Boolean)
   if (prompts.length < 2 && !prompt.includes('none') && !prompt.includes('consent'))
     query.set('prompt', [...prompt, 'consent'].join(' '))
