@@ -89,6 +89,7 @@ const IDS: Record<string, keyof Foreign> = {
   roles: 'role',
   assignments: 'assignment',
   grants: 'grant',
+  invitations: 'user',
   revocations: 'agent',
 }
 
@@ -115,6 +116,7 @@ const OWN: Record<string, unknown> = {
   reason: 'guessed',
   server: 'billing',
   permissions: ['customer:read'],
+  redirectUris: ['http://127.0.0.1/callback'],
 }
 
 /** What some fields mean differs from one operation to another. */

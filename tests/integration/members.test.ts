@@ -21,6 +21,7 @@ group('groups', () => {
     await using product = await startNorthwind()
     const { admin } = product
     await admin.groups.create({ ...HERE, name: 'finance', title: 'Finance' })
+    product.passTime(1)
     const inner = await admin.groups.create({ ...HERE, name: 'clerks' })
     await admin.services.create({ ...HERE, name: 'nightly' })
     const members = [MAYA, 'support-bot', 'service:nightly', inner.id]
@@ -135,6 +136,7 @@ group('grants', () => {
       ...{ agentName: 'support-bot', personEmail: 'maya@northwind.test', status: 'live', expiresAt: null },
       ...{ scopes: ['invoices:read'], resources: ['organization/northwind'] },
     })
+    product.passTime(1)
     const one = await admin.grants.create({ ...GRANT, resources: ['customer/acme'] })
     expect(one.resources).toEqual(['customer/acme'])
     expect((await admin.grants.list({ ...HERE, person: MAYA })).items).toEqual([whole, one])
@@ -153,6 +155,7 @@ group('grants', () => {
     expect(await revisionOf(product)).toBe(before)
     const log = await product.store.db.selectFrom('changeLog').selectAll().where('factId', '=', id).execute()
     expect(log.map(row => row.value === null)).toEqual([false, true])
+    product.passTime(1)
     const expiresAt = new Date(product.now() + 1000).toISOString()
     await admin.grants.create({ ...GRANT, expiresAt })
     product.passTime(1000)

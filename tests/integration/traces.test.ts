@@ -116,6 +116,11 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
     'grants.create': ['facts', c => letAct(c)],
     'grants.revoke': ['facts', async c => c.grants.revoke({ id: (await letAct(c)).id })],
     'assignments.clear': ['facts', c => c.assignments.clear({ principal: 'support-bot' })],
+    'invitations.create': ['event', c => c.invitations.create({ id: 'maya@northwind.test' })],
+    'clients.register': [
+      'facts',
+      c => c.clients.register({ agent: 'support-bot', redirectUris: ['http://127.0.0.1/callback'] }),
+    ],
     'points.wait': ['nothing', c => c.points.wait({ waitMs: 1 })],
     'access.check': ['nothing', c => c.access.check(QUESTION)],
     'access.checkMany': ['nothing', c => c.access.checkMany({ checks: [QUESTION] })],
