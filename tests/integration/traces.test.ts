@@ -118,7 +118,7 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
     'assignments.clear': ['facts', c => c.assignments.clear({ principal: 'support-bot' })],
     'invitations.create': ['event', c => c.invitations.create({ id: 'maya@northwind.test' })],
     'clients.register': [
-      'facts',
+      'event',
       c => c.clients.register({ agent: 'support-bot', redirectUris: ['http://127.0.0.1/callback'] }),
     ],
     'points.wait': ['nothing', c => c.points.wait({ waitMs: 1 })],

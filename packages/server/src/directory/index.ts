@@ -18,7 +18,7 @@ export {
   listMembers,
   removeGroup,
 } from './groups.ts'
-export type { InputOf, OutputOf } from './operation.ts'
+export { type InputOf, lock, type OutputOf } from './operation.ts'
 export {
   createOrganization,
   freezeOrganization,

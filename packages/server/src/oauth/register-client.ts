@@ -5,9 +5,10 @@ import {
   credentialFact,
   type InputOf,
   locatePrincipal,
+  lock,
   type OutputOf,
 } from '../directory/index.ts'
-import { beginChange, type ChangeDraft, type Tx } from '../store/index.ts'
+import { beginChange, type Tx } from '../store/index.ts'
 import { findRedirectFault } from './redirect-uri.ts'
 
 /** Registers where an agent that somebody here made may send people back, and whether it can prove who it is. */
@@ -26,7 +27,7 @@ export async function registerClient(
   }
   const isPublic = input.isPublic && redirectUris.length > 0
   await store.write(async tx => {
-    const change = await beginChange(tx, organizationId, { actor: ctx.actor.id, now: ctx.now() })
+    await lock(tx, organizationId)
     await tx.deleteFrom('clientRegistration').where('clientId', '=', agent).execute()
     if (redirectUris.length > 0)
       await tx
@@ -38,7 +39,7 @@ export async function registerClient(
           ...{ registeredFrom: ctx.actor.id, createdAt: isoTime(ctx.now()), expiresAt: null },
         })
         .execute()
-    await setPublic(ctx, tx, change, { agent, organizationId, isPublic })
+    await setPublic(ctx, tx, { agent, organizationId, isPublic })
     const event = {
       organization: organizationId,
       type: 'client.registered',
@@ -54,7 +55,6 @@ export async function registerClient(
 async function setPublic(
   ctx: Context,
   tx: Tx,
-  change: ChangeDraft,
   { agent, organizationId, isPublic }: { agent: string; organizationId: string; isPublic: boolean },
 ): Promise<void> {
   const open = await tx
@@ -64,7 +64,9 @@ async function setPublic(
     .where('kind', '=', 'public')
     .where('revokedAt', 'is', null)
     .execute()
-  if (isPublic && open.length === 0) {
+  if (isPublic === open.length > 0) return
+  const change = await beginChange(tx, organizationId, { actor: ctx.actor.id, now: ctx.now() })
+  if (isPublic) {
     const row = {
       ...{ id: newId('credential', ctx.now()), organizationId, agentId: agent, clientId: agent },
       ...{ kind: 'public' as const, secretHash: null, publicJwk: null, thumbprint: null },
@@ -74,7 +76,6 @@ async function setPublic(
     await tx.insertInto('credential').values(row).execute()
     await change.log({ fact: 'credential', id: row.id, value: credentialFact(row) })
   }
-  if (isPublic) return
   for (const { id } of open) {
     await tx
       .updateTable('credential')
