@@ -30,11 +30,9 @@ export interface OnBehalf {
   wrong: number
 }
 
-/** Who asks for whom, and with which arguments. */
+/** Who asks for whom, as the guard keeps it with a token that it has seen, and with which arguments. */
 interface Asked {
-  agent: string
-  person: string
-  grant: string
+  caller: DecisionRequest['caller']
   /** As JSON. */
   args: string
 }
@@ -75,21 +73,9 @@ function measure(
 }
 
 /** As the guard puts it together: what the token says is known from the call before, the arguments were just parsed. */
-function toRequest({ agent, person, grant, args }: Asked, weight: Weight): DecisionRequest {
+function toRequest({ caller, args }: Asked, weight: Weight): DecisionRequest {
   return {
-    ...{ id: 'dec_1', now: NOW, server: 'srv_1' },
-    caller: {
-      organization: ORGANIZATION,
-      agent,
-      credential: `crd_${agent}`,
-      client: agent,
-      token: 'jti_1',
-      scopes: SCOPES,
-      expiresAt: NOW + 60_000,
-      person,
-      grant,
-      chain: [],
-    },
+    ...{ id: 'dec_1', now: NOW, server: 'srv_1', caller },
     action: {
       kind: weight === 'walk' ? 'prompt' : 'tool',
       name: WEIGHTS[weight],
@@ -178,10 +164,17 @@ function makeRequests(tree: Tree, agents: readonly Agent[]) {
     const grant = grantOp(agent, person)
     grants.set(grant.id, grant)
     const args = JSON.stringify({ project: project.id, id: document.id, pages: 5 })
-    asked.push({ agent: agent.id, person, grant: grant.id, args })
+    asked.push({ caller: callerOf(agent.id, person, grant.id), args })
     permitted.push(isPermitted)
   }
   return { asked, permitted, grants: [...grants.values()] }
+}
+
+function callerOf(agent: string, person: string, grant: string): DecisionRequest['caller'] {
+  return {
+    ...{ organization: ORGANIZATION, agent, credential: `crd_${agent}`, client: agent, token: 'jti_1' },
+    ...{ scopes: SCOPES, expiresAt: NOW + 60_000, person, grant, chain: [] },
+  }
 }
 
 function grantOp(agent: Agent, person: string): OrganizationOp {
