@@ -33,6 +33,17 @@ function catalogue(): CatalogueOp[] {
       value: { id: 'srv_1', name: 's', url: 'https://s.example/mcp', mode: 'enforce', status: 'active' },
     },
   ]
+  for (let i = 0; i < PERMISSIONS; i++) {
+    const value = {
+      id: `prm_${i}`,
+      slug: `p:${i}`,
+      type: 'rty_1',
+      bit: i,
+      risk: 'read',
+      condition: null,
+    } as const
+    ops.push({ fact: 'permission', id: value.id, value })
+  }
   for (let i = 0; i < TOOLS; i++) {
     const rule = {
       server: 'srv_1',

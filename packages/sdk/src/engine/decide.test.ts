@@ -6,6 +6,18 @@ const NOW = 1_800_000_000_000
 
 const catalogue: CatalogueOp[] = [
   {
+    fact: 'permission',
+    id: 'prm_invoices_refund',
+    value: {
+      id: 'prm_invoices_refund',
+      slug: 'invoices:refund',
+      type: 'organization',
+      bit: 0,
+      risk: 'read',
+      condition: null,
+    },
+  },
+  {
     fact: 'resource_type',
     id: 'rty_1',
     value: { id: 'rty_1', slug: 'customer', parents: ['organization'], instances: 'registered' },
@@ -276,4 +288,14 @@ test('a list shows what the caller could use after asking for a scope within its
   expect(mayUse(northwind(), { caller, server, now }, tool)).toBe(true)
   expect(mayUse(northwind(), { caller, server, now }, { ...tool, name: 'drop_db' })).toBe(false)
   expect(mayUse(northwind(), { caller, server, now: NOW + 1000 }, tool)).toBe(false)
+})
+
+test("a permission that is not known (any more) is nobody's, whatever roles still say", () => {
+  const snapshot = northwind()
+  const ops: CatalogueOp[] = [{ fact: 'permission', id: 'prm_invoices_refund', value: null }]
+  snapshot.apply({ organization: CATALOGUE, revision: 8, ops })
+  expect(decide(refund(), snapshot)).toMatchObject({ decision: 'deny', reason: 'tool_unmapped' })
+  const { caller, server, now } = refund()
+  const tool = { kind: 'tool', name: 'refund', definition: 'sha256-a' } as const
+  expect(mayUse(snapshot, { caller, server, now }, tool)).toBe(false)
 })

@@ -14,7 +14,7 @@ import type { Action, Decision, DecisionRequest, Leg, LegName } from './request.
 import type { Rule } from './rule.ts'
 import type { Snapshot } from './snapshot.ts'
 import { checkState } from './state.ts'
-import { begin, findRule, type Refusal, type Walk } from './walk.ts'
+import { begin, findRule, isKnown, type Refusal, type Walk } from './walk.ts'
 
 const UNRECORDED: readonly Leg[] = []
 const NO_MORE: readonly string[] = []
@@ -83,8 +83,8 @@ export function mayObtain(snapshot: Snapshot, request: DecisionRequest): boolean
   const walk = begin(request, snapshot)
   const { organization, seat, server } = walk
   walk.rule = server && findRule(server, request.action)
-  const permission = walk.rule?.fact.permission
-  if (!organization || !seat || permission === undefined) return false
+  const permission = walk.rule?.fact.permission ?? ''
+  if (!organization || !seat || !walk.rule || !isKnown(walk.rule, snapshot)) return false
   if (!anyCovers(seat.agent.ceiling, permission)) return false
   if (checkResource(walk) || checkAgent(walk)) return false
   if (request.caller.grant === null) return request.caller.person === null

@@ -4,15 +4,15 @@ import type { RoleView } from './catalogue.ts'
 import type { OrganizationView, Rights } from './organization.ts'
 import { reachOf } from './reach.ts'
 import { hasSome, resolveAddress, type Target, WHOLE_ORGANIZATION } from './target.ts'
-import { carriesScope, findRule, type Refusal, type Walk } from './walk.ts'
+import { carriesScope, findRule, isKnown, type Refusal, type Walk } from './walk.ts'
 
 const WHOLE: readonly Target[] = [WHOLE_ORGANIZATION]
 
-/** The tool is mapped, and is the one that was approved. */
+/** The tool is mapped to a permission that is known here, and is the one that was approved. */
 export function checkTool(walk: Walk): Refusal | null {
   const { action } = walk.request
   const rule = walk.server && findRule(walk.server, action)
-  if (!rule) return { reason: 'tool_unmapped', detail: action.name }
+  if (!rule || !isKnown(rule, walk.snapshot)) return { reason: 'tool_unmapped', detail: action.name }
   walk.rule = rule
   if (action.kind === 'tool' && (rule.fact.definition === null || rule.fact.definition !== action.definition))
     return { reason: 'tool_changed', detail: action.name }

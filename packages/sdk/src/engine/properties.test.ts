@@ -13,6 +13,13 @@ const scopes = fc.uniqueArray(fc.constantFrom('a:read', 'a:write', 'b:read', 'a:
 
 function snapshotOf(tools: Record<string, string>, held: string[][], assigned: number[], ceiling: string[]) {
   const catalogue: CatalogueOp[] = [
+    ...PERMISSIONS.map(
+      (slug, bit): CatalogueOp => ({
+        fact: 'permission',
+        id: slug,
+        value: { id: slug, slug, type: 'organization', bit, risk: 'read', condition: null },
+      }),
+    ),
     {
       fact: 'server',
       id: 'srv_1',

@@ -6,7 +6,7 @@ import type { Rule } from './rule.ts'
 import type { Snapshot } from './snapshot.ts'
 import { refuse } from './state.ts'
 import { hasSome } from './target.ts'
-import { carriesScope, findRule, type Parties, partiesOf } from './walk.ts'
+import { carriesScope, findRule, isKnown, type Parties, partiesOf } from './walk.ts'
 
 /** The fewest resources under which agent, person and grant all hold a permission. */
 export function reachOf(
@@ -38,7 +38,8 @@ export function mayUse(
   if (!server || !organization || !seat || refuse(parties, request)) return false
   const rule = findRule(server, action)
   if ((rule?.fact.mode ?? server.fact.mode) === 'audit') return true
-  if (!rule || (action.kind === 'tool' && rule.fact.definition !== action.definition)) return false
+  if (!rule || !isKnown(rule, snapshot)) return false
+  if (action.kind === 'tool' && rule.fact.definition !== action.definition) return false
   const { permission } = rule.fact
   if (!carriesScope(parties, caller, permission) && !anyCovers(seat.agent.ceiling, permission)) return false
   return reachesSome(organization, rule, reachOf(parties, permission, now))
@@ -66,8 +67,8 @@ export interface Filter {
 
 /**
  * The fewest resources under which the agent, the person it acts for and the grant between them all hold a permission.
- * Empty where the token does not carry it, where the caller would be refused whatever it asks for, and where the
- * permission has a condition: which resources it holds for cannot be said beforehand.
+ * Empty where the token does not carry it, where the caller would be refused whatever it asks for, where the
+ * permission is not known, and where it has a condition: which resources it holds for cannot be said beforehand.
  */
 export function filterFor(
   snapshot: Snapshot,
@@ -78,7 +79,8 @@ export function filterFor(
   const { organization } = parties
   if (!organization || refuse(parties, request)) return { all: false, roots: [] }
   if (!carriesScope(parties, request.caller, permission)) return { all: false, roots: [] }
-  if (organization.catalogue.permissions.get(permission)?.fact.condition) return { all: false, roots: [] }
+  if (organization.catalogue.permissions.get(permission)?.fact.condition !== null)
+    return { all: false, roots: [] }
   const roots = reachOf(parties, permission, request.now)
   if (roots.includes(ROOT_RESOURCE)) return { all: true, roots: [] }
   return {

@@ -20,6 +20,42 @@ function tool(name: string, permission: string, resource: string | null): Catalo
 
 const catalogue: CatalogueOp[] = [
   {
+    fact: 'permission',
+    id: 'prm_invoice_read',
+    value: {
+      id: 'prm_invoice_read',
+      slug: 'invoice:read',
+      type: 'rty_invoice',
+      bit: 0,
+      risk: 'read',
+      condition: null,
+    },
+  },
+  {
+    fact: 'permission',
+    id: 'prm_customer_read',
+    value: {
+      id: 'prm_customer_read',
+      slug: 'customer:read',
+      type: 'rty_customer',
+      bit: 0,
+      risk: 'read',
+      condition: null,
+    },
+  },
+  {
+    fact: 'permission',
+    id: 'prm_file_read',
+    value: {
+      id: 'prm_file_read',
+      slug: 'file:read',
+      type: 'rty_file',
+      bit: 0,
+      risk: 'read',
+      condition: null,
+    },
+  },
+  {
     fact: 'server',
     id: 'srv_1',
     value: { id: 'srv_1', name: 'desk', url: 'https://d.example/mcp', mode: 'enforce', status: 'active' },

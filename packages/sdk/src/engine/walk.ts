@@ -85,3 +85,8 @@ export function findRule(server: ServerView, action: Pick<Action, 'kind' | 'name
     return undefined
   return server.prefixes.find(rule => action.name.startsWith(rule.fact.name.slice(0, -1)))
 }
+
+/** Whether the permission that a rule needs is known: without it, its condition would be passed over. */
+export function isKnown({ fact }: Rule, { catalogue }: Snapshot): boolean {
+  return catalogue.permissions.has(fact.permission)
+}
