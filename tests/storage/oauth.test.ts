@@ -63,6 +63,17 @@ describeOnBoth('oauth state', (open, place) => {
     await grants.destroy('a')
     expect(await grants.find('a')).toBeUndefined()
 
+    const codes = state('AuthorizationCode')
+    await codes.upsert('the-code', { jti: 'the-code', n: 1 }, 60)
+    expect(await codes.find('the-code')).toEqual({ jti: 'the-code', n: 1 })
+    expect(JSON.stringify(await store.db.selectFrom('oauthState').selectAll().execute())).not.toContain(
+      'the-code',
+    )
+    await codes.consume('the-code')
+    expect(await codes.find('the-code')).toMatchObject({ consumed: expect.any(Number) })
+    await codes.destroy('the-code')
+    expect(await codes.find('the-code')).toBeUndefined()
+
     const tokens = state('RefreshToken')
     for (const [id, grantId] of [
       ['r1', 'g1'],

@@ -156,7 +156,7 @@ function sentenceOf(decision: Decision, agentName: string, hasCredential: boolea
     return `Permitted: ${quote(agentName)} holds ${decision.permission} through ${by.join('; ')}.`
   }
   if (!hasCredential && decision.reason === 'revoked')
-    return `Denied: ${quote(agentName)} has no live credential. Give it one: "valetkey agent credential".`
+    return `Denied: ${quote(agentName)} has no live credential. Give it one: "valetkey credential create".`
   const passes =
     decision.mode === 'audit' ? ' The mode is audit: the call would be recorded and let pass.' : ''
   return describe(decision) + passes

@@ -1,12 +1,15 @@
 import { type Adapter, errors } from 'oidc-provider'
-import type { Store } from '../store/index.ts'
+import { hashSecret, type Store } from '../store/index.ts'
 
 /**
  * Keeps what oidc-provider must find again, one adapter a kind of thing. A code or refresh token is consumed by the one
- * request that changes its row; all others, on any node, get `invalid_grant`.
+ * request that changes its row; all others, on any node, get `invalid_grant`. Of what can be redeemed only the hash is
+ * kept.
  */
 export function createOauthState(store: Store, now: () => number): (model: string) => Adapter {
   return model => {
+    const isSecret = model === 'AuthorizationCode'
+    const keyOf = (id: string) => (isSecret ? hashSecret(id) : id)
     const rows = store.db
       .selectFrom('oauthState')
       .select(['payload', 'consumedAt', 'expiresAt'])
@@ -19,7 +22,8 @@ export function createOauthState(store: Store, now: () => number): (model: strin
       return row.consumedAt === null ? payload : { ...payload, consumed: Math.floor(row.consumedAt / 1000) }
     }
     return {
-      async upsert(id, payload, expiresInSeconds) {
+      async upsert(id, given, expiresInSeconds) {
+        const payload = isSecret && 'jti' in given ? { ...given, jti: '' } : given
         const values = {
           payload: JSON.stringify(payload),
           grantId: text(payload['grantId']),
@@ -30,12 +34,15 @@ export function createOauthState(store: Store, now: () => number): (model: strin
         await store.write(tx =>
           tx
             .insertInto('oauthState')
-            .values({ model, id, ...values, consumedAt: null })
+            .values({ model, id: keyOf(id), ...values, consumedAt: null })
             .onConflict(conflict => conflict.columns(['model', 'id']).doUpdateSet(values))
             .execute(),
         )
       },
-      find: async id => live(await rows.where('id', '=', id).executeTakeFirst()),
+      async find(id) {
+        const found = live(await rows.where('id', '=', keyOf(id)).executeTakeFirst())
+        return found && isSecret && 'jti' in found ? { ...found, jti: id } : found
+      },
       findByUid: async uid => live(await rows.where('uid', '=', uid).executeTakeFirst()),
       findByUserCode: async code => live(await rows.where('userCode', '=', code).executeTakeFirst()),
       async consume(id) {
@@ -44,7 +51,7 @@ export function createOauthState(store: Store, now: () => number): (model: strin
             .updateTable('oauthState')
             .set({ consumedAt: now() })
             .where('model', '=', model)
-            .where('id', '=', id)
+            .where('id', '=', keyOf(id))
             .where('consumedAt', 'is', null)
             .executeTakeFirstOrThrow(),
         )
@@ -52,7 +59,7 @@ export function createOauthState(store: Store, now: () => number): (model: strin
       },
       async destroy(id) {
         await store.write(tx =>
-          tx.deleteFrom('oauthState').where('model', '=', model).where('id', '=', id).execute(),
+          tx.deleteFrom('oauthState').where('model', '=', model).where('id', '=', keyOf(id)).execute(),
         )
       },
       async revokeByGrantId(grantId) {

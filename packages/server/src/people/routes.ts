@@ -1,4 +1,4 @@
-import { Hono, type Context as HttpContext } from 'hono'
+import { Hono } from 'hono'
 import type { AuthorizationRequests } from '../oauth/index.ts'
 import { addInteraction } from './interaction.ts'
 import { findInvited, redeem } from './invitation.ts'
@@ -28,14 +28,14 @@ const PATHS = /^\/(sign-in|sign-out|account|(invitation|interaction)\/[^/]+)$/
 export function createPages(options: PagesOptions): Pages {
   const stage = createStage(options)
   const app = new Hono<Env>()
-  app.onError((fault, c) => trouble(stage, fault, c))
+  app.onError(fault => trouble(stage, fault))
   addSignIn(app, stage)
   addInvitation(app, stage)
   addInteraction(app, stage, options)
   return { serves: path => PATHS.test(path), app }
 }
 
-function trouble(stage: Stage, fault: unknown, _c: HttpContext<Env>): Response {
+function trouble(stage: Stage, fault: unknown): Response {
   const reference = stage.newReference()
   stage.onFault(fault, reference)
   const { title, trouble: text } = STRINGS.stopped
