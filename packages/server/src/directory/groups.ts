@@ -5,7 +5,7 @@ import type { Context } from './context.ts'
 import { memberFact, memberId, principalFact, type Row } from './fact-of.ts'
 import { byWhom, type InputOf, lock, type OutputOf, recordBy, timeOf } from './operation.ts'
 import { readPage } from './page.ts'
-import { insertPrincipal } from './principals.ts'
+import { insertPrincipal, pagesOf } from './principals.ts'
 import { getOrganization, getPrincipal, getPrincipalByRef, quote } from './reference.ts'
 
 type Group = OutputOf<'groups', 'create'>
@@ -24,16 +24,7 @@ export async function listGroups(
   input: InputOf<'groups', 'list'>,
 ): Promise<OutputOf<'groups', 'list'>> {
   const organization = await getOrganization(ctx.store.db, input.organization)
-  const read = (after: string, limit: number) =>
-    ctx.store.db
-      .selectFrom('principal')
-      .selectAll()
-      .where('organizationId', '=', organization.id)
-      .where('kind', '=', 'group')
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(limit)
-      .execute()
+  const read = pagesOf(ctx.store.db, organization.id, 'group')
   return readPage(ctx, `groups:${organization.id}`, input, read, toGroup)
 }
 

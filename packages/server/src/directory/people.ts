@@ -4,7 +4,7 @@ import type { Context } from './context.ts'
 import { principalFact, type Row } from './fact-of.ts'
 import { byWhom, type InputOf, lock, type OutputOf, recordBy } from './operation.ts'
 import { readPage } from './page.ts'
-import { insertPrincipal } from './principals.ts'
+import { insertPrincipal, pagesOf } from './principals.ts'
 import { getOrganization, getPrincipal, locatePrincipal, quote } from './reference.ts'
 import { refuseExternalId } from './resource-rules.ts'
 
@@ -22,16 +22,7 @@ export async function listPeople(
   input: InputOf<'people', 'list'>,
 ): Promise<OutputOf<'people', 'list'>> {
   const organization = await getOrganization(ctx.store.db, input.organization)
-  const read = (after: string, limit: number) =>
-    ctx.store.db
-      .selectFrom('principal')
-      .selectAll()
-      .where('organizationId', '=', organization.id)
-      .where('kind', '=', 'user')
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(limit)
-      .execute()
+  const read = pagesOf(ctx.store.db, organization.id, 'user')
   return readPage(ctx, `people:${organization.id}`, input, read, toPerson)
 }
 

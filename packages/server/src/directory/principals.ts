@@ -1,4 +1,4 @@
-import type { Tx } from '../store/index.ts'
+import type { Db, Tx } from '../store/index.ts'
 import type { Context } from './context.ts'
 import { refuseDuplicate } from './duplicate.ts'
 import type { Row } from './fact-of.ts'
@@ -43,4 +43,22 @@ export async function insertPrincipal(
     .returningAll()
     .executeTakeFirstOrThrow()
   return refuseDuplicate(insert, duplicate)
+}
+
+/** Reads the principals of one kind, a page at a time in the order of their ids. */
+export function pagesOf(
+  db: Db,
+  organizationId: string,
+  kind: Row<'principal'>['kind'],
+): (after: string, limit: number) => Promise<Row<'principal'>[]> {
+  return (after, limit) =>
+    db
+      .selectFrom('principal')
+      .selectAll()
+      .where('organizationId', '=', organizationId)
+      .where('kind', '=', kind)
+      .where('id', '>', after)
+      .orderBy('id')
+      .limit(limit)
+      .execute()
 }

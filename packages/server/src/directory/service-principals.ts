@@ -4,7 +4,7 @@ import type { Context } from './context.ts'
 import { principalFact, type Row } from './fact-of.ts'
 import { byWhom, type InputOf, lock, type OutputOf, recordBy } from './operation.ts'
 import { readPage } from './page.ts'
-import { insertPrincipal } from './principals.ts'
+import { insertPrincipal, pagesOf } from './principals.ts'
 import { getOrganization, getPrincipal, locatePrincipal, quote } from './reference.ts'
 
 type Service = OutputOf<'services', 'create'>
@@ -19,16 +19,7 @@ export async function listServices(
   input: InputOf<'services', 'list'>,
 ): Promise<OutputOf<'services', 'list'>> {
   const organization = await getOrganization(ctx.store.db, input.organization)
-  const read = (after: string, limit: number) =>
-    ctx.store.db
-      .selectFrom('principal')
-      .selectAll()
-      .where('organizationId', '=', organization.id)
-      .where('kind', '=', 'service')
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(limit)
-      .execute()
+  const read = pagesOf(ctx.store.db, organization.id, 'service')
   return readPage(ctx, `services:${organization.id}`, input, read, toService)
 }
 
