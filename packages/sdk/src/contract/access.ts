@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Api } from './route.ts'
-import * as s from './shapes.ts'
+import * as s from './shapes/index.ts'
 
 const inOrganization = { organization: s.Ref.optional() }
 /** How fresh the answer must be: `strong` reads the newest revision first; a revision token asks for at least that one. */

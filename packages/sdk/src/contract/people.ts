@@ -1,11 +1,58 @@
 import * as z from 'zod'
 import type { Api } from './route.ts'
-import * as s from './shapes.ts'
+import * as s from './shapes/index.ts'
 
+/** Names an organization by id or slug; may be left out where the credential belongs to one. */
 const inOrganization = { organization: s.Ref.optional() }
+const OrganizationPage = s.Page.extend(inOrganization)
 
-/** How people come to sign in, and where the agents that they authorize return to. */
+/** People, and how they come to sign in. */
 export const people = {
+  people: {
+    list: {
+      method: 'GET',
+      path: '/people',
+      summary: 'List people',
+      permission: 'person:read',
+      query: OrganizationPage,
+      returns: s.pageOf(s.Person),
+    },
+    get: {
+      method: 'GET',
+      path: '/people/:id',
+      summary: 'Show a person',
+      permission: 'person:read',
+      query: z.object(inOrganization),
+      returns: s.Person,
+    },
+    create: {
+      method: 'POST',
+      path: '/people',
+      summary: 'Add a person',
+      permission: 'person:write',
+      idempotent: true,
+      body: z.object({
+        ...inOrganization,
+        email: z.email().max(320).optional(),
+        /** What the organization calls the person, where that is not the email address: one of the two is needed. */
+        externalId: s.ExternalId.optional(),
+        name: s.Title,
+      }),
+      returns: s.Person,
+    },
+    update: {
+      method: 'PATCH',
+      path: '/people/:id',
+      summary: 'Rename, suspend or reinstate a person',
+      permission: 'person:write',
+      body: z.object({
+        ...inOrganization,
+        name: s.Title.optional(),
+        status: z.enum(['active', 'suspended', 'retired']).optional(),
+      }),
+      returns: s.Person,
+    },
+  },
   invitations: {
     create: {
       method: 'POST',
@@ -20,27 +67,6 @@ export const people = {
         email: z.string(),
         url: z.string(),
         expiresAt: z.iso.datetime(),
-      }),
-    },
-  },
-  clients: {
-    register: {
-      method: 'PUT',
-      path: '/agents/:agent/client',
-      summary: 'Name the addresses to which an agent may send people back, so that they can authorize it',
-      permission: 'agent:write',
-      body: z.object({
-        ...inOrganization,
-        /** None takes them all away. */
-        redirectUris: z.array(z.string().min(1).max(2000)).max(20),
-        /** A program that cannot keep a secret, such as one on a person's computer: it then proves nothing. */
-        isPublic: z.boolean().default(false),
-      }),
-      returns: z.object({
-        clientId: z.string(),
-        agent: z.string(),
-        redirectUris: z.array(z.string()),
-        isPublic: z.boolean(),
       }),
     },
   },

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { Api } from './route.ts'
-import * as s from './shapes.ts'
+import * as s from './shapes/index.ts'
 
 const inOrganization = { organization: s.Ref.optional() }
 const OrganizationPage = s.Page.extend(inOrganization)
@@ -10,6 +10,38 @@ const One = z.object({ ...inOrganization, resource: s.ResourceRef })
 
 /** The tree of resources, who belongs together, and what people let agents do for them. */
 export const resources = {
+  resourceTypes: {
+    list: {
+      method: 'GET',
+      path: '/resource-types',
+      summary: 'List resource types',
+      permission: 'role:read',
+      query: s.Page,
+      returns: s.pageOf(s.ResourceType),
+    },
+    create: {
+      method: 'POST',
+      path: '/resource-types',
+      summary: 'Create a resource type',
+      permission: 'role:write',
+      idempotent: true,
+      body: z.object({
+        slug: s.Slug,
+        name: s.Label.default(''),
+        parents: z.array(s.Ref).max(20).default([]),
+        instances: z.enum(['registered', 'open']).default('registered'),
+      }),
+      returns: s.ResourceType,
+    },
+    update: {
+      method: 'PATCH',
+      path: '/resource-types/:id',
+      summary: 'Rename a resource type, or let it lie below more or fewer others',
+      permission: 'role:write',
+      body: z.object({ name: s.Label.optional(), parents: z.array(s.Ref).min(1).max(20).optional() }),
+      returns: s.ResourceType,
+    },
+  },
   resources: {
     list: {
       method: 'GET',

@@ -1,0 +1,71 @@
+import * as z from 'zod'
+import type { Api } from './route.ts'
+import * as s from './shapes/index.ts'
+
+/** Names an organization by id or slug; may be left out where the credential belongs to one. */
+const inOrganization = { organization: s.Ref.optional() }
+const OrganizationPage = s.Page.extend(inOrganization)
+
+/** Decisions, and the record of calls and changes. */
+export const record = {
+  decisions: {
+    check: {
+      method: 'POST',
+      path: '/check',
+      summary: 'What would be decided, and why; nothing is called or recorded as a call',
+      permission: 'decision:read',
+      body: z.object({
+        ...inOrganization,
+        agent: s.Ref,
+        /** Acting for this person, by the grant that stands between the two. */
+        person: s.Ref.optional(),
+        server: s.Ref,
+        kind: z.enum(['tool', 'resource', 'prompt', 'method']).default('tool'),
+        name: z.string().min(1).max(1024),
+        arguments: z.record(z.string(), z.json()).default({}),
+        scopes: z.array(s.Scope).optional(),
+        at: z.iso.datetime().optional(),
+      }),
+      returns: s.Explanation,
+    },
+    get: {
+      method: 'GET',
+      path: '/decisions/:id',
+      summary: 'A decision that was made, with its record',
+      permission: 'audit:read',
+      returns: s.RecordedCall.extend({ sentence: z.string() }),
+    },
+  },
+  audit: {
+    calls: {
+      method: 'GET',
+      path: '/audit/calls',
+      summary: 'Find recorded calls',
+      permission: 'audit:read',
+      query: s.CallQuery,
+      returns: s.pageOf(s.RecordedCall),
+    },
+    who: {
+      method: 'GET',
+      path: '/audit/who',
+      summary: 'Which agents touched a resource or server, and who authorized them',
+      permission: 'audit:read',
+      query: s.CallQuery.omit({ limit: true, cursor: true }),
+      returns: z.object({ sentence: z.string(), rows: z.array(s.WhoRow) }),
+    },
+    changes: {
+      method: 'GET',
+      path: '/audit/changes',
+      summary: 'Find recorded changes',
+      permission: 'audit:read',
+      query: OrganizationPage.extend({
+        type: z.string().optional(),
+        actor: z.string().optional(),
+        target: z.string().optional(),
+        since: z.iso.datetime().optional(),
+        until: z.iso.datetime().optional(),
+      }),
+      returns: s.pageOf(s.RecordedChange),
+    },
+  },
+} as const satisfies Api

@@ -1,0 +1,10 @@
+/** The shapes that operations take and give back. */
+export * from './access.ts'
+export * from './agents.ts'
+export * from './organizations.ts'
+export * from './people.ts'
+export * from './record.ts'
+export * from './resources.ts'
+export * from './roles.ts'
+export * from './servers.ts'
+export * from './words.ts'

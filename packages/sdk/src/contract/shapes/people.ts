@@ -1,0 +1,41 @@
+import * as z from 'zod'
+import { Time } from './words.ts'
+
+export const Person = z.object({
+  id: z.string(),
+  organization: z.string(),
+  /** Empty where the organization calls the person otherwise. */
+  email: z.string(),
+  externalId: z.string(),
+  name: z.string(),
+  status: z.enum(['active', 'suspended', 'retired']),
+  createdAt: Time,
+})
+export const Group = z.object({
+  id: z.string(),
+  organization: z.string(),
+  name: z.string(),
+  title: z.string(),
+  createdAt: Time,
+})
+export const Member = z.object({
+  group: z.string(),
+  principal: z.string(),
+  kind: z.enum(['user', 'agent', 'service', 'group']),
+  name: z.string(),
+})
+export const Service = Group.extend({ status: z.enum(['active', 'suspended', 'retired']) })
+export const Grant = z.object({
+  id: z.string(),
+  organization: z.string(),
+  agent: z.string(),
+  agentName: z.string(),
+  person: z.string(),
+  personEmail: z.string(),
+  scopes: z.array(z.string()),
+  resources: z.array(z.string()),
+  createdAt: Time,
+  createdBy: z.string(),
+  expiresAt: Time.nullable(),
+  status: z.enum(['live', 'expired', 'revoked']),
+})
