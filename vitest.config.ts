@@ -7,6 +7,8 @@ import { TallyReporter } from './tests/tally-reporter.ts'
  */
 export default defineConfig({
   test: {
+    // One more than the cores of a small machine: many tests wait for leases, sockets and processes of their own.
+    maxWorkers: 3,
     reporters: ['default', new TallyReporter()],
     projects: [
       {
