@@ -14,6 +14,7 @@ export {
   rootsOf,
   wouldAllow,
 } from './access.ts'
+export { callerOf } from './caller.ts'
 export type { CatalogueView, PermissionView, RoleView, ServerView } from './catalogue.ts'
 export { checkPermissionCondition, compilePermissionCondition, type PermissionInput } from './condition.ts'
 export { decide, mayObtain, ruleFor } from './decide.ts'

@@ -1,20 +1,8 @@
 import { hash } from 'node:crypto'
 import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
 import * as z from 'zod'
-import type { Caller } from '../engine/index.ts'
-
-/** The claims of an access token (RFC 9068, and ours of design section 5) that decisions rest on. */
-const Claims = z.object({
-  sub: z.string(),
-  jti: z.string(),
-  exp: z.number(),
-  client_id: z.string(),
-  scope: z.string().default(''),
-  org: z.string(),
-  agent: z.string(),
-  cred: z.string(),
-  gid: z.string().optional(),
-})
+import { AccessTokenClaims } from '../core/index.ts'
+import { type Caller, callerOf } from '../engine/index.ts'
 
 export type TokenCheck =
   | { ok: true; caller: Caller }
@@ -51,8 +39,7 @@ export function createTokenCheck(options: {
         currentDate: new Date(options.now()),
       })
       if (Array.isArray(payload.aud)) return { ok: false, detail: 'it has more than one audience' }
-      const claims = Claims.parse(payload)
-      return { ok: true, caller: toCaller(claims) }
+      return { ok: true, caller: callerOf(AccessTokenClaims.parse(payload)) }
     } catch (fault) {
       if (isKeyFetch(fault))
         return { ok: false, detail: 'the keys of the issuer could not be fetched', isOpen: true }
@@ -76,21 +63,6 @@ export function createTokenCheck(options: {
       return { ok: false, detail: 'it has expired' }
     }
     return checked
-  }
-}
-
-function toCaller(claims: z.infer<typeof Claims>): Caller {
-  return {
-    organization: claims.org,
-    agent: claims.agent,
-    credential: claims.cred,
-    client: claims.client_id,
-    token: claims.jti,
-    scopes: claims.scope.split(' ').filter(Boolean),
-    expiresAt: claims.exp * 1000,
-    person: claims.gid === undefined ? null : claims.sub,
-    grant: claims.gid ?? null,
-    chain: [],
   }
 }
 

@@ -37,7 +37,7 @@ export { createResourceType, listResourceTypes, updateResourceType } from './res
 export { listResources, moveResource, putResource, removeResource, showResource } from './resources.ts'
 export { createRevocation, denyToken, type WaitForPoints } from './revocations.ts'
 export { createRole, listRoles, showRole, updateRole } from './roles.ts'
-export { createServerKey, listServerKeys, revokeServerKey } from './server-keys.ts'
+export { createServerKey, findServerKey, listServerKeys, revokeServerKey } from './server-keys.ts'
 export {
   canonicalUrl,
   createServer,

@@ -1,5 +1,5 @@
 import { AppError, isId, newId, newSecret } from '@valetkey/sdk/core'
-import { hashSecret } from '../store/index.ts'
+import { type Db, hashSecret } from '../store/index.ts'
 import type { Context } from './context.ts'
 import type { Row } from './fact-of.ts'
 import { type InputOf, type OutputOf, recordBy, timeOf } from './operation.ts'
@@ -19,6 +19,21 @@ function toServerKey(row: Row<'serverKey'>): ServerKey {
     lastUsedAt,
     status: revokedAt === null ? 'live' : 'revoked',
   }
+}
+
+/** The live key of a server that has this hash, and the server. */
+export async function findServerKey(
+  db: Db,
+  hash: string,
+): Promise<{ id: string; server: { id: string; name: string; url: string } } | undefined> {
+  const row = await db
+    .selectFrom('serverKey')
+    .innerJoin('server', 'server.id', 'serverKey.serverId')
+    .where('serverKey.hash', '=', hash)
+    .where('serverKey.revokedAt', 'is', null)
+    .select(['serverKey.id', 'server.id as serverId', 'server.name', 'server.url'])
+    .executeTakeFirst()
+  return row && { id: row.id, server: { id: row.serverId, name: row.name, url: row.url } }
 }
 
 export async function listServerKeys(

@@ -1,5 +1,6 @@
 import { AppError, isoTime, newSecret, type RegisterRequest } from '@valetkey/sdk/core'
 import { sql } from 'kysely'
+import { findServerKey } from '../directory/index.ts'
 import { type Db, hashSecret, type Store, type Tx } from '../store/index.ts'
 import { PROOF_SECONDS, type ProvenKey, verifyProof } from './proof.ts'
 import { fencedId } from './session.ts'
@@ -52,21 +53,12 @@ export async function beginStart(store: Store, proven: Proven, now: number): Pro
   })
 }
 
-interface UsedKey {
-  id: string
-  server: { id: string; name: string; url: string }
-}
+type UsedKey = NonNullable<Awaited<ReturnType<typeof findServerKey>>>
 
 async function requireServerKey(db: Db, hash: string): Promise<UsedKey> {
-  const row = await db
-    .selectFrom('serverKey')
-    .innerJoin('server', 'server.id', 'serverKey.serverId')
-    .where('serverKey.hash', '=', hash)
-    .where('serverKey.revokedAt', 'is', null)
-    .select(['serverKey.id', 'server.id as serverId', 'server.name', 'server.url'])
-    .executeTakeFirst()
-  if (!row) throw new AppError('auth.invalid', 'The server key is unknown or revoked.')
-  return { id: row.id, server: { id: row.serverId, name: row.name, url: row.url } }
+  const known = await findServerKey(db, hash)
+  if (!known) throw new AppError('auth.invalid', 'The server key is unknown or revoked.')
+  return known
 }
 
 /** Locks the key's row, so that starts with the same key queue up. */

@@ -1,23 +1,7 @@
-import { createLocalJWKSet, errors, type JWTPayload, jwtVerify } from 'jose'
+import { AccessTokenClaims } from '@valetkey/sdk/core'
+import { createLocalJWKSet, errors, jwtVerify } from 'jose'
 import type { Store } from '../store/index.ts'
 import { readPublicKeys, type SigningKey } from './signing-key.ts'
-
-/** What an access token says (RFC 9068, and who acted by which credential); times in seconds since 1970. */
-export interface AccessTokenClaims extends JWTPayload {
-  iss: string
-  sub: string
-  aud: string
-  exp: number
-  iat: number
-  jti: string
-  client_id: string
-  scope: string
-  org: string
-  agent: string
-  cred: string
-  /** The grant by which the agent acts for the person who is then `sub`. */
-  gid?: string
-}
 
 /** Writes access tokens: claims in, `at+jwt` out. */
 export function createTokenWriter(key: SigningKey): (claims: AccessTokenClaims) => string {
@@ -37,14 +21,13 @@ export async function readOwnToken(
 ): Promise<AccessTokenClaims | undefined> {
   const keys = createLocalJWKSet(await readPublicKeys(store))
   try {
-    const { payload } = await jwtVerify<AccessTokenClaims>(token, keys, {
+    const { payload } = await jwtVerify(token, keys, {
       issuer,
       typ: 'at+jwt',
       algorithms: ['ES256', 'EdDSA'],
-      requiredClaims: ['jti', 'exp', 'client_id', 'org', 'agent'],
       currentDate: new Date(now),
     })
-    return payload
+    return AccessTokenClaims.safeParse(payload).data
   } catch (error) {
     if (error instanceof errors.JOSEError) return undefined
     throw error

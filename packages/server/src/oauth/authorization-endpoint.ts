@@ -1,8 +1,9 @@
 import { errors, interactionPolicy, type KoaContext, type Provider } from 'oidc-provider'
+import type { ActingOptions } from './acting-token.ts'
 import { authorizationCodeGrant } from './authorization-code.ts'
 import { SESSION_COOKIE } from './authorize.ts'
 import type { RefreshKey } from './refresh-family.ts'
-import { type RefreshOptions, refreshTokenGrant } from './refresh-token.ts'
+import { refreshTokenGrant } from './refresh-token.ts'
 import type { Target } from './target.ts'
 import { available } from './trouble.ts'
 
@@ -18,8 +19,13 @@ export interface PeopleOptions {
   findTargetNow: (resource: string) => Promise<Target | undefined>
 }
 
-/** The grants by which agents come to act for people. */
-export function addPeopleGrants(provider: Provider, options: RefreshOptions): void {
+/** The grants by which agents come to act for people, where there are any. */
+export function addPeopleGrants(
+  provider: Provider,
+  { people, ...rest }: ActingOptions & { people?: PeopleOptions | undefined },
+): void {
+  if (!people) return
+  const options = { ...rest, refreshKey: people.refreshKey }
   provider.proxy = true
   const code = ['code', 'code_verifier', 'redirect_uri', 'resource']
   provider.registerGrantType('authorization_code', authorizationCodeGrant(options, provider), code, [])

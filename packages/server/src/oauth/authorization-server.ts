@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { AppError } from '@valetkey/sdk/core'
+import { type AccessTokenClaims, AppError } from '@valetkey/sdk/core'
 import type { JWK } from 'jose'
 import type { Store } from '../store/index.ts'
 import { createTokenWriter } from './access-token.ts'
@@ -10,13 +10,14 @@ import { createAuthorize } from './authorize.ts'
 import { createCallerLookup } from './caller.ts'
 import { findRegistration } from './client-registration.ts'
 import { createFailureLimit } from './failure-limit.ts'
+import { createServerIntrospection } from './introspection.ts'
 import { createJournal } from './journal.ts'
 import { openKeptSecret } from './kept-secret.ts'
 import type { Log } from './log.ts'
 import { endpointPaths, type ForPeople, oauthMetadata, openidMetadata } from './metadata.ts'
 import { removeExpired } from './oauth-state.ts'
 import { createProvider } from './provider.ts'
-import { createRefusals } from './refusals.ts'
+import { createRefusals, type Refusal } from './refusals.ts'
 import { createRegister } from './register.ts'
 import { createRoutes, type Document } from './routes.ts'
 import { openSigningKey, readPublicKeys, type TokenAlgorithm } from './signing-key.ts'
@@ -74,22 +75,21 @@ export async function createAuthorizationServer(
   const journal = createJournal({ store, now, log })
   const writeToken = createTokenWriter(key)
   const recordRefusal = createRefusals({ journal, now, log })
-  const provider = createProvider({
+  const parts = {
     store,
     issuer,
     tokenEndpoint: `${issuer}/token`,
-    key,
     findCaller,
     findTarget,
     people,
-    findRedirects: async id => (await findRegistration(store, id, now()))?.redirectUris,
+    findRedirects: async (id: string) => (await findRegistration(store, id, now()))?.redirectUris,
     findGrant: createGrantLookup(store),
-    writeToken(claims) {
+    writeToken(claims: AccessTokenClaims) {
       onToken({ grant: claims.gid === undefined ? 'client_credentials' : 'person' })
       return writeToken(claims)
     },
     limit: createFailureLimit(now),
-    refused(refusal) {
+    refused(refusal: Refusal) {
       onToken({ error: refusal.error })
       recordRefusal(refusal)
     },
@@ -97,7 +97,8 @@ export async function createAuthorizationServer(
     addressOf,
     log,
     now,
-  })
+  }
+  const provider = createProvider(parts)
   const protocol = provider.callback()
   const isSecure = issuer.startsWith('https:')
   const routes = createRoutes({
@@ -105,6 +106,7 @@ export async function createAuthorizationServer(
     protocol,
     authorize: people && createAuthorize({ base: paths.base, isSecure, protocol, findTarget: findTargetNow }),
     register: people?.dynamicRegistration ? createRegister({ store, now, addressOf }) : undefined,
+    introspect: createServerIntrospection(parts),
     documents: documentsOf({ store, issuer, tokenAlgorithm, people }),
     log,
   })

@@ -1,6 +1,5 @@
-import { intersectScopes, isoTime, type JsonObject, newId } from '@valetkey/sdk/core'
-import { errors, type GrantHandler, type KoaContext } from 'oidc-provider'
-import type { AccessTokenClaims } from './access-token.ts'
+import { type AccessTokenClaims, intersectScopes, isoTime, type JsonObject, newId } from '@valetkey/sdk/core'
+import { errors, type GrantHandler, type KoaContext, type Provider } from 'oidc-provider'
 import type { ActingGrant, GrantLookup } from './acting-grant.ts'
 import type { Caller, CallerCredential } from './caller.ts'
 import { attemptOf, provenCaller } from './client-authentication.ts'
@@ -21,12 +20,17 @@ export interface GrantOptions {
   now: () => number
 }
 
+export function addClientCredentials(provider: Provider, options: GrantOptions): void {
+  const parameters = ['scope', 'resource', 'grant_id']
+  provider.registerGrantType('client_credentials', clientCredentialsGrant(options), parameters, ['resource'])
+}
+
 /**
  * The client credentials grant (RFC 6749 §4.4) for agents that act for themselves or, by `grant_id`, for a person who
  * let them: one audience, never more scope than the agent's ceiling, the server's rules and that grant, and no token
  * whose issue is not on record.
  */
-export function clientCredentialsGrant(options: GrantOptions): GrantHandler {
+function clientCredentialsGrant(options: GrantOptions): GrantHandler {
   return async ctx => {
     const { caller, credential } = provenCaller(ctx)
     const grant = await findActingGrant(options, ctx.oidc.params['grant_id'], caller)

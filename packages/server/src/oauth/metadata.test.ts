@@ -87,7 +87,6 @@ test.each([
   '/auth',
   '/me',
   '/reg',
-  '/token/introspection',
   '/session/end',
   '/request',
   '/device',

@@ -6,6 +6,7 @@ export interface Endpoints {
   base: string
   token: string
   revocation: string
+  introspection: string
   authorization: string
   registration: string
   jwks: string
@@ -32,6 +33,7 @@ export function endpointPaths(issuer: string): Endpoints {
     base,
     token: `${base}/token`,
     revocation: `${base}/token/revocation`,
+    introspection: `${base}/token/introspection`,
     authorization: `${base}/authorize`,
     registration: `${base}/register`,
     jwks: `${base}/jwks`,
@@ -61,6 +63,10 @@ export function oauthMetadata(issuer: string, people?: ForPeople): Record<string
     token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     revocation_endpoint_auth_methods_supported: methods,
     revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
+    introspection_endpoint: `${issuer}/token/introspection`,
+    // RFC 8414 §2: how clients authenticate, and the kind of token by which MCP servers do.
+    introspection_endpoint_auth_methods_supported: [...AUTH_METHODS, 'Bearer'],
+    introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     ...(people && {
       response_modes_supported: ['query'],
       scopes_supported: ['offline_access'],

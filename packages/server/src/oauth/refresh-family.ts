@@ -92,11 +92,17 @@ export async function renew(
     if (moved.numUpdatedRows === 1n) return { kind: 'renewed', counter: counter + 1 }
     const row = await tx.selectFrom('refreshFamily').selectAll().where('id', '=', id).executeTakeFirst()
     if (!row || row.revokedAt !== null || Number(row.expiresAt) <= now()) return { kind: 'ended' }
-    const current = Number(row.counter)
-    if (counter === current - 1 && now() - Number(row.rotatedAt) <= GRACE_MS)
-      return { kind: 'renewed', counter: current }
-    return { kind: 'reused' }
+    return isCurrent(row, counter, now())
+      ? { kind: 'renewed', counter: Number(row.counter) }
+      : { kind: 'reused' }
   })
+}
+
+/** Whether a token of this number is good: it is its turn, or was a moment ago. */
+export function isCurrent(family: Family, counter: number, now: number): boolean {
+  if (family.revokedAt !== null || Number(family.expiresAt) <= now) return false
+  const current = Number(family.counter)
+  return counter === current || (counter === current - 1 && now - Number(family.rotatedAt) <= GRACE_MS)
 }
 
 /** Ends a family: none of its tokens is good any more. */

@@ -1,4 +1,8 @@
+import type { IncomingMessage } from 'node:http'
 import type { JsonObject } from '@valetkey/sdk/core'
+import type { errors, KoaContext } from 'oidc-provider'
+import { attemptOf } from './client-authentication.ts'
+import type { FailureLimit } from './failure-limit.ts'
 import type { Journal } from './journal.ts'
 import type { Log } from './log.ts'
 
@@ -53,4 +57,46 @@ export function createRefusals(options: {
       .record({ organization, type: 'token.refused', actor, target, detail })
       .catch((error: unknown) => log.error({ err: error }, 'could not record a refused token'))
   }
+}
+
+/** What it takes to note that a request was refused. */
+export interface RefusalOptions {
+  refused: (refusal: Refusal) => void
+  limit: FailureLimit
+  addressOf: (request: IncomingMessage) => string
+  log: Log
+}
+
+/** Counts failed authentications and puts the reason on record; the caller has been told no more than the error. */
+export function noteRefusal(options: RefusalOptions, ctx: KoaContext, error: errors.OIDCProviderError): void {
+  if (error.error === 'unsupported_token_type') return
+  if (error.statusCode === 503) {
+    options.log.error({ err: error.cause ?? error }, 'the authorization server cannot reach its database')
+    return
+  }
+  const attempt = attemptOf(ctx)
+  const address = options.addressOf(ctx.req)
+  if (error.error === 'invalid_client') options.limit.failed(attempt.client ?? '', address)
+  const { params = {} } = ctx.oidc
+  options.refused({
+    organization: attempt.caller?.organization,
+    agent: attempt.credential && attempt.caller?.agent,
+    client: attempt.client,
+    credential: attempt.credential?.id,
+    error: error.error,
+    reason: reasonOf(ctx, error),
+    audience: text(params['resource']),
+    scope: text(params['scope']),
+    address,
+  })
+}
+
+function reasonOf(ctx: KoaContext, error: errors.OIDCProviderError): string {
+  const attempt = attemptOf(ctx)
+  const ours = error.error === 'invalid_client' && !attempt.credential ? attempt.refusal : undefined
+  return ours ?? error.error_detail ?? error.error_description ?? error.error
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isoTime, newId } from '@valetkey/sdk/core'
 import * as z from 'zod'
 import type { Store } from '../store/index.ts'
+import { readText } from './body.ts'
 import { applicationTypeOf, findRedirectFault } from './redirect-uri.ts'
 
 const MAX_BYTES = 16 * 1024
@@ -104,15 +105,9 @@ function createAllowance(now: () => number): (address: string) => boolean {
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    if (size > MAX_BYTES) return undefined
-    chunks.push(chunk)
-  }
+  const text = await readText(request, MAX_BYTES)
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    return JSON.parse(text ?? '')
   } catch {
     return undefined
   }

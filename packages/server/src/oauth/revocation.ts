@@ -1,18 +1,32 @@
-import { errors, type KoaContext } from 'oidc-provider'
+import { errors, type KoaContext, type Provider } from 'oidc-provider'
 import { type Context, denyToken } from '../directory/index.ts'
-import type { Store } from '../store/index.ts'
 import { readOwnToken } from './access-token.ts'
+import type { ActingOptions } from './acting-token.ts'
+import { answerOnceAuthenticated } from './authenticated-endpoint.ts'
 import { provenCaller } from './client-authentication.ts'
+import { looksLikeRefreshToken, type RefreshKey } from './refresh-family.ts'
+import { revokeRefreshToken } from './refresh-token.ts'
+import type { RefusalOptions } from './refusals.ts'
 import { available } from './trouble.ts'
 
+type Options = ActingOptions & RefusalOptions & { people?: { refreshKey: RefreshKey } | undefined }
+
+/** Tokens are taken back by the client that they were issued to (RFC 7009). */
+export function addRevocation(provider: Provider, options: Options): void {
+  answerOnceAuthenticated(provider, 'revocation', options, async ctx => {
+    const { people } = options
+    if (people && looksLikeRefreshToken(String(ctx.oidc.params['token'])))
+      await revokeRefreshToken({ ...options, refreshKey: people.refreshKey }, ctx)
+    else await revokeAccessToken(options, ctx)
+    return ''
+  })
+}
+
 /**
- * Takes back a JWT access token (RFC 7009) for the client that it was issued to. Enforcement points learn of it as of
- * any other change. A token that is not ours, or has ended, is as revoked as it can be: no error.
+ * Takes back a JWT access token. Enforcement points learn of it as of any other change. A token that is not ours, or has
+ * ended, is as revoked as it can be: no error.
  */
-export async function revokeAccessToken(
-  ctx: KoaContext,
-  { store, issuer, now }: { store: Store; issuer: string; now: () => number },
-): Promise<void> {
+async function revokeAccessToken({ store, issuer, now }: Options, ctx: KoaContext): Promise<void> {
   const { caller } = provenCaller(ctx)
   const { agent, clientId, organization } = caller
   const claims = await available(readOwnToken(store, issuer, String(ctx.oidc.params['token']), now()))

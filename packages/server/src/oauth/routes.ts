@@ -27,9 +27,11 @@ export function createRoutes(options: {
   /** Where people authorize agents, and where clients register themselves; undefined is not there. */
   authorize?: Handler | undefined
   register?: Handler | undefined
+  /** Introspection for MCP servers, which bring a key of their own. */
+  introspect: Handler
   log: Log
 }): { serves(path: string): boolean; handler: Handler } {
-  const { paths, protocol, documents, authorize, register, log } = options
+  const { paths, protocol, documents, authorize, register, introspect, log } = options
   const routes = new Map<string, Route>()
   const serve = (path: string, document: Document, type?: string) =>
     routes.set(path, {
@@ -40,11 +42,20 @@ export function createRoutes(options: {
   for (const path of paths.openidMetadata) serve(path, documents.openid)
   serve(paths.jwks, documents.jwks, 'application/jwk-set+json')
   // oidc-provider knows its routes without the issuer's path.
-  const post = (path: string, inner: string) =>
-    routes.set(path, { methods: ['POST'], answer: toProtocol(protocol, inner) })
-  post(paths.token, '/token')
-  post(paths.revocation, '/token/revocation')
-
+  const inside =
+    (path: string): Handler =>
+    (request, response) => {
+      request.url = path
+      return protocol(request, response)
+    }
+  const post = (path: string, answer: Handler) =>
+    routes.set(path, { methods: ['POST'], answer: asForm(answer) })
+  post(paths.token, inside('/token'))
+  post(paths.revocation, inside('/token/revocation'))
+  const introspectAsClient = inside('/token/introspection')
+  post(paths.introspection, (request, response) =>
+    (isBearer(request) ? introspect : introspectAsClient)(request, response),
+  )
   if (register) routes.set(paths.registration, { methods: ['POST'], answer: register })
   const asked: Route | undefined = authorize && { methods: ['GET'], answer: authorize }
   const find = (path: string) =>
@@ -70,7 +81,7 @@ export function createRoutes(options: {
 }
 
 /** RFC 6749 §2.3.1 and §3.2: parameters go into the body, once, as a form. */
-function toProtocol(protocol: Handler, inner: string): Handler {
+function asForm(answer: Handler): Handler {
   return async (request, response) => {
     const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
     const length = request.headers['content-length']
@@ -88,9 +99,12 @@ function toProtocol(protocol: Handler, inner: string): Handler {
       response.setHeader('connection', 'close')
       return refuse(response, 413, 'invalid_request', 'the body is too large')
     }
-    request.url = inner
-    await protocol(request, response)
+    await answer(request, response)
   }
+}
+
+function isBearer({ headers }: IncomingMessage): boolean {
+  return /^Bearer /i.test(headers.authorization ?? '')
 }
 
 async function sendDocument(

@@ -1,0 +1,24 @@
+import * as z from 'zod'
+
+/**
+ * What an access token says (RFC 9068, and who acted by which credential); times in seconds since 1970. The authority
+ * writes it, enforcement points and the authority itself read it.
+ */
+export const AccessTokenClaims = z.object({
+  iss: z.string(),
+  /** The person, where the agent acts for one; else the agent. */
+  sub: z.string(),
+  /** One audience: the URL of the MCP server. */
+  aud: z.string(),
+  exp: z.number(),
+  iat: z.number(),
+  jti: z.string(),
+  client_id: z.string(),
+  scope: z.string().default(''),
+  org: z.string(),
+  agent: z.string(),
+  cred: z.string(),
+  /** The grant by which the agent acts for the person who is then `sub`. */
+  gid: z.string().optional(),
+})
+export type AccessTokenClaims = z.infer<typeof AccessTokenClaims>
