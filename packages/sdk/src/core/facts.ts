@@ -167,6 +167,10 @@ export const GrantFact = z.object({
   /** Numbers of the resources that it is limited to, each with all below it. */
   resources: z.array(z.number().int()),
   expiresAt: z.number().nullable(),
+  /** The one MCP server that it is for, where it is for one. */
+  server: z.string().optional(),
+  /** What it holds for a shorter time than the rest: until when, by permission. */
+  elevated: z.record(z.string(), z.number()).optional(),
 })
 export type GrantFact = z.infer<typeof GrantFact>
 

@@ -11,6 +11,7 @@ export const REASONS = {
   tool_changed: { retry: 'never' },
   arguments_invalid: { retry: 'corrected' },
   scope_missing: { retry: 'never' },
+  agent_ceiling: { retry: 'never' },
   resource_unknown: { retry: 'corrected' },
   agent_lacks_permission: { retry: 'never' },
   user_lacks_permission: { retry: 'never' },

@@ -198,6 +198,21 @@ group('refused, with the reason', () => {
     ['an agent whose owner left', { fact: 'principal', id: 'usr_1', value: null }, 'suspended'],
     ['a revoked credential', { fact: 'credential', id: 'crd_1', value: null }, 'revoked'],
     [
+      'a ceiling that was lowered after the token was issued',
+      {
+        fact: 'agent',
+        id: 'agt_1',
+        value: {
+          id: 'agt_1',
+          principal: 'agt_1',
+          owner: 'usr_1',
+          kind: 'autonomous',
+          ceiling: ['invoices:read'],
+        },
+      },
+      'agent_ceiling',
+    ],
+    [
       'a revoked token',
       { fact: 'revoked_token', id: 'jti_1', value: { id: 'jti_1', expiresAt: NOW + 60_000 } },
       'revoked',

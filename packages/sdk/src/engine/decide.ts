@@ -1,4 +1,3 @@
-import { anyCovers } from '../core/index.ts'
 import {
   checkAgent,
   checkArguments,
@@ -14,7 +13,7 @@ import type { Action, Decision, DecisionRequest, Leg, LegName } from './request.
 import type { Rule } from './rule.ts'
 import type { Snapshot } from './snapshot.ts'
 import { checkState } from './state.ts'
-import { begin, findRule, isKnown, type Refusal, type Walk } from './walk.ts'
+import { begin, findRule, isKnown, type Refusal, reachesCeiling, type Walk } from './walk.ts'
 
 const UNRECORDED: readonly Leg[] = []
 const NO_MORE: readonly string[] = []
@@ -85,7 +84,7 @@ export function mayObtain(snapshot: Snapshot, request: DecisionRequest): boolean
   walk.rule = server && findRule(server, request.action)
   const permission = walk.rule?.fact.permission ?? ''
   if (!organization || !seat || !walk.rule || !isKnown(walk.rule, snapshot)) return false
-  if (!anyCovers(seat.agent.ceiling, permission)) return false
+  if (!reachesCeiling(walk, permission)) return false
   if (checkResource(walk) || checkAgent(walk)) return false
   if (request.caller.grant === null) return request.caller.person === null
   const principal = walk.person?.seq ?? 0

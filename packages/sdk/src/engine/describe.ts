@@ -10,6 +10,7 @@ const SENTENCES: Record<Reason, (detail: string) => string> = {
   tool_changed: detail => `the definition of "${detail}" is not the one that was approved`,
   arguments_invalid: detail => `the arguments do not match the approved schema (${detail})`,
   scope_missing: detail => `the token does not carry the scope ${detail}`,
+  agent_ceiling: detail => `the ceiling of this agent does not hold ${detail}`,
   resource_unknown: detail => detail || 'the arguments name no known resource',
   agent_lacks_permission: detail => `no role of this agent holds ${detail}`,
   user_lacks_permission: detail => `no role of the person behind it holds ${detail}`,

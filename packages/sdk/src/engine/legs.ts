@@ -4,7 +4,7 @@ import type { RoleView } from './catalogue.ts'
 import type { OrganizationView, Rights } from './organization.ts'
 import { reachOf } from './reach.ts'
 import { hasSome, resolveAddress, type Target, WHOLE_ORGANIZATION } from './target.ts'
-import { carriesScope, findRule, isKnown, type Refusal, type Walk } from './walk.ts'
+import { carriesScope, findRule, isKnown, type Refusal, reachesCeiling, type Walk } from './walk.ts'
 
 const WHOLE: readonly Target[] = [WHOLE_ORGANIZATION]
 
@@ -24,10 +24,13 @@ export function checkArguments(walk: Walk): Refusal | null {
   return fault === null ? null : { reason: 'arguments_invalid', detail: fault }
 }
 
+/** Token, grant and the ceiling of today carry the permission. */
 export function checkScope(walk: Walk): Refusal | null {
   const permission = walk.rule?.fact.permission
-  if (permission !== undefined && carriesScope(walk, walk.request.caller, permission)) return null
-  return { reason: 'scope_missing', detail: permission ?? null }
+  const { caller, now } = walk.request
+  if (permission === undefined || !carriesScope(walk, caller, permission, now))
+    return { reason: 'scope_missing', detail: permission ?? null }
+  return reachesCeiling(walk, permission) ? null : { reason: 'agent_ceiling', detail: permission }
 }
 
 /** The arguments name live resources of this organization. */

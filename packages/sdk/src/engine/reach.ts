@@ -1,4 +1,4 @@
-import { anyCovers, type PrincipalFact, ROOT_RESOURCE } from '../core/index.ts'
+import { type PrincipalFact, ROOT_RESOURCE } from '../core/index.ts'
 import { intersectRoots, rootsOf } from './access.ts'
 import type { OrganizationView } from './organization.ts'
 import type { Action, DecisionRequest } from './request.ts'
@@ -6,7 +6,7 @@ import type { Rule } from './rule.ts'
 import type { Snapshot } from './snapshot.ts'
 import { refuse } from './state.ts'
 import { hasSome } from './target.ts'
-import { carriesScope, findRule, isKnown, type Parties, partiesOf } from './walk.ts'
+import { carriesScope, findRule, isKnown, type Parties, partiesOf, reachesCeiling } from './walk.ts'
 
 /** The fewest resources under which agent, person and grant all hold a permission. */
 export function reachOf(
@@ -32,7 +32,7 @@ export function mayUse(
   request: Omit<DecisionRequest, 'id' | 'action'>,
   action: Omit<Action, 'arguments'>,
 ): boolean {
-  const { caller, now } = request
+  const { now } = request
   const parties = partiesOf(snapshot, request)
   const { server, organization, seat } = parties
   if (!server || !organization || !seat || refuse(parties, request)) return false
@@ -41,7 +41,7 @@ export function mayUse(
   if (!rule || !isKnown(rule, snapshot)) return false
   if (action.kind === 'tool' && rule.fact.definition !== action.definition) return false
   const { permission } = rule.fact
-  if (!carriesScope(parties, caller, permission) && !anyCovers(seat.agent.ceiling, permission)) return false
+  if (!reachesCeiling(parties, permission)) return false
   return reachesSome(organization, rule, reachOf(parties, permission, now))
 }
 
@@ -78,7 +78,8 @@ export function filterFor(
   const parties = partiesOf(snapshot, request)
   const { organization } = parties
   if (!organization || refuse(parties, request)) return { all: false, roots: [] }
-  if (!carriesScope(parties, request.caller, permission)) return { all: false, roots: [] }
+  if (!carriesScope(parties, request.caller, permission, request.now) || !reachesCeiling(parties, permission))
+    return { all: false, roots: [] }
   if (organization.catalogue.permissions.get(permission)?.fact.condition !== null)
     return { all: false, roots: [] }
   const roots = reachOf(parties, permission, request.now)

@@ -1,5 +1,11 @@
 import { expect, describe as group, test } from 'vitest'
-import { CATALOGUE, type CatalogueOp, type OrganizationOp, type ResourceRow } from '../core/index.ts'
+import {
+  CATALOGUE,
+  type CatalogueOp,
+  type GrantFact,
+  type OrganizationOp,
+  type ResourceRow,
+} from '../core/index.ts'
 import { createSnapshot, type DecisionRequest, decide, filterFor, mayObtain, mayUse } from './index.ts'
 
 const NOW = 1_800_000_000_000
@@ -134,7 +140,13 @@ function northwind(...more: OrganizationOp[]) {
     {
       fact: 'agent',
       id: 'agt_1',
-      value: { id: 'agt_1', principal: 'agt_1', owner: 'usr_1', kind: 'both', ceiling: ['invoice:*'] },
+      value: {
+        id: 'agt_1',
+        principal: 'agt_1',
+        owner: 'usr_1',
+        kind: 'both',
+        ceiling: ['invoice:*', 'file:*'],
+      },
     },
     { fact: 'credential', id: 'crd_1', value: { id: 'crd_1', agent: 'agt_1', expiresAt: null } },
     ...Object.entries(rows).map(
@@ -154,10 +166,11 @@ const grant = (
   resources: number[],
   scopes = ['invoice:*'],
   expiresAt: number | null = null,
+  more: Partial<GrantFact> = {},
 ): OrganizationOp => ({
   fact: 'grant',
   id: 'gnt_1',
-  value: { id: 'gnt_1', agent: 'agt_1', person: 'usr_1', scopes, resources, expiresAt },
+  value: { id: 'gnt_1', agent: 'agt_1', person: 'usr_1', scopes, resources, expiresAt, ...more },
 })
 
 function call(
@@ -341,6 +354,22 @@ group('acting for a person', () => {
     expect(
       reasonOf(call('get_by_id', { id: 'INV-1' }, { grant: 'gnt_1' }), northwind(...both, grant([1]))),
     ).toBe('revoked')
+  })
+
+  test('a grant for one server opens no other, and what it holds for a while ends by itself', () => {
+    const elsewhere = northwind(...both, grant([1], ['invoice:*'], null, { server: 'srv_2' }))
+    expect(reasonOf(ask('INV-1'), elsewhere)).toBe('revoked')
+    const here = northwind(...both, grant([1], ['invoice:*'], null, { server: 'srv_1' }))
+    expect(reasonOf(ask('INV-1'), here)).toBe('permitted')
+    const elevated = northwind(...both, grant([1], [], null, { elevated: { 'invoice:read': NOW + 1 } }))
+    expect(reasonOf(ask('INV-1'), elevated)).toBe('permitted')
+    expect(filterFor(elevated, ask('INV-1'), 'invoice:read').roots).toHaveLength(1)
+    const later = { ...ask('INV-1'), now: NOW + 1 }
+    expect(reasonOf(later, elevated)).toBe('scope_missing')
+    expect(filterFor(elevated, later, 'invoice:read').roots).toEqual([])
+    const odd = northwind(...both, grant([1], [], null, { elevated: {} }))
+    const named = call('get_by_id', { id: 'INV-1' }, { ...forMaya, scopes: ['constructor', 'invoice:*'] })
+    expect(reasonOf(named, odd)).toBe('scope_missing')
   })
 
   test('a list goes by what all three have in common', () => {

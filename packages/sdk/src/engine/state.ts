@@ -40,9 +40,11 @@ export function refuse(
 }
 
 /** Whether the person is there, and still lets this agent act. */
-function refusePerson({ grant, person }: Parties, caller: Caller, now: number): Refusal | null {
+function refusePerson({ server, grant, person }: Parties, caller: Caller, now: number): Refusal | null {
   if (!grant || grant.person !== caller.person || grant.agent !== caller.agent)
     return { reason: 'revoked', detail: 'the grant' }
+  if (grant.server !== undefined && grant.server !== server?.fact.id)
+    return { reason: 'revoked', detail: 'the grant (it is for another server)' }
   if (grant.expiresAt !== null && grant.expiresAt <= now)
     return { reason: 'revoked', detail: 'the grant has expired' }
   if (person?.status !== 'active')

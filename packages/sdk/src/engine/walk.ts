@@ -67,9 +67,29 @@ export function begin(request: DecisionRequest, snapshot: Snapshot): Walk {
   }
 }
 
-/** Whether the token carries a permission, and the grant behind it too. */
-export function carriesScope({ grant }: Parties, { scopes }: Caller, permission: string): boolean {
-  return anyCovers(scopes, permission) && (!grant || anyCovers(grant.scopes, permission))
+/** Whether the token carries a permission, and the grant behind it too, at this moment. */
+export function carriesScope(
+  { grant }: Parties,
+  { scopes }: Caller,
+  permission: string,
+  now: number,
+): boolean {
+  return anyCovers(scopes, permission) && (!grant || grantCovers(grant, permission, now))
+}
+
+/** Whether a grant holds a permission now. */
+export function grantCovers(
+  { scopes, elevated }: Pick<GrantFact, 'scopes' | 'elevated'>,
+  permission: string,
+  now: number,
+): boolean {
+  if (anyCovers(scopes, permission)) return true
+  return elevated !== undefined && Object.hasOwn(elevated, permission) && (elevated[permission] ?? 0) > now
+}
+
+/** Whether the agent's ceiling holds a permission today, whatever its token was issued with. */
+export function reachesCeiling({ seat }: Parties, permission: string): boolean {
+  return seat !== undefined && anyCovers(seat.agent.ceiling, permission)
 }
 
 /** The rule that an action falls under. */

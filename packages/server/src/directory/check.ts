@@ -1,4 +1,4 @@
-import { AppError, type GrantFact, intersectScopes, newId } from '@valetkey/sdk/core'
+import { AppError, type GrantFact, newId } from '@valetkey/sdk/core'
 import { type Caller, type Decision, decide, describe, type OrganizationView } from '@valetkey/sdk/engine'
 import type { Db } from '../store/index.ts'
 import { type Standing, withIndex } from './access/index.ts'
@@ -97,7 +97,8 @@ function callersOf(
     credential,
     client: agent,
     token: '',
-    scopes: scopes ?? (grant ? intersectScopes(ceiling, grant.scopes) : ceiling),
+    // What the grant holds, the walk looks up itself.
+    scopes: scopes ?? ceiling,
     expiresAt: now + 1,
     person,
     grant: grant?.id ?? null,

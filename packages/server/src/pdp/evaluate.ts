@@ -1,4 +1,5 @@
-import { anyCovers, type GrantFact, type PrincipalFact } from '@valetkey/sdk/core'
+import type { GrantFact, PrincipalFact } from '@valetkey/sdk/core'
+import { grantCovers } from '@valetkey/sdk/engine'
 import * as directory from '../directory/index.ts'
 import { type Evaluation, toJson } from './request.ts'
 import { isToolCall, permissionFor, type Scene, targetFor } from './scene.ts'
@@ -49,7 +50,7 @@ function reasonForAgent(
   if (reason !== 'permitted') return reason === 'permission_missing' ? 'agent_lacks_permission' : reason
   const grants = directory.liveGrants(view, agent.id, person.id, now)
   if (grants.length === 0) return 'revoked'
-  const carrying = grants.filter(({ scopes }) => anyCovers(scopes, matter.permission.fact.slug))
+  const carrying = grants.filter(grant => grantCovers(grant, matter.permission.fact.slug, now))
   if (carrying.length === 0) return 'scope_missing'
   const holdsTarget = ({ resources }: GrantFact) =>
     resources.some(granted => view.tree.isWithin(matter.target.seq, granted))
