@@ -133,7 +133,11 @@ function agentOps({ id, seq, workspaces }: Agent): OrganizationOp[] {
   })
   return [
     { fact: 'principal', id, value: { id, seq, kind: 'agent', name: id, status: 'active' } },
-    { fact: 'agent', id, value: { id, principal: id, owner: 'usr_0', kind: 'both', ceiling: ['*'] } },
+    {
+      fact: 'agent',
+      id,
+      value: { id, principal: id, owner: 'usr_0', kind: 'both', ceiling: ['document:*'] },
+    },
     { fact: 'credential', id: `crd_${id}`, value: { id: `crd_${id}`, agent: id, expiresAt: null } },
     ...given,
   ]

@@ -15,7 +15,7 @@ const PERSON = { id: 'user-0#1', name: 'user-0' }
 const FAR = 10 ** 9
 
 /** A world, with an agent that has a credential, a person that lets it act, and a tool for every permission. */
-function playedOut(run: Run): { stage: Stage; limits: string[]; scopes: string[] } {
+function playedOut(run: Run): { stage: Stage; limits: string[]; scopes: string[]; ceiling: string[] } {
   const stage = createStage(run.schema)
   for (const numbers of run.steps) stage.perform(chooseCommand(stage.schema, stage.world, numbers))
   const dice = createDice(run.steps.flat().toReversed())
@@ -24,6 +24,8 @@ function playedOut(run: Run): { stage: Stage; limits: string[]; scopes: string[]
   const scopes = dice.roll(2)
     ? dice.some([...stage.world.permissions.keys()], 2)
     : [...stage.world.permissions.keys()]
+  const every = [...stage.world.permissions.keys()]
+  const ceiling = dice.roll(2) ? every : dice.some(every, 2)
   const { snapshot, view, world } = stage
   const seqs = limits.map(limit => seqOf(stage, limit))
   const expiresAt = world.now + FAR
@@ -31,7 +33,7 @@ function playedOut(run: Run): { stage: Stage; limits: string[]; scopes: string[]
     {
       fact: 'agent',
       id: AGENT.id,
-      value: { id: AGENT.id, principal: AGENT.id, owner: PERSON.id, kind: 'both', ceiling: [] },
+      value: { id: AGENT.id, principal: AGENT.id, owner: PERSON.id, kind: 'both', ceiling },
     },
     { fact: 'credential', id: 'crd_1', value: { id: 'crd_1', agent: AGENT.id, expiresAt: null } },
     {
@@ -46,7 +48,7 @@ function playedOut(run: Run): { stage: Stage; limits: string[]; scopes: string[]
     revision: snapshot.catalogue.revision + 1,
     ops: toolsOf(stage),
   })
-  return { stage, limits, scopes }
+  return { stage, limits, scopes, ceiling }
 }
 
 const seqOf = ({ view }: Stage, resource: string) => {
@@ -125,12 +127,13 @@ test('an agent that acts for a person may do what both may, within what the pers
   const seen = { permit: 0, deny: 0, needs_approval: 0 }
   fc.assert(
     fc.property(runs, run => {
-      const { stage, limits, scopes } = playedOut(run)
+      const { stage, limits, scopes, ceiling } = playedOut(run)
       const { world, snapshot } = stage
       for (const [permission, type] of world.permissions)
         for (const [resource, { type: typeOfResource }] of world.resources) {
           if (type !== typeOfResource) continue
-          const alone = check(world, AGENT.name, permission, resource) && isUp(stage)
+          const mayAtAll = isUp(stage) && ceiling.includes(permission)
+          const alone = mayAtAll && check(world, AGENT.name, permission, resource)
           const isGranted =
             scopes.includes(permission) && pathOf(world, resource).some(one => limits.includes(one))
           const both = alone && check(world, PERSON.name, permission, resource) && isGranted
@@ -152,7 +155,7 @@ test('an agent that acts for a person may do what both may, within what the pers
 test('what code is told to filter by is exactly what calls may name, and a tool is shown where one of them passes', () => {
   fc.assert(
     fc.property(runs, fc.boolean(), (run, isForPerson) => {
-      const { stage } = playedOut(run)
+      const { stage, ceiling } = playedOut(run)
       const { world, snapshot } = stage
       for (const [permission, type] of world.permissions) {
         const request = requestFor(stage, permission, '', isForPerson)
@@ -170,7 +173,7 @@ test('what code is told to filter by is exactly what calls may name, and a tool 
         )
         expect(within).toEqual(permitted)
         expect(mayUse(snapshot, request, request.action)).toBe(permitted.length > 0)
-        if (!isForPerson && isUp(stage))
+        if (!isForPerson && isUp(stage) && ceiling.includes(permission))
           expect(permitted.sort()).toEqual(listResources(world, AGENT.name, permission, type).sort())
       }
     }),
