@@ -50,15 +50,20 @@ export interface CatalogueView {
 
 const NOTHING: ReadonlySet<string> = new Set()
 /** The type of the roots is there from the beginning. */
-const ROOT: ResourceTypeFact = { id: ROOT_TYPE, slug: ROOT_TYPE, parents: [], instances: 'registered' }
+export const ROOT_TYPE_FACT: ResourceTypeFact = {
+  id: ROOT_TYPE,
+  slug: ROOT_TYPE,
+  parents: [],
+  instances: 'registered',
+}
 
 export function emptyCatalogue(): CatalogueView {
   return {
     revision: -1,
     servers: new Map(),
     permissions: new Map(),
-    resourceTypes: new Map([[ROOT.id, ROOT]]),
-    typesBySlug: new Map([[ROOT.slug, ROOT]]),
+    resourceTypes: new Map([[ROOT_TYPE_FACT.id, ROOT_TYPE_FACT]]),
+    typesBySlug: new Map([[ROOT_TYPE_FACT.slug, ROOT_TYPE_FACT]]),
     roles: new Map(),
   }
 }

@@ -1,12 +1,12 @@
 import type { AssignmentFact, Carrier, GrantFact, Reason } from '../core/index.ts'
 import { carries, intersectRoots, isAllowed, type Question, rootsOf } from './access.ts'
 import type { RoleView } from './catalogue.ts'
+import { holds } from './judge.ts'
+import { isGranted } from './life.ts'
 import type { OrganizationView, Rights } from './organization.ts'
 import { reachOf } from './reach.ts'
-import { hasSome, resolveAddress, type Target, WHOLE_ORGANIZATION } from './target.ts'
+import { hasSome, resolveAddress, type Target, wholeOf } from './target.ts'
 import { carriesScope, findRule, isKnown, type Refusal, reachesCeiling, type Walk } from './walk.ts'
-
-const WHOLE: readonly Target[] = [WHOLE_ORGANIZATION]
 
 /** The tool is mapped to a permission that is known here, and is the one that was approved. */
 export function checkTool(walk: Walk): Refusal | null {
@@ -36,13 +36,13 @@ export function checkScope(walk: Walk): Refusal | null {
 /** The arguments name live resources of this organization. */
 export function checkResource(walk: Walk): Refusal | null {
   const { rule, organization } = walk
-  if (!rule?.template) {
-    walk.targets = WHOLE
+  if (organization && rule && !rule.template) {
+    walk.targets = [wholeOf(organization)]
     return null
   }
-  const addresses = rule.template.bind(walk.request.action.arguments)
+  const addresses = rule?.template?.bind(walk.request.action.arguments)
   if (!addresses || !organization)
-    return { reason: 'resource_unknown', detail: `the arguments do not name ${rule.fact.resource}` }
+    return { reason: 'resource_unknown', detail: `the arguments do not name ${rule?.fact.resource}` }
   const targets: Target[] = []
   for (const address of addresses) {
     const target = resolveAddress(organization, address)
@@ -136,7 +136,7 @@ export function checkPerson(walk: Walk): Refusal | null {
   for (const target of targets) {
     if (!mayPerson(organization, { principal, permission, target, now: request.now }))
       return lacks('user_lacks_permission', permission, target, principal)
-    if (!isGranted(walk, grant, target))
+    if (!isLetTouch(walk, grant, target))
       return { reason: 'grant_resource', detail: target.path ?? 'the whole organization' }
   }
   return null
@@ -152,21 +152,17 @@ export function mayPerson(
   return meet(organization, target, roots).length > 0
 }
 
-function isGranted(walk: Walk, grant: GrantFact, target: Target): boolean {
+function isLetTouch(walk: Walk, grant: GrantFact, target: Target): boolean {
   const { organization, rule, request } = walk
   if (!organization) return false
-  if (target.some === null) {
-    for (const granted of grant.resources)
-      if (organization.tree.isWithin(target.resource, granted)) return true
-    return false
-  }
+  if (target.some === null) return isGranted(organization, grant, target.resource)
   const roots = reachOf(walk, rule?.fact.permission ?? '', request.now)
   return meet(organization, target, roots).length > 0
 }
 
 /** The conditions of the rule and of the permission hold. */
 export function checkCondition(walk: Walk): Refusal | null {
-  const { rule, request, server, organization } = walk
+  const { rule, request, server } = walk
   if (!rule) return { reason: 'condition_failed', detail: null }
   const { condition, permission } = rule.fact
   const { action, caller, now } = request
@@ -183,19 +179,15 @@ export function checkCondition(walk: Walk): Refusal | null {
     })
   )
     return { reason: 'condition_failed', detail: condition }
-  const held = organization?.catalogue.permissions.get(permission)
+  const held = walk.snapshot.catalogue.permissions.get(permission)
   if (!held || held.fact.condition === null) return null
   const subject =
-    caller.person === null ? { type: 'agent', id: caller.agent } : { type: 'user', id: caller.person }
-  for (const { resource } of walk.targets) {
-    const type = organization?.catalogue.resourceTypes.get(organization.tree.typeOf(resource))?.slug ?? ''
-    const holds = held.holds({
-      subject: { ...subject, properties: {} },
-      resource: { type, id: organization?.tree.externalIdOf(resource) ?? '', properties: {} },
-      action: { name: permission, properties: action.arguments },
-      context: {},
-    })
-    if (!holds) return { reason: 'condition_failed', detail: held.fact.condition }
-  }
+    caller.person === null
+      ? ({ kind: 'agent', id: caller.agent } as const)
+      : ({ kind: 'user', id: caller.person } as const)
+  const known = { action: { name: permission, properties: action.arguments } }
+  for (const target of walk.targets)
+    if (!holds({ permission: held, target, known }, subject))
+      return { reason: 'condition_failed', detail: held.fact.condition }
   return null
 }

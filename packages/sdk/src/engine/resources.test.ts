@@ -6,7 +6,15 @@ import {
   type OrganizationOp,
   type ResourceRow,
 } from '../core/index.ts'
-import { createSnapshot, type DecisionRequest, decide, filterFor, mayObtain, mayUse } from './index.ts'
+import {
+  createSnapshot,
+  type DecisionRequest,
+  decide,
+  filterFor,
+  judgeAgent,
+  mayObtain,
+  mayUse,
+} from './index.ts'
 
 const NOW = 1_800_000_000_000
 
@@ -321,6 +329,19 @@ test('an open type is decided on the resource that it is named under', () => {
   })
 })
 
+test('the condition of a permission on an open type sees what is named, not what it is named under', () => {
+  const onFiles = 'resource.type == "file" && resource.id == "a.txt"'
+  const value = { id: 'prm_file_read', slug: 'file:read', type: 'rty_file', bit: 0, risk: 'read' } as const
+  const snapshot = northwind(assign(BOT, 'reader', ACME))
+  snapshot.apply({
+    organization: CATALOGUE,
+    revision: 2,
+    ops: [{ fact: 'permission', id: value.id, value: { ...value, condition: onFiles } }],
+  })
+  const read = (path: string) => reasonOf(call('read_customer_file', { customer: 'acme', path }), snapshot)
+  expect([read('a.txt'), read('b.txt')]).toEqual(['permitted', 'condition_failed'])
+})
+
 group('acting for a person', () => {
   const both = [assign(BOT, 'auditor', 1), assign(MAYA, 'reader', ACME)]
   const ask = (id: string) => call('get_by_id', { id }, forMaya)
@@ -400,4 +421,30 @@ test('a list of tools shows what some resource could be found for', () => {
   expect(shown(onAcme, 'read_file')).toBe(false)
   expect(shown(onAcme, 'export_all')).toBe(false)
   expect(shown(northwind(assign(BOT, 'reader', ACME, NOW)), 'get_by_id')).toBe(false)
+})
+
+group('a question without a tool', () => {
+  const all = [assign(BOT, 'auditor', 1), assign(MAYA, 'reader', ACME)]
+  const asked = (snapshot: ReturnType<typeof northwind>) => {
+    const view = snapshot.organization('org_1')
+    const permission = snapshot.catalogue.permissions.get('invoice:read')
+    const type = snapshot.catalogue.typesBySlug.get('invoice')
+    if (!view || !permission || !type) throw new Error('unreachable: both were loaded')
+    const [principal, agent] = [view.principals.get('usr_1'), view.principals.get('agt_1')]
+    const target = { type, id: 'INV-1', seq: view.tree.find(type.id, 'INV-1') }
+    return judgeAgent(view, { principal, permission, target, now: NOW }, agent)
+  }
+
+  test('an agent for a person needs what the person holds, the same itself, and the leave of the person', () => {
+    expect(asked(northwind(...all, grant([1])))).toBe('permitted')
+    expect(asked(northwind(assign(BOT, 'auditor', 1), grant([1])))).toBe('permission_missing')
+    expect(asked(northwind(assign(MAYA, 'reader', ACME), grant([1])))).toBe('agent_lacks_permission')
+    expect(asked(northwind(...all))).toBe('revoked')
+    expect(asked(northwind(...all, grant([1], ['file:*'])))).toBe('scope_missing')
+    expect(asked(northwind(...all, grant([GLOBEX])))).toBe('grant_resource')
+  })
+
+  test('the leave to call one server is none for anything else', () => {
+    expect(asked(northwind(...all, grant([1], ['invoice:*'], null, { server: 'srv_1' })))).toBe('revoked')
+  })
 })

@@ -1,3 +1,4 @@
+import { isBetween, isInForce, isRunning } from './life.ts'
 import type { Caller, DecisionRequest } from './request.ts'
 import type { Snapshot } from './snapshot.ts'
 import { type Parties, partiesOf, type Refusal, type Walk } from './walk.ts'
@@ -24,7 +25,7 @@ export function refuse(
   if (!server) return { reason: 'stale', detail: 'this MCP server is not known here' }
   if (server.fact.status === 'frozen') return { reason: 'frozen', detail: `server ${server.fact.name}` }
   if (!organization) return { reason: 'stale', detail: 'the organization is not loaded' }
-  if (organization.fact?.status !== 'active') return { reason: 'frozen', detail: 'the organization' }
+  if (!isInForce(organization)) return { reason: 'frozen', detail: 'the organization' }
   if (!seat || seat.principal.status === 'retired') return { reason: 'revoked', detail: 'the agent' }
   const { principal, owner, credentials } = seat
   const credential = credentials.get(caller.credential)
@@ -41,12 +42,10 @@ export function refuse(
 
 /** Whether the person is there, and still lets this agent act. */
 function refusePerson({ server, grant, person }: Parties, caller: Caller, now: number): Refusal | null {
-  if (!grant || grant.person !== caller.person || grant.agent !== caller.agent)
-    return { reason: 'revoked', detail: 'the grant' }
+  if (!grant || !isBetween(grant, caller)) return { reason: 'revoked', detail: 'the grant' }
   if (grant.server !== undefined && grant.server !== server?.fact.id)
     return { reason: 'revoked', detail: 'the grant (it is for another server)' }
-  if (grant.expiresAt !== null && grant.expiresAt <= now)
-    return { reason: 'revoked', detail: 'the grant has expired' }
+  if (!isRunning(grant, now)) return { reason: 'revoked', detail: 'the grant has expired' }
   if (person?.status !== 'active')
     return { reason: 'suspended', detail: `the person ${person?.name ?? 'behind the grant'}` }
   return null

@@ -1,5 +1,6 @@
 import { anyCovers, type Carrier, type GrantFact, type PrincipalFact, type Reason } from '../core/index.ts'
 import type { ServerView } from './catalogue.ts'
+import { grantCovers } from './life.ts'
 import { type OrganizationView, type Seat, seatOf } from './organization.ts'
 import type { Action, Caller, DecisionRequest } from './request.ts'
 import type { Rule } from './rule.ts'
@@ -75,16 +76,6 @@ export function carriesScope(
   now: number,
 ): boolean {
   return anyCovers(scopes, permission) && (!grant || grantCovers(grant, permission, now))
-}
-
-/** Whether a grant holds a permission now. */
-export function grantCovers(
-  { scopes, elevated }: Pick<GrantFact, 'scopes' | 'elevated'>,
-  permission: string,
-  now: number,
-): boolean {
-  if (anyCovers(scopes, permission)) return true
-  return elevated !== undefined && Object.hasOwn(elevated, permission) && (elevated[permission] ?? 0) > now
 }
 
 /** Whether the agent's ceiling holds a permission today, whatever its token was issued with. */

@@ -1,5 +1,12 @@
 import { AppError, type GrantFact, newId } from '@valetkey/sdk/core'
-import { type Caller, type Decision, decide, describe, type OrganizationView } from '@valetkey/sdk/engine'
+import {
+  type Caller,
+  type Decision,
+  decide,
+  describe,
+  liveGrants,
+  type OrganizationView,
+} from '@valetkey/sdk/engine'
 import type { Db } from '../store/index.ts'
 import { type Standing, withIndex } from './access/index.ts'
 import { getAgentRow } from './agents.ts'
@@ -105,16 +112,8 @@ function callersOf(
     chain: [],
   })
   if (person === null) return [caller(undefined)]
-  const grants = liveGrants(view, agent, person, now)
+  const grants = liveGrants(view, { agent, person }, now)
   return grants.length === 0 ? [caller(undefined)] : grants.map(caller)
-}
-
-/** What a person lets an agent do for them at this moment. */
-export function liveGrants(view: OrganizationView, agent: string, person: string, now: number): GrantFact[] {
-  return [...view.grants.values()].filter(
-    grant =>
-      grant.agent === agent && grant.person === person && (grant.expiresAt === null || grant.expiresAt > now),
-  )
 }
 
 async function offeredDefinition(

@@ -4,7 +4,7 @@ export { createAgent, listAgents, resumeAgent, showAgent, suspendAgent, updateAg
 export { CLAIM, createApiToken, listApiTokens, may, revokeApiToken } from './api-tokens.ts'
 export { clearAssignments, createAssignment, listAssignments, removeAssignment } from './assignments.ts'
 export { BOOTSTRAP_CODE_LIFE_MS, claimBootstrapCode, createBootstrapCode } from './bootstrap.ts'
-export { type CallBy, checkDecision, type DecideCall, liveGrants, prepareCall } from './check.ts'
+export { type CallBy, checkDecision, type DecideCall, prepareCall } from './check.ts'
 export type { Actor, Context } from './context.ts'
 export { createCredential, listCredentials, liveCredentials } from './credentials.ts'
 export * from './fact-of.ts'

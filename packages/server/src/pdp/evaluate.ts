@@ -1,6 +1,4 @@
-import type { GrantFact, PrincipalFact } from '@valetkey/sdk/core'
-import { grantCovers } from '@valetkey/sdk/engine'
-import * as directory from '../directory/index.ts'
+import { judge, judgeAgent } from '@valetkey/sdk/engine'
 import { type Evaluation, toJson } from './request.ts'
 import { isToolCall, permissionFor, type Scene, targetFor } from './scene.ts'
 
@@ -30,29 +28,6 @@ function reasonFor(scene: Scene, evaluation: Evaluation): string {
   if (!permission) return 'action_unknown'
   const { subject, action, resource, context } = evaluation
   const known = { subject, action, resource, context: toJson(evaluation) }
-  const principal = scene.principal(subject)
-  const matter = { principal, permission, target, now, known }
-  const reason = directory.judge(view, matter)
-  if (reason !== 'permitted' || !principal || !context.agent) return reason
-  const agent = scene.agent(context.agent)
-  if (agent?.id === principal.id) return reason
-  return reasonForAgent(scene, matter, { agent, person: principal })
-}
-
-/** The agent that acts for a person needs the permission itself, and the person's leave for this resource. */
-function reasonForAgent(
-  { standing: { view }, now }: Scene,
-  matter: directory.Matter,
-  { agent, person }: { agent: PrincipalFact | undefined; person: PrincipalFact },
-): string {
-  if (agent?.kind !== 'agent') return 'agent_unknown'
-  const reason = directory.judge(view, { ...matter, principal: agent })
-  if (reason !== 'permitted') return reason === 'permission_missing' ? 'agent_lacks_permission' : reason
-  const grants = directory.liveGrants(view, agent.id, person.id, now)
-  if (grants.length === 0) return 'revoked'
-  const carrying = grants.filter(grant => grantCovers(grant, matter.permission.fact.slug, now))
-  if (carrying.length === 0) return 'scope_missing'
-  const holdsTarget = ({ resources }: GrantFact) =>
-    resources.some(granted => view.tree.isWithin(matter.target.seq, granted))
-  return carrying.some(holdsTarget) ? 'permitted' : 'grant_resource'
+  const matter = { principal: scene.principal(subject), permission, target, now, known }
+  return context.agent ? judgeAgent(view, matter, scene.agent(context.agent)) : judge(view, matter)
 }

@@ -1,8 +1,7 @@
 import { AppError } from '@valetkey/sdk/core'
-import { carriersOf } from '@valetkey/sdk/engine'
+import { carriersOf, judge, type Matter } from '@valetkey/sdk/engine'
 import type { Context } from '../context.ts'
 import type { InputOf, OutputOf } from '../operation.ts'
-import { judge, type Matter } from './judge.ts'
 import {
   type Asking,
   ask,

@@ -1,9 +1,16 @@
 import { AppError, CATALOGUE, type PrincipalFact } from '@valetkey/sdk/core'
-import { isAllowed, type OrganizationView, refOf, rootsOf, type Snapshot } from '@valetkey/sdk/engine'
+import {
+  isAllowed,
+  isHeard,
+  judge,
+  type OrganizationView,
+  refOf,
+  rootsOf,
+  type Snapshot,
+} from '@valetkey/sdk/engine'
 import type { Context } from '../context.ts'
 import type { InputOf, OutputOf } from '../operation.ts'
 import { catchUp } from './catch-up.ts'
-import { isHeard, judge } from './judge.ts'
 import { withIndex } from './live-index.ts'
 import { findPrincipals, readPrincipalRef } from './principal-ref.ts'
 import { getPermission, getTarget, refuseMismatch } from './question.ts'

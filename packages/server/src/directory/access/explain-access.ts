@@ -1,9 +1,8 @@
-import { nearOf, refOf, wouldAllow } from '@valetkey/sdk/engine'
+import { type Denial, judge, type Matter, nearOf, refOf, wouldAllow } from '@valetkey/sdk/engine'
 import type { Context } from '../context.ts'
 import type { InputOf, OutputOf } from '../operation.ts'
 import { quote } from '../reference.ts'
 import { carriers, matterOf } from './check-access.ts'
-import { type Denial, judge, type Matter } from './judge.ts'
 import { type Asking, ask, wayUp } from './question.ts'
 import { toVia, type Via } from './via.ts'
 
@@ -63,7 +62,7 @@ function allowedSentence(who: string, { permission, resource }: Input, via: read
   return `Allowed: ${who} holds ${permission} on ${quote(resource)} through ${by.join('; ')}.`
 }
 
-const deniedSentence: Record<Denial, (who: string, input: Input, matter: Matter) => string> = {
+const deniedSentence: Record<Denial | 'stale', (who: string, input: Input, matter: Matter) => string> = {
   stale: () => 'the facts here are older than the revision that was asked for.',
   frozen: () => 'the organization is frozen by an administrator.',
   principal_unknown: who => `there is no ${who} in this organization.`,

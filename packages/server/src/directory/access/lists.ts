@@ -1,8 +1,7 @@
 import { AppError, ROOT_RESOURCE } from '@valetkey/sdk/core'
-import { listPrincipals, listResources, pathOf, refOf, rootsOf } from '@valetkey/sdk/engine'
+import { holds, isHeard, listPrincipals, listResources, pathOf, refOf, rootsOf } from '@valetkey/sdk/engine'
 import type { Context } from '../context.ts'
 import type { InputOf, OutputOf } from '../operation.ts'
-import { holds, isHeard } from './judge.ts'
 import { fillPage, openPlace, sealPlace } from './place.ts'
 import { ask, getPermission, getTarget, getType, refuseMismatch, refuseStale, targetOf } from './question.ts'
 import { toVia } from './via.ts'
@@ -31,7 +30,7 @@ export function listReachable(
       item => item.resource,
       ({ resource }) => {
         const target = targetOf(view, type, view.tree.externalIdOf(resource))
-        return holds({ principal, permission, target, now }, principal)
+        return holds({ permission, target }, principal)
       },
     )
     const items = page.items.map(({ resource, held, direct }) => ({
@@ -64,7 +63,7 @@ export function listHolders(
       if (!principal || item.principal <= after || !isHeard(view, principal)) return []
       if (input.kind !== undefined && principal.kind !== input.kind) return []
       if (input.how === 'direct' && !item.direct) return []
-      if (!holds({ principal, permission, target, now }, principal)) return []
+      if (!holds({ permission, target }, principal)) return []
       return [{ ...item, fact: principal }]
     })
     const shown = items.slice(0, input.limit)

@@ -1,5 +1,11 @@
 import { AppError, didYouMean, type PrincipalFact, ROOT_RESOURCE } from '@valetkey/sdk/core'
-import { type OrganizationView, type PermissionView, parseRef, refOf } from '@valetkey/sdk/engine'
+import {
+  type Matter,
+  type OrganizationView,
+  type PermissionView,
+  parseRef,
+  refOf,
+} from '@valetkey/sdk/engine'
 import type { Context } from '../context.ts'
 import { quote } from '../reference.ts'
 import { type Standing, type Wanted, withIndex } from './live-index.ts'
@@ -9,12 +15,7 @@ import { unknownRevision } from './revision-token.ts'
 type Type = NonNullable<ReturnType<OrganizationView['catalogue']['resourceTypes']['get']>>
 
 /** The resource that a question is about. Of an open type nothing is registered: what counts is the organization. */
-export interface Target {
-  type: Type
-  id: string
-  /** The number to ask the engine about; 0 where there is no such resource. */
-  seq: number
-}
+export type Target = Matter['target']
 
 /** A question with everything that it needs at hand, to be answered before the next `await`. */
 export interface Asking extends Standing {

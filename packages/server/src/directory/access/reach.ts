@@ -1,7 +1,6 @@
-import { rootsOf } from '@valetkey/sdk/engine'
+import { isHeard, rootsOf } from '@valetkey/sdk/engine'
 import type { Context } from '../context.ts'
 import type { InputOf, OutputOf } from '../operation.ts'
-import { isHeard } from './judge.ts'
 import { ask, refuseStale } from './question.ts'
 import { toVia, type Via } from './via.ts'
 
