@@ -174,3 +174,19 @@ test('with a reason nobody is asked twice, and a script can stop an agent', asyn
   expect(JSON.parse(changes.out).kind).toBe('ChangeList')
   expect(existsSync(join(terminal.directory, '.valetkey'))).toBe(false)
 })
+
+test('keys are listed, changed and taken away', async () => {
+  await using product = await start()
+  await using terminal = await openTerminal(product)
+  await terminal.valetkey(['key', 'rotate', '--urgent'])
+  product.passTime(10_000)
+  const list = async () => JSON.parse((await terminal.valetkey(['key', 'ls', '--json'])).out).items
+  const [next, active] = await list()
+  expect([next.status, active.status]).toEqual(['next', 'active'])
+  const dry = await terminal.valetkey(['key', 'retire', active.kid, '--dry-run'])
+  expect(dry.err).toContain('Every token that it has signed is refused')
+  const gone = await terminal.valetkey(['key', 'retire', active.kid, '--reason', 'leaked', '--wait'])
+  expect(gone).toMatchObject({ code: 0, out: expect.stringContaining('No enforcement point is running') })
+  expect((await list()).map(({ kid }: { kid: string }) => kid)).not.toContain(active.kid)
+  expect((await list()).find(({ kid }: { kid: string }) => kid === next.kid)?.status).toBe('active')
+})

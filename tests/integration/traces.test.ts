@@ -144,6 +144,11 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
     ],
     'assignments.remove': ['facts', (c, { assignment }) => c.assignments.remove({ id: assignment.id })],
     'revocations.create': ['facts', c => c.revocations.create({ kind: 'agent', id: 'support-bot' })],
+    'signingKeys.rotate': ['facts', c => c.signingKeys.rotate({})],
+    'signingKeys.retire': [
+      'facts',
+      async c => c.signingKeys.retire({ kid: (await c.signingKeys.rotate({})).kid }),
+    ],
     'decisions.check': [
       'nothing',
       c => c.decisions.check({ agent: 'support-bot', server: 'billing', name: 'get_invoice' }),

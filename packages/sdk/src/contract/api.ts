@@ -1,5 +1,6 @@
 import { access } from './access.ts'
 import { agents } from './agents.ts'
+import { signingKeys } from './keys.ts'
 import { organizations } from './organizations.ts'
 import { people } from './people.ts'
 import { record } from './record.ts'
@@ -21,6 +22,7 @@ export const api = {
   ...roles,
   ...access,
   ...revocations,
+  ...signingKeys,
   ...record,
 } as const satisfies Api
 

@@ -178,12 +178,21 @@ export type GrantFact = z.infer<typeof GrantFact>
 export const RevokedTokenFact = z.object({ id: z.string(), expiresAt: z.number() })
 export type RevokedTokenFact = z.infer<typeof RevokedTokenFact>
 
+/** A key that tokens of the authority may be signed with, by its `kid`. Without it no signature of its counts. */
+export const SigningKeyFact = z.object({
+  id: z.string(),
+  alg: z.enum(['ES256', 'EdDSA']),
+  publicJwk: z.record(z.string(), z.json()),
+})
+export type SigningKeyFact = z.infer<typeof SigningKeyFact>
+
 export const CATALOGUE_FACTS = {
   server: ServerFact,
   tool: ToolFact,
   resource_type: ResourceTypeFact,
   permission: PermissionFact,
   role: RoleFact,
+  signing_key: SigningKeyFact,
 } as const
 
 export const ORGANIZATION_FACTS = {
@@ -209,6 +218,7 @@ export const CatalogueOp = z.discriminatedUnion('fact', [
   put('resource_type', ResourceTypeFact),
   put('permission', PermissionFact),
   put('role', RoleFact),
+  put('signing_key', SigningKeyFact),
 ])
 export type CatalogueOp = z.infer<typeof CatalogueOp>
 

@@ -28,7 +28,6 @@ export const RegisterResponse = z.object({
   epoch: z.number().int(),
   session: z.string(),
   issuer: z.string(),
-  jwksUri: z.string(),
   server: z.object({ id: z.string(), name: z.string(), url: z.string() }),
 })
 export type RegisterResponse = z.infer<typeof RegisterResponse>

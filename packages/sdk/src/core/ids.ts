@@ -17,6 +17,7 @@ export const ID_PREFIX = {
   grant: 'gnt',
   invitation: 'inv',
   refreshFamily: 'rfm',
+  signingKey: 'key',
   point: 'pnt',
   apiToken: 'tok',
   accessToken: 'atk',

@@ -1,14 +1,15 @@
 import type { AccessTokenClaims } from '../core/index.ts'
 import type { Caller } from './request.ts'
 
-/** Who acts, as a verified token says. */
-export function callerOf(claims: AccessTokenClaims): Caller {
+/** Who acts, as a token says that this key has signed. */
+export function callerOf(claims: AccessTokenClaims, key: string | undefined): Caller {
   return {
     organization: claims.org,
     agent: claims.agent,
     credential: claims.cred,
     client: claims.client_id,
     token: claims.jti,
+    ...(key !== undefined && { key }),
     scopes: claims.scope.split(' ').filter(Boolean),
     expiresAt: claims.exp * 1000,
     person: claims.gid === undefined ? null : claims.sub,

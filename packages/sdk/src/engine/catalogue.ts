@@ -7,6 +7,7 @@ import {
   ROOT_TYPE,
   type RoleFact,
   type ServerFact,
+  type SigningKeyFact,
   type ToolFact,
 } from '../core/index.ts'
 import { compilePermissionCondition, type PermissionInput } from './condition.ts'
@@ -46,6 +47,8 @@ export interface CatalogueView {
   /** By slug. */
   typesBySlug: Map<string, ResourceTypeFact>
   roles: Map<string, RoleView>
+  /** By `kid`. */
+  signingKeys: Map<string, SigningKeyFact>
 }
 
 const NOTHING: ReadonlySet<string> = new Set()
@@ -65,6 +68,7 @@ export function emptyCatalogue(): CatalogueView {
     resourceTypes: new Map([[ROOT_TYPE_FACT.id, ROOT_TYPE_FACT]]),
     typesBySlug: new Map([[ROOT_TYPE_FACT.slug, ROOT_TYPE_FACT]]),
     roles: new Map(),
+    signingKeys: new Map(),
   }
 }
 
@@ -100,6 +104,10 @@ export function applyToCatalogue(view: CatalogueView, op: CatalogueOp): void {
     case 'role':
       putRole(view.roles, op.id, op.value)
       return
+    case 'signing_key':
+      if (op.value) view.signingKeys.set(op.id, op.value)
+      else view.signingKeys.delete(op.id)
+      return
     default:
       throw new AppError('internal', `unreachable: ${JSON.stringify(op satisfies never)}`)
   }
@@ -112,6 +120,7 @@ export function catalogueOps(view: CatalogueView): CatalogueOp[] {
   for (const [id, fact] of view.resourceTypes) ops.push({ fact: 'resource_type', id, value: fact })
   for (const { fact } of view.permissions.values()) ops.push({ fact: 'permission', id: fact.id, value: fact })
   for (const { id, fact } of view.roles.values()) if (fact) ops.push({ fact: 'role', id, value: fact })
+  for (const [id, fact] of view.signingKeys) ops.push({ fact: 'signing_key', id, value: fact })
   for (const { rules } of view.servers.values())
     for (const named of Object.values(rules))
       for (const { fact } of named.values()) ops.push({ fact: 'tool', id: fact.id, value: fact })

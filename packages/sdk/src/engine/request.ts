@@ -7,6 +7,8 @@ export interface Caller {
   credential: string
   client: string
   token: string
+  /** The key that signed the token; none where the caller is made up. */
+  key?: string
   scopes: readonly string[]
   /** Milliseconds since 1970. */
   expiresAt: number

@@ -32,6 +32,7 @@ export function refuse(
   if (!credential) return { reason: 'revoked', detail: 'the credential' }
   if (credential.expiresAt !== null && credential.expiresAt <= now)
     return { reason: 'revoked', detail: 'the credential has expired' }
+  if (!parties.isSigned) return { reason: 'revoked', detail: 'the key that signed the token' }
   if (organization.revokedTokens.has(caller.token)) return { reason: 'revoked', detail: 'the token' }
   if (caller.expiresAt <= now) return { reason: 'revoked', detail: 'the token has expired' }
   if (principal.status !== 'active') return { reason: 'suspended', detail: `agent ${principal.name}` }

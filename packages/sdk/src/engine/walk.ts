@@ -9,6 +9,8 @@ import type { Target } from './target.ts'
 
 /** Who and what a request concerns, as far as it is known here. */
 export interface Parties {
+  /** Whether the key that signed the caller's token is one of the authority's. */
+  readonly isSigned: boolean
   readonly server: ServerView | undefined
   readonly organization: OrganizationView | undefined
   readonly seat: Seat | undefined
@@ -43,6 +45,7 @@ export function partiesOf(
   const organization = snapshot.organization(caller.organization)
   const grant = caller.grant === null ? undefined : organization?.grants.get(caller.grant)
   return {
+    isSigned: caller.key === undefined || snapshot.catalogue.signingKeys.has(caller.key),
     server: snapshot.catalogue.servers.get(server),
     organization,
     seat: organization && seatOf(organization, caller.agent),
@@ -53,15 +56,10 @@ export function partiesOf(
 
 /** A walk at its beginning. */
 export function begin(request: DecisionRequest, snapshot: Snapshot): Walk {
-  const { server, organization, seat, grant, person } = partiesOf(snapshot, request)
   return {
+    ...partiesOf(snapshot, request),
     request,
     snapshot,
-    server,
-    organization,
-    seat,
-    grant,
-    person,
     rule: undefined,
     targets: NOTHING,
     assignments: NOBODY,

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto'
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
+import { type CryptoKey, errors, importJWK, type JWTHeaderParameters, jwtVerify } from 'jose'
 import * as z from 'zod'
-import { AccessTokenClaims } from '../core/index.ts'
+import { AccessTokenClaims, type SigningKeyFact } from '../core/index.ts'
 import { type Caller, callerOf } from '../engine/index.ts'
 
 export type TokenCheck =
   | { ok: true; caller: Caller }
-  /** `isOpen`: the keys of the issuer are out of reach, so that the token may well be good. */
+  /** `isOpen`: the key that signed it is not known here, so that the token may well be good. */
   | { ok: false; detail: string; isOpen?: true }
 
 const MOST_TOKENS = 10_000
@@ -14,23 +14,21 @@ const SKEW_SECONDS = 5
 
 /**
  * Verifies access tokens: type, an allowed algorithm, a signature by a key of the issuer, this server as the one
- * audience, not expired (RFC 9068 section 4). A verified token is remembered by its SHA-256, never by its text.
+ * audience, not expired (RFC 9068 section 4). A verified token is remembered by its SHA-256, never by its text; whether
+ * its key still counts is for the decision to say, as of everything else that can be taken back.
  */
 export function createTokenCheck(options: {
   issuer: string
-  jwksUri: string
   audience: string
+  /** The keys of the issuer, as the feed has brought them. */
+  findKey(kid: string): SigningKeyFact | undefined
   now(): number
 }) {
-  const keys = createRemoteJWKSet(new URL(options.jwksUri), {
-    cooldownDuration: 2_000,
-    timeoutDuration: 3_000,
-  })
   const known = new Map<string, Promise<TokenCheck>>()
 
   async function verify(token: string): Promise<TokenCheck> {
     try {
-      const { payload } = await jwtVerify(token, keys, {
+      const { payload, protectedHeader } = await jwtVerify(token, header => keyOf(header, options.findKey), {
         issuer: options.issuer,
         audience: options.audience,
         typ: 'at+jwt',
@@ -39,10 +37,10 @@ export function createTokenCheck(options: {
         currentDate: new Date(options.now()),
       })
       if (Array.isArray(payload.aud)) return { ok: false, detail: 'it has more than one audience' }
-      return { ok: true, caller: callerOf(AccessTokenClaims.parse(payload)) }
+      return { ok: true, caller: callerOf(AccessTokenClaims.parse(payload), protectedHeader.kid ?? '') }
     } catch (fault) {
-      if (isKeyFetch(fault))
-        return { ok: false, detail: 'the keys of the issuer could not be fetched', isOpen: true }
+      if (fault instanceof errors.JWKSNoMatchingKey)
+        return { ok: false, detail: 'no key of the issuer signed it', isOpen: true }
       return { ok: false, detail: explain(fault) }
     }
   }
@@ -54,7 +52,7 @@ export function createTokenCheck(options: {
       result = verify(token)
       known.set(key, result)
       if (known.size > MOST_TOKENS) known.delete(known.keys().next().value ?? '')
-      // A refusal is not remembered: the key set may be fetched again, and garbage must not push out good tokens.
+      // A refusal is not remembered: a key may be made known later, and garbage must not push out good tokens.
       if (!(await result).ok) known.delete(key)
     }
     const checked = await result
@@ -66,17 +64,23 @@ export function createTokenCheck(options: {
   }
 }
 
-/** What jose throws for an answer other than a key set, and what fetch throws where there is none. */
-function isKeyFetch(fault: unknown): boolean {
-  if (fault instanceof errors.JOSEError)
-    return fault instanceof errors.JWKSTimeout || fault.code === 'ERR_JOSE_GENERIC'
-  return fault instanceof TypeError
+/** Imported once a key, for as long as the fact is held. */
+const imported = new WeakMap<SigningKeyFact, Promise<CryptoKey | Uint8Array>>()
+
+function keyOf(
+  { kid, alg }: JWTHeaderParameters,
+  findKey: (kid: string) => SigningKeyFact | undefined,
+): Promise<CryptoKey | Uint8Array> {
+  const fact = kid === undefined ? undefined : findKey(kid)
+  if (!fact || fact.alg !== alg) throw new errors.JWKSNoMatchingKey()
+  const key = imported.get(fact) ?? importJWK(fact.publicJwk, fact.alg)
+  imported.set(fact, key)
+  return key
 }
 
 function explain(fault: unknown): string {
   if (fault instanceof errors.JWTExpired) return 'it has expired'
   if (fault instanceof errors.JWTClaimValidationFailed) return `its ${fault.claim} is not the expected one`
-  if (fault instanceof errors.JWKSNoMatchingKey) return 'no key of the issuer signed it'
   if (fault instanceof errors.JWSSignatureVerificationFailed) return 'its signature is wrong'
   if (fault instanceof errors.JOSEAlgNotAllowed) return 'its algorithm is not allowed'
   if (fault instanceof errors.JOSEError) return 'it is malformed'

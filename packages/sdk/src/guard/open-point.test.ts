@@ -16,7 +16,6 @@ test('an authority that goes away in the midst of a start is tried again', async
       epoch: ++registrations,
       session: 'secret',
       issuer: origin,
-      jwksUri: `${origin}/jwks`,
       server,
     }
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))

@@ -98,8 +98,8 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
     spool,
     checkToken: createTokenCheck({
       issuer: registration.issuer,
-      jwksUri: registration.jwksUri,
       audience: registration.server.url,
+      findKey: kid => replica.snapshot.catalogue.signingKeys.get(kid),
       now: clock.now,
     }),
     sessions: createSessions(),

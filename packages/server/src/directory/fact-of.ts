@@ -12,6 +12,7 @@ import type {
   RevokedTokenFact,
   RoleFact,
   ServerFact,
+  SigningKeyFact,
   ToolFact,
 } from '@valetkey/sdk/core'
 import type { Selectable } from 'kysely'
@@ -99,6 +100,10 @@ export function revokedTokenFact(row: Pick<Row<'revokedToken'>, 'id' | 'expiresA
 
 export function serverFact(row: Pick<Row<'server'>, 'id' | 'name' | 'url' | 'mode' | 'status'>): ServerFact {
   return { id: row.id, name: row.name, url: row.url, mode: row.mode, status: row.status }
+}
+
+export function signingKeyFact(row: Pick<Row<'signingKey'>, 'kid' | 'alg' | 'publicJwk'>): SigningKeyFact {
+  return { id: row.kid, alg: row.alg, publicJwk: parseObject(row.publicJwk) ?? {} }
 }
 
 /** `permission` is the slug of the permission that the row names by id. */

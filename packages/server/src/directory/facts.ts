@@ -21,6 +21,7 @@ import {
   revokedTokenFact,
   roleFact,
   serverFact,
+  signingKeyFact,
   toolFact,
 } from './fact-of.ts'
 import { loadResources } from './resource-facts.ts'
@@ -41,6 +42,9 @@ export function loadCatalogue(db: Db): Promise<CatalogueChange> {
     ops.push(...(await loadRoles(tx, CATALOGUE)))
     for (const row of await tx.selectFrom('tool').selectAll().orderBy('id').execute())
       ops.push({ fact: 'tool', id: row.id, value: toolFact(row, slugs.get(row.permissionId) ?? '') })
+    const keys = tx.selectFrom('signingKey').select(['kid', 'alg', 'publicJwk'])
+    for (const row of await keys.orderBy('kid').execute())
+      ops.push({ fact: 'signing_key', id: row.kid, value: signingKeyFact(row) })
     return { organization: CATALOGUE, revision, ops }
   })
 }

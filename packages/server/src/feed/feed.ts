@@ -13,8 +13,6 @@ export interface FeedOptions {
   store: Store
   audit?: RecordSink
   issuer: string
-  /** Where enforcement points find the keys that tokens are signed with. */
-  jwksUri?: string
   now(): number
   leaseMs?: number
   dangerousLeaseMs?: number
@@ -43,7 +41,7 @@ const PRUNE_EVERY_MS = 3600 * 1000
 /** Serves facts, changes and leases to enforcement points, and takes in what they report. */
 export function createFeed(options: FeedOptions): Feed {
   const { store, issuer, now, audit, leaseMs = 5_000, dangerousLeaseMs = 1_000 } = options
-  const { jwksUri = `${issuer}/jwks`, pollMs = 250, beatMs = 2_000, stallMs = 10_000 } = options
+  const { pollMs = 250, beatMs = 2_000, stallMs = 10_000 } = options
   const onFault = options.onFault ?? (() => {})
   const onRepeatedFault = seldom(onFault, now)
   const follower = createFollower(store, pollMs, onRepeatedFault)
@@ -81,7 +79,7 @@ export function createFeed(options: FeedOptions): Feed {
 
   return {
     app: createRoutes({
-      ...{ store, audit, issuer, jwksUri, now, subscribe, onFault },
+      ...{ store, audit, issuer, now, subscribe, onFault },
       terms: { leaseMs, dangerousLeaseMs },
       onRegistered(point) {
         for (const stream of streams) if (stream.point === point) stream.close()

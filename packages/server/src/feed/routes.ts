@@ -30,7 +30,6 @@ export interface RouteOptions {
   store: Store
   audit: RecordSink | undefined
   issuer: string
-  jwksUri: string
   now(): number
   terms: LeaseTerms
   subscribe(session: Session, position: Position): ReadableStream<Uint8Array>
@@ -88,10 +87,10 @@ type RecordsResponseBody = z.infer<typeof RecordsResponse>
 async function register(c: Context<Env>, options: RouteOptions): Promise<Response> {
   const serverKey = bearerOf(c.req.header('authorization'))
   const request = await parseBody(c, RegisterRequest)
-  const { issuer, jwksUri } = options
+  const { issuer } = options
   const registered = await registerPoint(options.store, serverKey, request, { issuer, now: options.now() })
   options.onRegistered(registered.point)
-  return c.json({ ...registered, issuer, jwksUri } satisfies RegisterResponse, 200, {
+  return c.json({ ...registered, issuer } satisfies RegisterResponse, 200, {
     'cache-control': 'no-store',
   })
 }

@@ -1,33 +1,50 @@
 import { AccessTokenClaims } from '@valetkey/sdk/core'
 import { createLocalJWKSet, errors, jwtVerify } from 'jose'
 import type { Store } from '../store/index.ts'
-import { readPublicKeys, type SigningKey } from './signing-key.ts'
+import { openSigningKeys, readPublicKeys, type SigningKey } from './signing-key.ts'
 
-/** Writes access tokens: claims in, `at+jwt` out. */
-export function createTokenWriter(key: SigningKey): (claims: AccessTokenClaims) => string {
-  const header = encode({ alg: key.alg, typ: 'at+jwt', kid: key.kid })
-  return claims => {
-    const text = `${header}.${encode(claims)}`
+/** Writes an access token (`at+jwt`), as of a catalogue revision that was read in this request. */
+export type TokenWriter = (claims: AccessTokenClaims, catalogueRevision: string) => Promise<string>
+
+/** Signs with the key whose turn it is. Keys are read again when the catalogue's revision moves, as it does with every change of keys. */
+export function createTokenWriter(store: Store, now: () => number): TokenWriter {
+  let revision: string | undefined
+  let keys: SigningKey[] = []
+  return async (claims, catalogueRevision) => {
+    if (revision !== catalogueRevision) {
+      keys = await openSigningKeys(store)
+      revision = catalogueRevision
+    }
+    const key = keys.findLast(({ activeFrom }) => activeFrom <= now())
+    if (!key) throw new Error('there is no key to sign with')
+    const text = `${encode({ alg: key.alg, typ: 'at+jwt', kid: key.kid })}.${encode(claims)}`
     return `${text}.${key.sign(text)}`
   }
 }
 
-/** The claims of a token that this authority signed and that has not ended; undefined for everything else. */
+/** A token that this authority signed and that has not ended. */
+export interface OwnToken {
+  claims: AccessTokenClaims
+  key: string
+}
+
+/** Reads a token; undefined for everything that is none of ours, or has ended. */
 export async function readOwnToken(
   store: Store,
   issuer: string,
   token: string,
   now: number,
-): Promise<AccessTokenClaims | undefined> {
+): Promise<OwnToken | undefined> {
   const keys = createLocalJWKSet(await readPublicKeys(store))
   try {
-    const { payload } = await jwtVerify(token, keys, {
+    const { payload, protectedHeader } = await jwtVerify(token, keys, {
       issuer,
       typ: 'at+jwt',
       algorithms: ['ES256', 'EdDSA'],
       currentDate: new Date(now),
     })
-    return AccessTokenClaims.safeParse(payload).data
+    const claims = AccessTokenClaims.safeParse(payload).data
+    return claims && { claims, key: protectedHeader.kid ?? '' }
   } catch (error) {
     if (error instanceof errors.JOSEError) return undefined
     throw error

@@ -53,7 +53,7 @@ export async function issueActingToken(
   const event = { organization: claims.org, type: 'token.issued', actor: claims.agent, target: claims.jti }
   await available(options.journal.record({ ...event, detail }))
   const body = {
-    access_token: options.writeToken(claims),
+    access_token: await available(options.writeToken(claims, caller.catalogueRevision)),
     token_type: 'Bearer',
     expires_in: claims.exp - claims.iat,
     scope: claims.scope,

@@ -20,7 +20,7 @@ import { createProvider } from './provider.ts'
 import { createRefusals, type Refusal } from './refusals.ts'
 import { createRegister } from './register.ts'
 import { createRoutes, type Document } from './routes.ts'
-import { openSigningKey, readPublicKeys, type TokenAlgorithm } from './signing-key.ts'
+import { ensureSigningKeys, readPublicKeys, removeEndedKeys, type TokenAlgorithm } from './signing-key.ts'
 import { createTargetLookup, readCatalogueRevision } from './target.ts'
 
 /** What became of a token request whose client proved itself, or failed to. */
@@ -71,9 +71,9 @@ export async function createAuthorizationServer(
     ...(await openPeople(store, paths.base)),
     findTargetNow,
   }
-  const key = await openSigningKey(store, tokenAlgorithm, now())
+  await ensureSigningKeys(store, tokenAlgorithm, now())
   const journal = createJournal({ store, now, log })
-  const writeToken = createTokenWriter(key)
+  const writeToken = createTokenWriter(store, now)
   const recordRefusal = createRefusals({ journal, now, log })
   const parts = {
     store,
@@ -84,9 +84,9 @@ export async function createAuthorizationServer(
     people,
     findRedirects: async (id: string) => (await findRegistration(store, id, now()))?.redirectUris,
     findGrant: createGrantLookup(store),
-    writeToken(claims: AccessTokenClaims) {
+    writeToken(claims: AccessTokenClaims, revision: string) {
       onToken({ grant: claims.gid === undefined ? 'client_credentials' : 'person' })
-      return writeToken(claims)
+      return writeToken(claims, revision)
     },
     limit: createFailureLimit(now),
     refused(refusal: Refusal) {
@@ -164,10 +164,15 @@ function constant(document: object): Document {
   return async () => text
 }
 
+async function sweep(store: Store, now: number): Promise<void> {
+  await removeExpired(store, now)
+  await removeEndedKeys(store, now)
+}
+
 function startSweeping(store: Store, log: Log, now: () => number): () => Promise<void> {
   let sweeping = Promise.resolve()
   const timer = setInterval(() => {
-    sweeping = removeExpired(store, now()).catch((error: unknown) =>
+    sweeping = sweep(store, now()).catch((error: unknown) =>
       log.warn({ err: error }, 'could not remove what has expired'),
     )
   }, SWEEP_INTERVAL_MS)

@@ -1,5 +1,6 @@
 import { type AccessTokenClaims, intersectScopes, isoTime, type JsonObject, newId } from '@valetkey/sdk/core'
 import { errors, type GrantHandler, type KoaContext, type Provider } from 'oidc-provider'
+import type { TokenWriter } from './access-token.ts'
 import type { ActingGrant, GrantLookup } from './acting-grant.ts'
 import type { Caller, CallerCredential } from './caller.ts'
 import { attemptOf, provenCaller } from './client-authentication.ts'
@@ -14,7 +15,7 @@ export interface GrantOptions {
   issuer: string
   findTarget: TargetLookup
   findGrant: GrantLookup
-  writeToken: (claims: AccessTokenClaims) => string
+  writeToken: TokenWriter
   journal: Journal
   addressOf: (request: KoaContext['req']) => string
   now: () => number
@@ -40,7 +41,7 @@ function clientCredentialsGrant(options: GrantOptions): GrantHandler {
     const claims = describe(options, { caller, credential, target, scopes, grant })
     await available(options.journal.record(issued(claims, ctx, options)))
     ctx.body = {
-      access_token: options.writeToken(claims),
+      access_token: await available(options.writeToken(claims, caller.catalogueRevision)),
       token_type: 'Bearer',
       expires_in: claims.exp - claims.iat,
       scope: claims.scope,

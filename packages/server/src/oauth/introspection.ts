@@ -41,10 +41,10 @@ async function answerClient(options: Options, ctx: KoaContext): Promise<object> 
   const { store, issuer, now } = options
   const access = await readOwnToken(store, issuer, token, now())
   const by = { org: caller.organization, agent: caller.agent, cred: credential.id }
-  const claims = access ?? (await readRefresh(options, token, { client_id: caller.clientId, ...by }))
+  const claims = access?.claims ?? (await readRefresh(options, token, { client_id: caller.clientId, ...by }))
   if (claims?.client_id !== caller.clientId) return INACTIVE
   const target = await options.findTarget(claims.aud, caller.catalogueRevision)
-  const answer = target ? await describe(options, target.server, claims) : INACTIVE
+  const answer = target ? await describe(options, target.server, claims, access?.key) : INACTIVE
   return access ? asBearer(answer) : answer
 }
 
@@ -76,9 +76,9 @@ export function createServerIntrospection(
     const [token, ...more] = (await readForm(request))?.getAll('token') ?? []
     if (!token || more.length > 0)
       return send(400, { error: 'invalid_request', error_description: "send one parameter 'token'" })
-    const claims = await readOwnToken(store, issuer, token, now())
-    const { server } = known
-    send(200, claims?.aud === server.url ? asBearer(await describe(options, server.id, claims)) : INACTIVE)
+    const own = await readOwnToken(store, issuer, token, now())
+    if (own?.claims.aud !== known.server.url) return send(200, INACTIVE)
+    send(200, asBearer(await describe(options, known.server.id, own.claims, own.key)))
   }
 }
 
@@ -110,9 +110,14 @@ async function readRefresh(
 }
 
 /** Whether an enforcement point of the server would hear this caller now, and what the caller could still ask of it. */
-async function describe(options: Options, server: string, claims: AccessTokenClaims): Promise<object> {
+async function describe(
+  options: Options,
+  server: string,
+  claims: AccessTokenClaims,
+  key?: string,
+): Promise<object> {
   const { store, now } = options
-  const caller = callerOf(claims)
+  const caller = callerOf(claims, key)
   const ctx: Context = { store, now, actor: { id: claims.agent, name: claims.agent, permissions: [] } }
   return withIndex(ctx, { organization: claims.org }, ({ snapshot, view, isStale }) => {
     if (isStale || refuseCaller(snapshot, { server, caller, now: now() })) return INACTIVE

@@ -29,8 +29,9 @@ export function addRevocation(provider: Provider, options: Options): void {
 async function revokeAccessToken({ store, issuer, now }: Options, ctx: KoaContext): Promise<void> {
   const { caller } = provenCaller(ctx)
   const { agent, clientId, organization } = caller
-  const claims = await available(readOwnToken(store, issuer, String(ctx.oidc.params['token']), now()))
-  if (!claims) return
+  const own = await available(readOwnToken(store, issuer, String(ctx.oidc.params['token']), now()))
+  if (!own) return
+  const { claims } = own
   // RFC 7009 §2.1: a token that was issued to another client is refused.
   if (claims.client_id !== clientId)
     throw new errors.InvalidRequest('the token was not issued to this client', undefined, 'token_foreign')

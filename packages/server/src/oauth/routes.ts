@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Log } from './log.ts'
 import type { Endpoints } from './metadata.ts'
+import { KEY_SET_SECONDS } from './signing-key.ts'
 
 /** Gives the text of a JSON document. */
 export type Document = () => Promise<string>
@@ -116,7 +117,7 @@ async function sendDocument(
   response.writeHead(200, {
     'content-type': type,
     'content-length': Buffer.byteLength(body),
-    'cache-control': 'public, max-age=300',
+    'cache-control': `public, max-age=${KEY_SET_SECONDS}`,
     'access-control-allow-origin': '*',
   })
   response.end(body)

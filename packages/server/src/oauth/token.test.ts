@@ -1,5 +1,5 @@
 import { request } from 'node:http'
-import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import { describe, expect, test, vi } from 'vitest'
 import { beginChange } from '../store/index.ts'
 import { byKey, bySecret, form, refusal, refusals } from './testing/requests.ts'
@@ -47,13 +47,17 @@ describe('a token', () => {
     expect(JSON.stringify(await world.events())).not.toContain(access_token)
   })
 
-  test('is signed with EdDSA where that is set, and older tokens stay verifiable', async () => {
+  test('is signed with EdDSA a quarter of an hour after that was set, and older tokens stay verifiable', async () => {
     await using world = await startWorld()
     const old = await answerOf(world.token(bySecret(world)))
     await using next = await startWorld({ store: world.store, tokenAlgorithm: 'EdDSA' })
-    const fresh = await answerOf(next.token(bySecret(next)))
+    const soon = await answerOf(next.token(bySecret(next)))
+    expect(decodeProtectedHeader(soon.access_token).alg).toBe('ES256')
+    await using later = await startWorld({ store: world.store, now: () => Date.now() + 16 * 60_000 })
+    const fresh = await answerOf(later.token(bySecret(later)))
     const keys = createLocalJWKSet(await next.authorizationServer.jwks())
-    expect((await jwtVerify(fresh.access_token, keys)).protectedHeader.alg).toBe('EdDSA')
+    const currentDate = new Date(Date.now() + 16 * 60_000)
+    expect((await jwtVerify(fresh.access_token, keys, { currentDate })).protectedHeader.alg).toBe('EdDSA')
     expect((await jwtVerify(old.access_token, keys)).protectedHeader.alg).toBe('ES256')
   })
 

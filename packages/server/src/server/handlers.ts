@@ -1,6 +1,6 @@
 import type { AdminApi } from '@valetkey/sdk/contract'
 import * as directory from '../directory/index.ts'
-import { registerClient } from '../oauth/index.ts'
+import { listSigningKeys, registerClient, retireSigningKey, rotateSigningKey } from '../oauth/index.ts'
 import { invite } from '../people/index.ts'
 
 /** One operation of the contract: authenticated, permitted and parsed input comes in, a value goes out. */
@@ -128,6 +128,11 @@ export function createHandlers(parts: HandlerParts): Handlers {
       wait: (ctx, input) => directory.awaitPoints(ctx, input, waitForPoints),
     },
     revocations: { create: (ctx, input) => directory.createRevocation(ctx, input, waitForPoints) },
+    signingKeys: {
+      list: listSigningKeys,
+      rotate: rotateSigningKey,
+      retire: (ctx, input) => retireSigningKey(ctx, input, waitForPoints),
+    },
     decisions: { check: directory.checkDecision, get: evidence.decisions.get },
     audit: evidence.audit,
     policy: { apply: policy.apply },

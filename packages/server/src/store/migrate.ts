@@ -4,11 +4,12 @@ import { type Kysely, sql } from 'kysely'
 import * as first from './migrations/0001-first.ts'
 import * as resources from './migrations/0002-resources.ts'
 import * as people from './migrations/0003-people.ts'
+import * as signingKeys from './migrations/0007-signing-keys.ts'
 import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
 
 /** Forward only; never edited after a release. */
-const MIGRATIONS: readonly Migration[] = [first, resources, people]
+const MIGRATIONS: readonly Migration[] = [first, resources, people, signingKeys]
 
 interface Migration {
   up(tx: Tx, define: (statement: string) => Promise<void>): Promise<void>

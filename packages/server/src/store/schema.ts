@@ -333,13 +333,15 @@ interface EnforcementPointOrganizationTable {
   acknowledgedRevision: number
 }
 
+/** The one whose turn came last signs; the one that has no turn yet is known everywhere and waits for it. */
 interface SigningKeyTable {
   kid: string
-  alg: string
-  state: 'next' | 'active' | 'retired'
+  alg: 'ES256' | 'EdDSA'
   publicJwk: string
   sealedPrivateJwk: string
   createdAt: ColumnType<string, string, never>
+  /** Milliseconds since 1970; null for the one in reserve. */
+  activeFrom: number | null
 }
 
 interface OauthStateTable {

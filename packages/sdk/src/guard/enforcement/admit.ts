@@ -1,5 +1,6 @@
 import { newId, type Reason } from '../../core/index.ts'
 import { type Caller, type Decision, mayObtain, type Refusal, refuseCaller } from '../../engine/index.ts'
+import type { TokenCheck } from '../access-token.ts'
 import { type Target, targetsOf } from '../protocol/action.ts'
 import {
   type Answer,
@@ -115,19 +116,28 @@ async function authenticate(
 ): Promise<Caller | Answer> {
   const header = inbound.header('authorization')
   const token = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(header ?? '')?.[1]
-  const checked = token === undefined ? undefined : await point.checkToken(token)
+  const checked = token === undefined ? undefined : await checkToken(point, token)
   if (checked?.ok) return checked.caller
   if (checked?.isOpen) {
-    point.noteStranger(point, message, 'stale', checked.detail)
+    const detail = whyStale(point)
+    point.noteStranger(point, message, 'stale', detail)
     return answerRefused(message?.id ?? null, {
       id: newId('decision', point.clock.now()),
       reason: 'stale',
-      detail: checked.detail,
+      detail,
     })
   }
   const detail = checked ? checked.detail : header === undefined ? null : 'it is not a bearer token'
   point.noteStranger(point, message, detail === null ? 'token_missing' : 'token_invalid', detail)
   return unauthorized(point, message?.id ?? null, detail)
+}
+
+/** A new key is made known well before it signs: to whoever has a lease an unknown one is nobody's. */
+async function checkToken(point: Point, token: string): Promise<TokenCheck> {
+  const checked = await point.checkToken(token)
+  if (checked.ok || !checked.isOpen || !(await point.replica.ensureLease('read'))) return checked
+  const again = await point.checkToken(token)
+  return again.ok ? again : { ok: false, detail: again.detail }
 }
 
 function unauthorized(point: Point, id: RequestId | null, detail: string | null): Answer {

@@ -57,6 +57,7 @@ export async function startWorld(options: Partial<AuthorizationServerOptions> & 
     authorizationServer,
     ...seeds,
     token: (form: Form, headers?: Record<string, string>) => post('/token', form, headers),
+    introspect: (form: Form, headers?: Record<string, string>) => post('/token/introspection', form, headers),
     revoke: (form: Form, headers?: Record<string, string>) => post('/token/revocation', form, headers),
     assertion: (claims: Claims = {}, header: object = {}, key: CryptoKey = seeds.key) =>
       signAssertion({ iss: seeds.agent, sub: seeds.agent, aud: issuer, ...claims }, header, key),
