@@ -85,6 +85,39 @@ export function filter(world: World, principal: string, permission: string): str
   return held.filter(resource => !held.includes(world.resources.get(resource)?.parent ?? ''))
 }
 
+/** A bound on what an agent does for somebody: a person's grant, or the link by which one agent lets the next act. */
+export interface Bound {
+  scopes: readonly string[]
+  resources: readonly string[]
+  /** Whether it lets the arguments of this call through. */
+  allows(resource: string): boolean
+  expiresAt: number | null
+  isRevoked: boolean
+}
+
+/** Who acts for whom: the agents from the first to the one that calls, the person behind them, and all bounds between. */
+export interface Chain {
+  agents: readonly string[]
+  person: string | null
+  bounds: readonly Bound[]
+}
+
+/** What everybody in a chain may do themselves, within every bound that is still there: nothing else. */
+export function mayThrough(world: World, chain: Chain, permission: string, resource: string): boolean {
+  const everybody = chain.person === null ? chain.agents : [...chain.agents, chain.person]
+  return (
+    everybody.every(one => check(world, one, permission, resource)) &&
+    chain.bounds.every(
+      ({ scopes, resources, allows, expiresAt, isRevoked }) =>
+        !isRevoked &&
+        (expiresAt === null || expiresAt > world.now) &&
+        scopes.includes(permission) &&
+        pathOf(world, resource).some(one => resources.includes(one)) &&
+        allows(resource),
+    )
+  )
+}
+
 /** A resource goes with everything below it and with every assignment there. */
 export function removeResource(world: World, resource: string): void {
   for (const other of [...world.resources.keys()].filter(one => pathOf(world, one).includes(resource))) {

@@ -20,5 +20,7 @@ export const AccessTokenClaims = z.object({
   cred: z.string(),
   /** The grant by which the agent acts for the person who is then `sub`. */
   gid: z.string().optional(),
+  /** The delegations by which it acts for other agents, from the root on. */
+  dlg: z.array(z.string()).max(16).optional(),
 })
 export type AccessTokenClaims = z.infer<typeof AccessTokenClaims>

@@ -174,6 +174,30 @@ export const GrantFact = z.object({
 })
 export type GrantFact = z.infer<typeof GrantFact>
 
+/**
+ * One agent lets another act within bounds: on what a person granted the first of them, or on what that one may itself.
+ * What the delegate does counts only while this link and all before it are there.
+ */
+export const LinkFact = z.object({
+  id: z.string(),
+  from: z.string(),
+  to: z.string(),
+  /** The link that it continues, and the grant at the root of all; null where there is none. */
+  parent: z.string().nullable(),
+  grant: z.string().nullable(),
+  /** By which the delegating agent proved itself: a credential that is taken back takes its delegations along. */
+  credential: z.string(),
+  scopes: z.array(Scope),
+  /** Numbers of the resources that it is limited to, each with all below it. */
+  resources: z.array(z.number().int()),
+  /** CEL over the arguments of a call, as in the rule of a tool. */
+  condition: z.string().nullable(),
+  /** How many more links may follow this one. */
+  hops: z.number().int().nonnegative(),
+  expiresAt: z.number(),
+})
+export type LinkFact = z.infer<typeof LinkFact>
+
 /** A revoked token, by its `jti`, kept until it would have expired. */
 export const RevokedTokenFact = z.object({ id: z.string(), expiresAt: z.number() })
 export type RevokedTokenFact = z.infer<typeof RevokedTokenFact>
@@ -206,6 +230,7 @@ export const ORGANIZATION_FACTS = {
   resource: ResourceFact,
   member: MemberFact,
   grant: GrantFact,
+  link: LinkFact,
 } as const
 
 const put = <K extends string, V extends z.ZodType>(fact: K, value: V) =>
@@ -233,6 +258,7 @@ export const OrganizationOp = z.discriminatedUnion('fact', [
   put('resource', ResourceFact),
   put('member', MemberFact),
   put('grant', GrantFact),
+  put('link', LinkFact),
 ])
 export type OrganizationOp = z.infer<typeof OrganizationOp>
 

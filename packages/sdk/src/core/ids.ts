@@ -15,6 +15,8 @@ export const ID_PREFIX = {
   role: 'rol',
   assignment: 'asg',
   grant: 'gnt',
+  delegation: 'dlg',
+  delegationRule: 'drl',
   invitation: 'inv',
   refreshFamily: 'rfm',
   signingKey: 'key',

@@ -14,6 +14,6 @@ export function callerOf(claims: AccessTokenClaims, key: string | undefined): Ca
     expiresAt: claims.exp * 1000,
     person: claims.gid === undefined ? null : claims.sub,
     grant: claims.gid ?? null,
-    chain: [],
+    chain: claims.dlg ?? [],
   }
 }

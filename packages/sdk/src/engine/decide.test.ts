@@ -275,11 +275,13 @@ test('explain walks the same way and says what was not reached', () => {
     'passed',
     'passed',
     'passed',
+    'passed',
     'failed',
   ])
   const early = decide(refund({ name: 'drop_db' }), northwind(), true)
   expect(early.legs.slice(1).map(leg => leg.result)).toEqual([
     'failed',
+    'not_reached',
     'not_reached',
     'not_reached',
     'not_reached',

@@ -1,3 +1,4 @@
+import { chainCarries, checkChain } from './chain.ts'
 import {
   checkAgent,
   checkArguments,
@@ -25,6 +26,7 @@ const WALK: readonly { leg: LegName; check: (walk: Walk) => Refusal | null }[] =
   { leg: 'arguments', check: checkArguments },
   { leg: 'scope', check: checkScope },
   { leg: 'resource', check: checkResource },
+  { leg: 'chain', check: checkChain },
   { leg: 'agent', check: checkAgent },
   { leg: 'person', check: checkPerson },
   { leg: 'condition', check: checkCondition },
@@ -84,8 +86,8 @@ export function mayObtain(snapshot: Snapshot, request: DecisionRequest): boolean
   walk.rule = server && findRule(server, request.action)
   const permission = walk.rule?.fact.permission ?? ''
   if (!organization || !seat || !walk.rule || !isKnown(walk.rule, snapshot)) return false
-  if (!reachesCeiling(walk, permission)) return false
-  if (checkResource(walk) || checkAgent(walk)) return false
+  if (!reachesCeiling(walk, permission) || !chainCarries(walk, permission)) return false
+  if (checkResource(walk) || checkChain(walk) || checkAgent(walk)) return false
   if (request.caller.grant === null) return request.caller.person === null
   const principal = walk.person?.seq ?? 0
   return walk.targets.every(target =>

@@ -10,9 +10,13 @@ const SENTENCES: Record<Reason, (detail: string) => string> = {
   tool_changed: detail => `the definition of "${detail}" is not the one that was approved`,
   arguments_invalid: detail => `the arguments do not match the approved schema (${detail})`,
   scope_missing: detail => `the token does not carry the scope ${detail}`,
-  agent_ceiling: detail => `the ceiling of this agent does not hold ${detail}`,
+  agent_ceiling: ofAgent((who, what) => `the ceiling of ${who} does not hold ${what}`),
   resource_unknown: detail => detail || 'the arguments name no known resource',
-  agent_lacks_permission: detail => `no role of this agent holds ${detail}`,
+  delegation_expired: detail => `the delegation ${detail} has ended`,
+  delegation_scope: detail => `the delegation ${detail}`,
+  delegation_resource: detail => `the delegation ${detail}`,
+  delegation_arguments: detail => `the delegation ${detail}`,
+  agent_lacks_permission: ofAgent((who, what) => `no role of ${who} holds ${what}`),
   user_lacks_permission: detail => `no role of the person behind it holds ${detail}`,
   grant_resource: detail => `the person did not let the agent touch ${detail}`,
   condition_failed: detail => `the condition of this tool does not hold (${detail})`,
@@ -20,6 +24,14 @@ const SENTENCES: Record<Reason, (detail: string) => string> = {
   audit_unavailable: detail => `the call cannot be recorded (${detail})`,
   token_missing: () => 'the request carries no token',
   token_invalid: detail => `the token is not valid (${detail})`,
+}
+
+/** A sentence about this agent or, where the detail begins with `agent NAME: `, about one that delegated to it. */
+function ofAgent(say: (who: string, what: string) => string): (detail: string) => string {
+  return detail => {
+    const [, name, what] = /^agent (\S+): (.*)$/s.exec(detail) ?? []
+    return name === undefined ? say('this agent', detail) : say(`agent ${name}, which delegated,`, what ?? '')
+  }
 }
 
 const ADVICE = {

@@ -1,12 +1,20 @@
-import type { AssignmentFact, Carrier, GrantFact, Reason } from '../core/index.ts'
-import { carries, intersectRoots, isAllowed, type Question, rootsOf } from './access.ts'
+import { type AssignmentFact, anyCovers, type Carrier, type GrantFact, type Reason } from '../core/index.ts'
+import { carries, isAllowed, type Question, rootsOf } from './access.ts'
 import type { RoleView } from './catalogue.ts'
 import { holds } from './judge.ts'
 import { isGranted } from './life.ts'
-import type { OrganizationView, Rights } from './organization.ts'
+import type { OrganizationView, Rights, Seat } from './organization.ts'
 import { reachOf } from './reach.ts'
-import { hasSome, resolveAddress, type Target, wholeOf } from './target.ts'
-import { carriesScope, findRule, isKnown, type Refusal, reachesCeiling, type Walk } from './walk.ts'
+import { meet, resolveAddress, type Target, wholeOf } from './target.ts'
+import {
+  carriesScope,
+  conditionInput,
+  findRule,
+  isKnown,
+  type Refusal,
+  reachesCeiling,
+  type Walk,
+} from './walk.ts'
 
 /** The tool is mapped to a permission that is known here, and is the one that was approved. */
 export function checkTool(walk: Walk): Refusal | null {
@@ -30,7 +38,13 @@ export function checkScope(walk: Walk): Refusal | null {
   const { caller, now } = walk.request
   if (permission === undefined || !carriesScope(walk, caller, permission, now))
     return { reason: 'scope_missing', detail: permission ?? null }
-  return reachesCeiling(walk, permission) ? null : { reason: 'agent_ceiling', detail: permission }
+  if (reachesCeiling(walk, permission)) return null
+  const { seat, chain } = walk
+  const short = [seat, ...chain.map(({ from }) => from)].find(
+    one => !anyCovers(one?.agent.ceiling ?? [], permission),
+  )
+  const detail = !short || short === seat ? permission : `agent ${short.principal.name}: ${permission}`
+  return { reason: 'agent_ceiling', detail }
 }
 
 /** The arguments name live resources of this organization. */
@@ -56,22 +70,48 @@ export function checkResource(walk: Walk): Refusal | null {
   return null
 }
 
-/** The agent holds the permission on every one of them. */
+/** The agent, and every agent of the chain that lets it act, holds the permission on every one of them. */
 export function checkAgent(walk: Walk): Refusal | null {
-  const { seat, organization, rule, targets, request } = walk
+  const { seat, chain, organization, rule, targets, request } = walk
   const permission = rule?.fact.permission ?? ''
   if (!seat || !organization) return { reason: 'agent_lacks_permission', detail: permission }
-  const principal = seat.principal.seq
   const found: Carrier[] = []
+  const refusal = checkHolder(walk, seat, found)
+  if (refusal) return refusal
+  for (const { from } of chain) {
+    const lacking = from
+      ? checkHolder(walk, from, found)
+      : { reason: 'revoked' as const, detail: 'the delegation' }
+    if (lacking) return { ...lacking, detail: `agent ${from?.principal.name}: ${lacking.detail}` }
+  }
+  // Of "some" resource, each may have held it on another.
+  for (const target of chain.length === 0 ? [] : targets)
+    if (
+      target.some !== null &&
+      meet(organization, target, reachOf(walk, permission, request.now)).length === 0
+    )
+      return lacks('agent_lacks_permission', permission, target, seat.principal.seq)
+  walk.assignments = found
+  return null
+}
+
+/** One agent holds the permission on every target; by which assignments is added to what was found. */
+function checkHolder(
+  walk: Walk,
+  { principal: { seq: principal }, rights }: Seat,
+  found: Carrier[],
+): Refusal | null {
+  const { organization, rule, targets, request } = walk
+  const permission = rule?.fact.permission ?? ''
+  if (!organization) return { reason: 'agent_lacks_permission', detail: permission }
   for (const target of targets) {
     const question = { principal, permission, resource: target.resource, now: request.now }
     const isHeld =
       target.some === null
-        ? collectCarriers(found, organization, seat.rights, question)
+        ? collectCarriers(found, organization, rights, question)
         : collectForSome(found, organization, question, target)
     if (!isHeld) return lacks('agent_lacks_permission', permission, target, principal)
   }
-  walk.assignments = found
   return null
 }
 
@@ -114,14 +154,6 @@ function addCarrier(found: Carrier[], { id, createdBy }: AssignmentFact, { fact 
     found.push({ id, role: fact?.slug ?? '', createdBy })
 }
 
-/** The parts of a target, of which some resource is meant, that lie under these roots and hold such a resource. */
-function meet(organization: OrganizationView, target: Target, roots: readonly number[]): number[] {
-  const type = target.some ?? ''
-  return intersectRoots(organization, [target.resource], roots).filter(root =>
-    hasSome(organization, type, [root]),
-  )
-}
-
 function lacks(reason: Reason, permission: string, target: Target, principal: number): Refusal {
   const detail = target.path === null ? permission : `${permission} on ${target.path}`
   return { reason, detail, missing: { principal, resource: target.resource } }
@@ -162,22 +194,11 @@ function isLetTouch(walk: Walk, grant: GrantFact, target: Target): boolean {
 
 /** The conditions of the rule and of the permission hold. */
 export function checkCondition(walk: Walk): Refusal | null {
-  const { rule, request, server } = walk
+  const { rule, request } = walk
   if (!rule) return { reason: 'condition_failed', detail: null }
   const { condition, permission } = rule.fact
-  const { action, caller, now } = request
-  if (
-    condition !== null &&
-    !rule.holds({
-      args: action.arguments,
-      agent: caller.agent,
-      person: caller.person ?? '',
-      organization: caller.organization,
-      server: server?.fact.name ?? '',
-      tool: action.name,
-      now: new Date(now),
-    })
-  )
+  const { action, caller } = request
+  if (condition !== null && !rule.holds(conditionInput(walk)))
     return { reason: 'condition_failed', detail: condition }
   const held = walk.snapshot.catalogue.permissions.get(permission)
   if (!held || held.fact.condition === null) return null

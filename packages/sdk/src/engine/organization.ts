@@ -12,6 +12,7 @@ import {
 import { type CatalogueView, putRole, type RoleView, roleIn } from './catalogue.ts'
 import { Groups } from './groups.ts'
 import { type Holding, Holdings } from './holdings.ts'
+import { type LinkView, viewLink } from './link.ts'
 import { ResourceTree } from './tree.ts'
 
 /** By resource, what a principal was given: one entry for itself and for each of its groups that was given anything. */
@@ -42,6 +43,7 @@ export interface OrganizationView {
   /** The organization's own. */
   roles: Map<string, RoleView>
   grants: Map<string, GrantFact>
+  links: Map<string, LinkView>
   revokedTokens: Map<string, number>
   tree: ResourceTree
   groups: Groups
@@ -64,6 +66,7 @@ export function emptyOrganization(id: string, catalogue: CatalogueView): Organiz
     credentialsOf: new Map(),
     roles: new Map(),
     grants: new Map(),
+    links: new Map(),
     revokedTokens: new Map(),
     tree: new ResourceTree(),
     groups: new Groups(),
@@ -143,6 +146,9 @@ export function applyToOrganization(view: OrganizationView, op: OrganizationOp):
     case 'grant':
       set(view.grants, op.id, op.value)
       return
+    case 'link':
+      set(view.links, op.id, op.value && viewLink(op.value))
+      return
     default:
       throw new AppError('internal', `unreachable: ${JSON.stringify(op satisfies never)}`)
   }
@@ -161,6 +167,7 @@ export function organizationOps(view: OrganizationView): OrganizationOp[] {
   for (const [id, value] of view.groups.facts()) ops.push({ fact: 'member', id, value })
   for (const { fact } of view.holdings.all()) ops.push({ fact: 'assignment', id: fact.id, value: fact })
   for (const [id, value] of view.grants) ops.push({ fact: 'grant', id, value })
+  for (const [id, { fact }] of view.links) ops.push({ fact: 'link', id, value: fact })
   for (const [id, expiresAt] of view.revokedTokens)
     ops.push({ fact: 'revoked_token', id, value: { id, expiresAt } })
   return ops

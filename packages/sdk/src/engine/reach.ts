@@ -1,5 +1,6 @@
 import { type PrincipalFact, ROOT_RESOURCE } from '../core/index.ts'
 import { intersectRoots, rootsOf } from './access.ts'
+import { chainCarries, refuseEnded } from './chain.ts'
 import type { OrganizationView } from './organization.ts'
 import type { Action, DecisionRequest } from './request.ts'
 import type { Rule } from './rule.ts'
@@ -8,16 +9,21 @@ import { refuse } from './state.ts'
 import { hasSome } from './target.ts'
 import { carriesScope, findRule, isKnown, type Parties, partiesOf, reachesCeiling } from './walk.ts'
 
-/** The fewest resources under which agent, person and grant all hold a permission. */
+/** The fewest resources under which all of chain, agent, person and grant hold a permission. */
 export function reachOf(
-  { organization, seat, grant, person }: Parties,
+  { organization, seat, chain, grant, person }: Parties,
   permission: string,
   now: number,
 ): number[] {
   if (!organization || !seat) return []
   const rootsFor = ({ seq: principal }: PrincipalFact) =>
     rootsOf(organization, { principal, permission, now }).map(({ resource }) => resource)
-  const roots = rootsFor(seat.principal)
+  let roots = rootsFor(seat.principal)
+  for (const { link, from } of chain) {
+    if (!link || !from) return []
+    roots = intersectRoots(organization, roots, rootsFor(from.principal))
+    roots = intersectRoots(organization, roots, link.fact.resources)
+  }
   if (!grant) return roots
   const granted = intersectRoots(organization, roots, grant.resources)
   return person ? intersectRoots(organization, granted, rootsFor(person)) : []
@@ -35,13 +41,14 @@ export function mayUse(
   const { now } = request
   const parties = partiesOf(snapshot, request)
   const { server, organization, seat } = parties
-  if (!server || !organization || !seat || refuse(parties, request)) return false
+  if (!server || !organization || !seat) return false
+  if (refuse(parties, request) || refuseEnded(parties, now)) return false
   const rule = findRule(server, action)
   if ((rule?.fact.mode ?? server.fact.mode) === 'audit') return true
   if (!rule || !isKnown(rule, snapshot)) return false
   if (action.kind === 'tool' && rule.fact.definition !== action.definition) return false
   const { permission } = rule.fact
-  if (!reachesCeiling(parties, permission)) return false
+  if (!reachesCeiling(parties, permission) || !chainCarries(parties, permission)) return false
   return reachesSome(organization, rule, reachOf(parties, permission, now))
 }
 
@@ -66,9 +73,9 @@ export interface Filter {
 }
 
 /**
- * The fewest resources under which the agent, the person it acts for and the grant between them all hold a permission.
- * Empty where the token does not carry it, where the caller would be refused whatever it asks for, where the
- * permission is not known, and where it has a condition: which resources it holds for cannot be said beforehand.
+ * The fewest resources under which the agent, those it acts for and what they let it do all hold a permission. Empty
+ * where the token does not carry it, where the caller would be refused whatever it asks for, where the permission is not
+ * known, and where it (or a delegation) has a condition: which resources that holds for cannot be said beforehand.
  */
 export function filterFor(
   snapshot: Snapshot,
@@ -76,13 +83,15 @@ export function filterFor(
   permission: string,
 ): Filter {
   const parties = partiesOf(snapshot, request)
-  const { organization } = parties
-  if (!organization || refuse(parties, request)) return { all: false, roots: [] }
-  if (!carriesScope(parties, request.caller, permission, request.now) || !reachesCeiling(parties, permission))
-    return { all: false, roots: [] }
-  if (organization.catalogue.permissions.get(permission)?.fact.condition !== null)
-    return { all: false, roots: [] }
-  const roots = reachOf(parties, permission, request.now)
+  const { organization, chain } = parties
+  const { caller, now } = request
+  if (!organization || refuse(parties, request) || refuseEnded(parties, now)) return nothing()
+  if (!carriesScope(parties, caller, permission, now) || !reachesCeiling(parties, permission))
+    return nothing()
+  if (!chainCarries(parties, permission) || chain.some(({ link }) => link?.fact.condition !== null))
+    return nothing()
+  if (organization.catalogue.permissions.get(permission)?.fact.condition !== null) return nothing()
+  const roots = reachOf(parties, permission, now)
   if (roots.includes(ROOT_RESOURCE)) return { all: true, roots: [] }
   return {
     all: false,
@@ -91,4 +100,8 @@ export function filterFor(
       id: organization.tree.externalIdOf(seq),
     })),
   }
+}
+
+function nothing(): Filter {
+  return { all: false, roots: [] }
 }

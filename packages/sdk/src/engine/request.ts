@@ -14,6 +14,7 @@ export interface Caller {
   expiresAt: number
   person: string | null
   grant: string | null
+  /** The delegations by which it acts for another agent, the first one first; empty where it acts for none. */
   chain: readonly string[]
 }
 
@@ -42,6 +43,7 @@ export const LEGS = [
   'arguments',
   'scope',
   'resource',
+  'chain',
   'agent',
   'person',
   'condition',

@@ -1,3 +1,4 @@
+import { refuseChain, refuseEnded, rootOf } from './chain.ts'
 import { isBetween, isInForce, isRunning } from './life.ts'
 import type { Caller, DecisionRequest } from './request.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -13,10 +14,11 @@ export function refuseCaller(
   snapshot: Snapshot,
   request: Pick<DecisionRequest, 'server' | 'caller' | 'now'>,
 ): Refusal | null {
-  return refuse(partiesOf(snapshot, request), request)
+  const parties = partiesOf(snapshot, request)
+  return refuse(parties, request) ?? refuseEnded(parties, request.now)
 }
 
-/** Whether all are alive: the server, the organization, the agent, its owner, its credential, this token, the grant. */
+/** Whether all are alive: the server, the organization, the agent, its owner, its credential, this token, the chain, the grant. */
 export function refuse(
   parties: Parties,
   { caller, now }: Pick<DecisionRequest, 'caller' | 'now'>,
@@ -38,12 +40,15 @@ export function refuse(
   if (principal.status !== 'active') return { reason: 'suspended', detail: `agent ${principal.name}` }
   if (owner?.status !== 'active')
     return { reason: 'suspended', detail: `the owner of agent ${principal.name} is gone` }
-  return caller.person === null && caller.grant === null ? null : refusePerson(parties, caller, now)
+  const isForPerson = caller.person !== null || caller.grant !== null
+  return refuseChain(parties, caller) ?? (isForPerson ? refusePerson(parties, caller, now) : null)
 }
 
-/** Whether the person is there, and still lets this agent act. */
-function refusePerson({ server, grant, person }: Parties, caller: Caller, now: number): Refusal | null {
-  if (!grant || !isBetween(grant, caller)) return { reason: 'revoked', detail: 'the grant' }
+/** Whether the person is there, and still lets this agent act, or the one that the chain began with. */
+function refusePerson(parties: Parties, caller: Caller, now: number): Refusal | null {
+  const { server, grant, person } = parties
+  const between = { agent: rootOf(parties, caller), person: caller.person }
+  if (!grant || !isBetween(grant, between)) return { reason: 'revoked', detail: 'the grant' }
   if (grant.server !== undefined && grant.server !== server?.fact.id)
     return { reason: 'revoked', detail: 'the grant (it is for another server)' }
   if (!isRunning(grant, now)) return { reason: 'revoked', detail: 'the grant has expired' }

@@ -1,4 +1,5 @@
 import { type ResourceTypeFact, ROOT_RESOURCE } from '../core/index.ts'
+import { intersectRoots } from './access.ts'
 import { ROOT_TYPE_FACT } from './catalogue.ts'
 import { pathBelow, pathOf } from './naming.ts'
 import type { OrganizationView } from './organization.ts'
@@ -58,4 +59,11 @@ export function hasSome(view: OrganizationView, typeId: string, roots: readonly 
     for (const _ of view.tree.ofTypeWithin(typeId, root)) return true
   }
   return false
+}
+
+/** The parts of a target that lie under these roots: itself, or, where some resource is meant, those that hold one. */
+export function meet(view: OrganizationView, target: Target, roots: readonly number[]): number[] {
+  const { resource, some } = target
+  if (some === null) return roots.some(root => view.tree.isWithin(resource, root)) ? [resource] : []
+  return intersectRoots(view, [resource], roots).filter(root => hasSome(view, some, [root]))
 }

@@ -1,11 +1,20 @@
 import { anyCovers, type Carrier, type GrantFact, type PrincipalFact, type Reason } from '../core/index.ts'
 import type { ServerView } from './catalogue.ts'
+import type { ConditionInput } from './condition.ts'
 import { grantCovers } from './life.ts'
+import type { LinkView } from './link.ts'
 import { type OrganizationView, type Seat, seatOf } from './organization.ts'
 import type { Action, Caller, DecisionRequest } from './request.ts'
 import type { Rule } from './rule.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { Target } from './target.ts'
+
+/** One step of a chain: an agent that let another act, and the link by which it did. */
+export interface Hop {
+  readonly link: LinkView | undefined
+  /** The agent that delegated. */
+  readonly from: Seat | undefined
+}
 
 /** Who and what a request concerns, as far as it is known here. */
 export interface Parties {
@@ -17,6 +26,8 @@ export interface Parties {
   /** By which the agent acts for a person. */
   readonly grant: GrantFact | undefined
   readonly person: PrincipalFact | undefined
+  /** The delegations by which it acts for other agents, from the root on. */
+  readonly chain: readonly Hop[]
 }
 
 /** What the walk has found so far. */
@@ -37,6 +48,7 @@ export interface Refusal {
 
 const NOBODY: readonly Carrier[] = []
 const NOTHING: readonly Target[] = []
+const NO_HOPS: readonly Hop[] = []
 
 export function partiesOf(
   snapshot: Snapshot,
@@ -51,7 +63,17 @@ export function partiesOf(
     seat: organization && seatOf(organization, caller.agent),
     grant,
     person: grant && organization?.principals.get(grant.person),
+    chain: chainOf(organization, caller),
   }
+}
+
+/** What is known of the delegations that a caller names. */
+function chainOf(view: OrganizationView | undefined, { chain }: Pick<Caller, 'chain'>): readonly Hop[] {
+  if (chain.length === 0) return NO_HOPS
+  return chain.map(id => {
+    const link = view?.links.get(id)
+    return { link, from: view && link && seatOf(view, link.fact.from) }
+  })
 }
 
 /** A walk at its beginning. */
@@ -76,9 +98,25 @@ export function carriesScope(
   return anyCovers(scopes, permission) && (!grant || grantCovers(grant, permission, now))
 }
 
-/** Whether the agent's ceiling holds a permission today, whatever its token was issued with. */
-export function reachesCeiling({ seat }: Parties, permission: string): boolean {
-  return seat !== undefined && anyCovers(seat.agent.ceiling, permission)
+/** Whether the ceiling of the agent, and of each that delegated, holds a permission today, whatever its token says. */
+export function reachesCeiling({ seat, chain }: Parties, permission: string): boolean {
+  if (!seat || !anyCovers(seat.agent.ceiling, permission)) return false
+  for (const { from } of chain) if (!from || !anyCovers(from.agent.ceiling, permission)) return false
+  return true
+}
+
+/** What conditions look at. */
+export function conditionInput({ request, server }: Walk): ConditionInput {
+  const { action, caller, now } = request
+  return {
+    args: action.arguments,
+    agent: caller.agent,
+    person: caller.person ?? '',
+    organization: caller.organization,
+    server: server?.fact.name ?? '',
+    tool: action.name,
+    now: new Date(now),
+  }
 }
 
 /** The rule that an action falls under. */

@@ -48,7 +48,8 @@ export function createSessions(): Sessions {
 }
 
 function principalOf(caller: Caller): string {
-  return JSON.stringify([caller.organization, caller.agent, caller.client, caller.person, caller.grant])
+  const { organization, agent, client, person, grant, chain } = caller
+  return JSON.stringify([organization, agent, client, person, grant, chain])
 }
 
 function keep(map: Map<string, string>, name: string, owner: string, most: number): void {
