@@ -1,58 +1,30 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type AdminApi, type Client, api as contract, createClient } from '@valetkey/sdk/contract'
+import { api as contract, createClient } from '@valetkey/sdk/contract'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { findFreePort } from '../../packages/server/src/cli/demo/files.ts'
-import { type DevAuthority, startDevAuthority } from '../../packages/server/src/cli/dev-authority.ts'
 import { findPasswordFault } from '../../packages/server/src/people/password.ts'
 import { createSignInLimit, WINDOW_MS } from '../../packages/server/src/people/sign-in-limit.ts'
 import { createBrowser } from './browser.ts'
+import { openPeopleSite, PASSWORD, type PeopleSite } from './people-site.ts'
 
-const PASSWORD = 'seven blue teapots'
 const MAYA = 'maya@northwind.test'
 
-let directory: string
-let dev: DevAuthority
-let api: Client<AdminApi>
-let site: string
+let site: PeopleSite
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'valetkey-people-'))
-  const port = await findFreePort()
-  dev = await startDevAuthority({ directory, port, isInMemory: true, logLevel: 'error' })
-  site = dev.authority.url
-  api = createClient(contract, { baseUrl: site, token: () => dev.token })
-  await api.organizations.create({ slug: 'northwind', name: 'Northwind' })
-  await api.people.create({ email: MAYA, name: 'Maya' })
-  const { url } = await api.invitations.create({ id: MAYA })
-  const browser = createBrowser(site)
-  await browser.submit(await browser.open(url), { password: PASSWORD, again: PASSWORD })
+  site = await openPeopleSite()
+  await site.invited(MAYA, 'Maya')
 }, 60_000)
 
-afterAll(async () => {
-  await dev?.authority.close()
-  await rm(directory, { recursive: true, force: true })
-})
+afterAll(() => site?.close())
 
-async function events(type: string) {
-  const { items } = await api.audit.changes({ type, limit: 200 })
-  return items
-}
-
-async function signIn(values: Record<string, string> = {}) {
-  const browser = createBrowser(site)
-  const page = await browser.open('/sign-in')
-  return { browser, page: await browser.submit(page, { email: MAYA, password: PASSWORD, ...values }) }
-}
+const signIn = (values: Record<string, string> = {}) => site.signIn({ email: MAYA, ...values })
 
 test('a person signs in with the password that the invitation set, and out again', async () => {
   const { browser, page } = await signIn({ email: ' Maya@Northwind.test ' })
-  expect([page.url, page.status]).toEqual([`${site}/account`, 200])
+  expect([page.url, page.status]).toEqual([`${site.url}/account`, 200])
   expect(page.text).toContain('Maya (maya@northwind.test), Northwind')
-  expect(await browser.submit(page)).toMatchObject({ url: `${site}/sign-in` })
-  expect(await browser.open('/account')).toMatchObject({ url: `${site}/sign-in` })
-  await expect.poll(() => events('person.signed_out'), { timeout: 10_000 }).toHaveLength(1)
+  expect(await browser.submit(page)).toMatchObject({ url: `${site.url}/sign-in` })
+  expect(await browser.open('/account')).toMatchObject({ url: `${site.url}/sign-in` })
+  await expect.poll(() => site.events('person.signed_out'), { timeout: 10_000 }).toHaveLength(1)
 })
 
 test('a session that was copied ends with the sign-out', async () => {
@@ -60,14 +32,14 @@ test('a session that was copied ends with the sign-out', async () => {
   const copied = new Map(browser.cookies)
   await browser.submit(page)
   for (const [name, cookie] of copied) browser.cookies.set(name, cookie)
-  expect(await browser.open('/account')).toMatchObject({ url: `${site}/sign-in` })
+  expect(await browser.open('/account')).toMatchObject({ url: `${site.url}/sign-in` })
 })
 
 test('an invitation is good once, a new one takes back the old, and only its hash is kept', async () => {
-  const jon = await api.people.create({ email: 'jon@northwind.test', name: 'Jon' })
-  const first = await api.invitations.create({ id: jon.id })
-  const second = await api.invitations.create({ id: jon.id })
-  const browser = createBrowser(site)
+  const jon = await site.api.people.create({ email: 'jon@northwind.test', name: 'Jon' })
+  const first = await site.api.invitations.create({ id: jon.id })
+  const second = await site.api.invitations.create({ id: jon.id })
+  const browser = createBrowser(site.url)
   expect(await browser.open(first.url)).toMatchObject({ status: 404 })
   const page = await browser.open(second.url)
   // A link that a mail scanner opens stays good.
@@ -87,20 +59,22 @@ test('an invitation is good once, a new one takes back the old, and only its has
   )
   expect(both.map(({ status }) => status).sort()).toEqual([200, 404])
   expect(await browser.open(second.url)).toMatchObject({ status: 404 })
-  const rows = await dev.authority.store.db.selectFrom('invitation').selectAll().execute()
+  const rows = await site.store.db.selectFrom('invitation').selectAll().execute()
   expect(JSON.stringify(rows)).not.toContain(second.url.split('/').at(-1))
-  expect((await signIn({ email: 'jon@northwind.test' })).page.url).toBe(`${site}/account`)
+  expect((await signIn({ email: 'jon@northwind.test' })).page.url).toBe(`${site.url}/account`)
 })
 
 test('400, 404, 409: an invitation is for an active person with an email address', async () => {
-  await expect(api.invitations.create({ id: 'nobody@northwind.test' })).rejects.toMatchObject({ status: 404 })
-  const service = await api.people.create({ externalId: 'emp-17', name: 'Kim' })
-  await expect(api.invitations.create({ id: service.id })).rejects.toMatchObject({ status: 409 })
-  const gone = await api.people.create({ email: 'gone@northwind.test', name: 'Gone' })
-  await api.people.update({ id: gone.id, status: 'suspended' })
-  await expect(api.invitations.create({ id: gone.id })).rejects.toMatchObject({ status: 409 })
-  const narrow = await api.apiTokens.create({ name: 'reader', permissions: ['person:read'] })
-  const reader = createClient(contract, { baseUrl: site, token: () => narrow.token ?? '' })
+  await expect(site.api.invitations.create({ id: 'nobody@northwind.test' })).rejects.toMatchObject({
+    status: 404,
+  })
+  const service = await site.api.people.create({ externalId: 'emp-17', name: 'Kim' })
+  await expect(site.api.invitations.create({ id: service.id })).rejects.toMatchObject({ status: 409 })
+  const gone = await site.api.people.create({ email: 'gone@northwind.test', name: 'Gone' })
+  await site.api.people.update({ id: gone.id, status: 'suspended' })
+  await expect(site.api.invitations.create({ id: gone.id })).rejects.toMatchObject({ status: 409 })
+  const narrow = await site.api.apiTokens.create({ name: 'reader', permissions: ['person:read'] })
+  const reader = createClient(contract, { baseUrl: site.url, token: () => narrow.token ?? '' })
   await expect(reader.invitations.create({ id: MAYA })).rejects.toMatchObject({ status: 403 })
 })
 
@@ -113,14 +87,14 @@ test('a wrong password and an unknown account get the same answer', async () => 
 })
 
 test('a suspended person is signed out at once, and cannot sign in', async () => {
-  const lea = await api.people.create({ email: 'lea@northwind.test', name: 'Lea' })
-  const { url } = await api.invitations.create({ id: lea.id })
-  const browser = createBrowser(site)
+  const lea = await site.api.people.create({ email: 'lea@northwind.test', name: 'Lea' })
+  const { url } = await site.api.invitations.create({ id: lea.id })
+  const browser = createBrowser(site.url)
   await browser.submit(await browser.open(url), { password: PASSWORD, again: PASSWORD })
   const { browser: hers, page } = await signIn({ email: 'lea@northwind.test' })
-  expect(page.url).toBe(`${site}/account`)
-  await api.people.update({ id: lea.id, status: 'suspended' })
-  expect(await hers.open('/account')).toMatchObject({ url: `${site}/sign-in` })
+  expect(page.url).toBe(`${site.url}/account`)
+  await site.api.people.update({ id: lea.id, status: 'suspended' })
+  expect(await hers.open('/account')).toMatchObject({ url: `${site.url}/sign-in` })
   expect((await signIn({ email: 'lea@northwind.test' })).page.status).toBe(401)
 })
 
@@ -135,11 +109,11 @@ test('forms are taken from our own pages only', async () => {
   // Somebody else's form, however genuine.
   const other = await signIn()
   expect(await post(other.browser.fieldsOf(other.page))).toMatchObject({ status: 403 })
-  expect(await browser.open('/account')).toMatchObject({ url: `${site}/account` })
+  expect(await browser.open('/account')).toMatchObject({ url: `${site.url}/account` })
 })
 
 test('pages are small, run nothing, cannot be framed, and set no cookie when they are looked at', async () => {
-  const response = await fetch(`${site}/sign-in`)
+  const response = await fetch(`${site.url}/sign-in`)
   const text = await response.text()
   expect(Buffer.byteLength(text)).toBeLessThan(10_000)
   expect(text).not.toMatch(/<script|javascript:|\bon\w+=|style="/)
@@ -150,19 +124,19 @@ test('pages are small, run nothing, cannot be framed, and set no cookie when the
   )
   const nonce = /nonce-([^']+)'/.exec(policy)?.[1]
   expect(text).toContain(`<style nonce="${nonce}">`)
-  expect(policy).not.toBe((await fetch(`${site}/sign-in`)).headers.get('content-security-policy'))
+  expect(policy).not.toBe((await fetch(`${site.url}/sign-in`)).headers.get('content-security-policy'))
 })
 
 test('none of the routes of the library behind it is there', async () => {
   for (const path of ['/api/auth/sign-up/email', '/api/auth/ok', '/sign-up/email', '/people/sign-in/email'])
-    expect((await fetch(site + path, { method: 'POST' })).status, path).not.toBe(200)
+    expect((await fetch(site.url + path, { method: 'POST' })).status, path).not.toBe(200)
 })
 
 test('where there are several organizations, the person says which, and none decides for another', async () => {
-  await api.organizations.create({ slug: 'contoso', name: 'Contoso' })
-  await api.people.create({ organization: 'contoso', email: MAYA, name: 'Another Maya' })
-  const { url } = await api.invitations.create({ organization: 'contoso', id: MAYA })
-  const browser = createBrowser(site)
+  await site.api.organizations.create({ slug: 'contoso', name: 'Contoso' })
+  await site.api.people.create({ organization: 'contoso', email: MAYA, name: 'Another Maya' })
+  const { url } = await site.api.invitations.create({ organization: 'contoso', id: MAYA })
+  const browser = createBrowser(site.url)
   const password = 'nine green kettles'
   await browser.submit(await browser.open(url), { password, again: password })
   expect((await signIn({ organization: 'northwind' })).page.text).toContain(

@@ -29,6 +29,7 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
         return c.organizations.thaw({ id: 'northwind' })
       },
     ],
+    'signIn.update': ['event', c => c.signIn.update({ id: 'northwind', secondFactor: 'required' })],
     'people.create': ['facts', c => c.people.create({ email: 'ada@northwind.test', name: 'Ada' })],
     'people.update': ['facts', c => c.people.update({ id: 'maya@northwind.test', status: 'suspended' })],
     'agents.create': [

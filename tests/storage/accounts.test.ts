@@ -2,44 +2,55 @@ import { expect, test } from 'vitest'
 import { openAccounts } from '../../packages/server/src/people/index.ts'
 import { describeOnBoth } from './databases.ts'
 
-const PERSON = { id: `usr_${'0'.repeat(26)}`, name: 'Maya' }
-const OTHER = { id: `usr_${'1'.repeat(26)}`, name: 'Maya' }
+const PERSON = { id: `usr_${'0'.repeat(26)}`, name: 'Maya', epoch: 3 }
+const OTHER = { id: `usr_${'1'.repeat(26)}`, name: 'Maya', epoch: 0 }
 const PASSWORD = 'seven blue teapots'
 
 describeOnBoth('accounts', (_open, place) => {
   const accountsAt = (url: string) =>
     openAccounts({
-      ...{ url, issuer: 'https://auth.test', passwordCost: 14 },
+      ...{ url, issuer: 'https://auth.test', passwordCost: 14, now: Date.now },
       secret: 'a secret of the tests, long enough to be one',
       onFault: fault => {
         throw fault
       },
     })
-  const cookiesOf = (cookies: string[] | undefined) => cookies?.map(cookie => cookie.split(';')[0]).join('; ')
+  const cookiesOf = (cookies: string[]) => cookies.map(cookie => cookie.split(';')[0]).join('; ')
 
   test('nodes that start at once share accounts and sessions', async () => {
     const url = await place.newUrl()
     const first = accountsAt(url)
     const second = place.kind === 'postgres' ? accountsAt(url) : first
-    const started = await Promise.all([first.signIn(undefined, 'x'), second.signIn(PERSON.id, PASSWORD)])
-    expect(started).toEqual([undefined, undefined])
+    const started = [first.checkPassword(undefined, 'x'), second.checkPassword(PERSON.id, PASSWORD)]
+    expect(await Promise.all(started)).toEqual([false, false])
     await first.setPassword(PERSON, PASSWORD)
     await first.setPassword(OTHER, `${PASSWORD} too`)
-    const cookies = await second.signIn(PERSON.id, PASSWORD)
+    expect(await second.checkPassword(PERSON.id, PASSWORD)).toBe(true)
+    expect(await second.checkPassword(OTHER.id, PASSWORD)).toBe(false)
+    const cookies = await second.openSession(
+      PERSON,
+      { methods: ['password', 'totp'], secondFactor: true },
+      30,
+    )
     for (const attribute of ['Secure', 'HttpOnly', 'SameSite=Lax'])
-      expect(cookies?.every(cookie => cookie.split('; ').includes(attribute))).toBe(true)
-    const session = await first.findSession(cookiesOf(cookies))
-    expect(session).toMatchObject({ person: PERSON.id, signedInAt: expect.any(Number) })
-    expect(await second.signIn(OTHER.id, PASSWORD)).toBeUndefined()
+      expect(cookies.every(cookie => cookie.split('; ').includes(attribute))).toBe(true)
+    expect(await first.findSession(cookiesOf(cookies))).toMatchObject({
+      ...{ person: PERSON.id, epoch: 3, methods: ['password', 'totp'], secondFactor: true },
+      signedInAt: expect.any(Number),
+    })
     expect(
-      await first.findSession(`${cookiesOf(cookies)}x`.replace('session_token=', 'session_token=x')),
+      await first.findSession(cookiesOf(cookies).replace('session_token=', 'session_token=x')),
     ).toBeUndefined()
     await second.setPassword(PERSON, `${PASSWORD} again`)
     expect(await first.findSession(cookiesOf(cookies))).toBeUndefined()
-    expect(await first.signIn(PERSON.id, PASSWORD)).toBeUndefined()
-    const again = cookiesOf(await first.signIn(PERSON.id, `${PASSWORD} again`))
+    expect(await first.checkPassword(PERSON.id, PASSWORD)).toBe(false)
+    const weak = { methods: ['link'], secondFactor: false } as const
+    const again = cookiesOf(await first.openSession(PERSON, weak, 30))
+    expect(await second.findSession(again)).toMatchObject(weak)
     await first.endSessions(PERSON.id)
     expect(await second.findSession(again)).toBeUndefined()
+    const over = cookiesOf(await first.openSession(PERSON, weak, 0))
+    expect(await second.findSession(over)).toBeUndefined()
     await first.close()
     if (second !== first) await second.close()
   })

@@ -50,6 +50,27 @@ export const organizations = {
       returns: s.Organization,
     },
   },
+  signIn: {
+    get: {
+      method: 'GET',
+      path: '/organizations/:id/sign-in',
+      summary: 'Show how the people of an organization may sign in',
+      permission: 'organization:read',
+      returns: s.SignInPolicy,
+    },
+    update: {
+      method: 'PATCH',
+      path: '/organizations/:id/sign-in',
+      summary: 'Say how the people of an organization may sign in; sessions that are not so end at once',
+      permission: 'organization:write',
+      body: z.object({
+        methods: z.array(s.SignInMethod).min(1).max(5).optional(),
+        secondFactor: s.SecondFactor.optional(),
+        sessionMinutes: s.SessionMinutes.optional(),
+      }),
+      returns: s.SignInPolicy,
+    },
+  },
   policy: {
     apply: {
       method: 'POST',

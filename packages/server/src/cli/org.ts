@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { addConfirmOptions, type ConfirmOptions, confirm } from './confirm.ts'
 import { findOrganization } from './find.ts'
 import { addCommand, addGroup, allPages, type Session, withSession } from './session.ts'
+import { registerSignIn } from './sign-in-policy.ts'
 import type { Io, View } from './terminal/index.ts'
 
 const view: View<Output<AdminApi['organizations']['get']>> = {
@@ -61,6 +62,7 @@ export function register(program: Command, io: Io): void {
   })
     .option('--reason <text>', 'why; goes on record')
     .action(withSession(io, thaw))
+  registerSignIn(group, io)
 }
 
 async function list({ api, print }: Session): Promise<void> {

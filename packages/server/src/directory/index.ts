@@ -49,5 +49,12 @@ export {
   upstreamPlace,
 } from './servers.ts'
 export { createService, listServices, updateService } from './service-principals.ts'
+export {
+  readSignInPolicy,
+  type SignInPolicy,
+  showSignInPolicy,
+  toSignInPolicy,
+  updateSignInPolicy,
+} from './sign-in-policy.ts'
 export { listTools, mapTool, unmapTool } from './tools.ts'
 export { asOneChange } from './transaction.ts'

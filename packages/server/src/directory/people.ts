@@ -69,7 +69,10 @@ function externalIdOf({ email, externalId }: InputOf<'people', 'create'>): strin
   return name
 }
 
-/** Renames or suspends a person. The agents of an owner who is not active are refused from the next revision on. */
+/**
+ * Renames or suspends a person. The agents of an owner who is not active are refused from the next revision on, and the
+ * person's sessions have ended, for good.
+ */
 export async function updatePerson(ctx: Context, input: InputOf<'people', 'update'>): Promise<Person> {
   const found = await locatePrincipal(ctx.store.db, 'user', input.id, input.organization)
   const organization = await getOrganization(ctx.store.db, found.organizationId)
@@ -82,7 +85,13 @@ export async function updatePerson(ctx: Context, input: InputOf<'people', 'updat
     if (before.status === 'retired')
       throw new AppError('conflict.state', `${quote(before.externalId)} is retired, which is final.`)
     const change = await beginChange(tx, organization.id, byWhom(ctx))
-    await tx.updateTable('principal').set({ name, status }).where('id', '=', before.id).execute()
+    const isLeaving = before.status === 'active' && status !== 'active'
+    await tx
+      .updateTable('principal')
+      .set({ name, status })
+      .$if(isLeaving, update => update.set(eb => ({ sessionEpoch: eb('sessionEpoch', '+', 1) })))
+      .where('id', '=', before.id)
+      .execute()
     const after = await getPrincipal(tx, organization, 'user', before.id)
     await change.log({ fact: 'principal', id: after.id, value: principalFact(after) })
     const detail = {

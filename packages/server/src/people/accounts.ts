@@ -1,23 +1,36 @@
-/** Somebody who has signed in here with this browser. */
-export interface Session {
+import type { Proof } from './proof.ts'
+
+/** Somebody who has signed in here with this browser, and how. */
+export interface Session extends Proof {
   /** The id of the person. */
   person: string
   /** Names this session; what a form is bound to. */
   id: string
+  /** Of the person when it was opened: one that is not the person's any more has ended. */
+  epoch: number
   /** Milliseconds since 1970. */
   signedInAt: number
 }
 
+/** Who a session is opened for. */
+export interface AccountHolder {
+  id: string
+  name: string
+  epoch: number
+}
+
 /** Who can sign in, and who has. One account a person of an organization, so that no organization decides for another. */
 export interface Accounts {
-  /** The cookies of a new session; undefined for a wrong password, and after the same time for nobody at all. */
-  signIn(person: string | undefined, password: string): Promise<string[] | undefined>
+  /** Whether this is the person's password; takes the same time for nobody at all. */
+  checkPassword(person: string | undefined, password: string): Promise<boolean>
+  /** Opens a session for whoever has proved to be this person, by whatever way, and gives its cookies. */
+  openSession(person: AccountHolder, proof: Proof, lifeMinutes: number): Promise<string[]>
   /** The session that a request's cookies name, if it lives. */
   findSession(cookies: string | undefined): Promise<Session | undefined>
   /** Ends the session that these cookies name, and gives the cookies that clear them. */
   signOut(cookies: string | undefined): Promise<string[]>
   /** Sets a person's password, and ends every session that the person has. */
-  setPassword(person: { id: string; name: string }, password: string): Promise<void>
+  setPassword(person: Pick<AccountHolder, 'id' | 'name'>, password: string): Promise<void>
   endSessions(person: string): Promise<void>
   close(): Promise<void>
 }
@@ -29,6 +42,7 @@ export interface AccountsOptions {
   secret: string
   /** Two to this power is the cost of a password hash. */
   passwordCost: number
+  now(): number
   onFault(fault: unknown): void
 }
 

@@ -1,16 +1,18 @@
 import { isId } from '@valetkey/sdk/core'
-import { betterAuth } from 'better-auth'
+import { type BetterAuthOptions, betterAuth } from 'better-auth'
 import { getMigrations } from 'better-auth/db/migration'
+import * as z from 'zod'
 import { type Accounts, type AccountsOptions, COOKIE_PREFIX } from './accounts.ts'
 import { type AccountDatabase, openAccountDatabase } from './database.ts'
 import { createPasswordHash, LONGEST_PASSWORD, SHORTEST_PASSWORD } from './password.ts'
-
-const SESSION_SECONDS = 12 * 60 * 60
+import { METHODS, type Method } from './proof.ts'
+import { sessionOpening } from './session-endpoint.ts'
 
 /** Better-auth wants an address of everybody. This one takes no mail, and says which person of ours it is. */
 const DOMAIN = 'people.invalid'
 const addressOf = (person: string) => `${person}@${DOMAIN}`
-const NOBODY = `nobody@${DOMAIN}`
+
+const Methods = z.array(z.enum(METHODS))
 
 /**
  * Accounts kept by better-auth. Only what is called here is ever reached: its routes are not mounted, so that nobody can
@@ -24,40 +26,44 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
   const auth = betterAuth(settings)
   const { internalAdapter } = await auth.$context
   const findUser = async (person: string) => (await internalAdapter.findUserByEmail(addressOf(person)))?.user
+  const ensureUser = async ({ id, name }: { id: string; name: string }) =>
+    (await findUser(id)) ??
+    (await internalAdapter.createUser({ email: addressOf(id), name, emailVerified: true }, {
+      method: 'email-password',
+    } as never))
+  const findPassword = async (user: string) =>
+    (await internalAdapter.findAccounts(user)).find(({ providerId }) => providerId === 'credential')
 
   return {
-    async signIn(person, password) {
-      const email = person === undefined ? NOBODY : addressOf(person)
-      try {
-        const body = { email, password, rememberMe: false }
-        const { headers } = await auth.api.signInEmail({ body, returnHeaders: true })
-        return headers.getSetCookie()
-      } catch (fault) {
-        if (isRefusal(fault)) return undefined
-        throw fault
-      }
+    async checkPassword(person, password) {
+      const user = person === undefined ? undefined : await findUser(person)
+      const hash = user && (await findPassword(user.id))?.password
+      if (!hash) return passwords.verifyNone(password)
+      return passwords.verify({ hash, password })
+    },
+    async openSession({ id, name, epoch }, { methods, secondFactor }, lifeMinutes) {
+      const { id: user } = await ensureUser({ id, name })
+      const createdAt = new Date(options.now())
+      const expiresAt = new Date(options.now() + lifeMinutes * 60_000)
+      const body = { user, createdAt, expiresAt, methods: JSON.stringify(methods), secondFactor, epoch }
+      return (await auth.api.openSession({ body, returnHeaders: true })).headers.getSetCookie()
     },
     async findSession(cookies) {
       const found = await auth.api.getSession({ headers: new Headers({ cookie: cookies ?? '' }) })
       const [person = ''] = found?.user.email.split('@') ?? []
       if (!found || !isId(person, 'person')) return undefined
-      return { person, id: found.session.id, signedInAt: found.session.createdAt.getTime() }
+      const { id, createdAt, epoch, secondFactor } = found.session
+      const methods: Method[] = Methods.parse(JSON.parse(found.session.methods))
+      return { person, id, epoch, methods, secondFactor, signedInAt: createdAt.getTime() }
     },
     async signOut(cookies) {
       const headers = new Headers({ cookie: cookies ?? '' })
       return (await auth.api.signOut({ headers, returnHeaders: true })).headers.getSetCookie()
     },
-    async setPassword({ id, name }, password) {
+    async setPassword(person, password) {
       const hash = await passwords.hash(password)
-      const known = await findUser(id)
-      const user =
-        known ??
-        (await internalAdapter.createUser({ email: addressOf(id), name, emailVerified: true }, {
-          method: 'email-password',
-        } as never))
-      const accounts = await internalAdapter.findAccounts(user.id)
-      if (accounts.some(account => account.providerId === 'credential'))
-        await internalAdapter.updatePassword(user.id, hash)
+      const user = await ensureUser(person)
+      if (await findPassword(user.id)) await internalAdapter.updatePassword(user.id, hash)
       else
         await internalAdapter.linkAccount({
           userId: user.id,
@@ -86,7 +92,15 @@ function settingsOf(
     secret,
     database,
     user: { modelName: 'people_user' },
-    session: { modelName: 'people_session', expiresIn: SESSION_SECONDS, disableSessionRefresh: true },
+    session: {
+      modelName: 'people_session',
+      disableSessionRefresh: true,
+      additionalFields: {
+        methods: { type: 'string', required: true, input: false },
+        secondFactor: { type: 'boolean', required: true, input: false },
+        epoch: { type: 'number', required: true, input: false },
+      },
+    },
     account: { modelName: 'people_account' },
     verification: { modelName: 'people_verification' },
     emailAndPassword: {
@@ -101,6 +115,7 @@ function settingsOf(
       useSecureCookies: issuer.startsWith('https:'),
       ipAddress: { disableIpTracking: true },
     },
+    plugins: [sessionOpening()],
     rateLimit: { enabled: false },
     telemetry: { enabled: false },
     logger: {
@@ -108,11 +123,5 @@ function settingsOf(
       log: (_level: string, message: string, ...details: unknown[]) =>
         onFault(details.find(detail => detail instanceof Error) ?? new Error(message)),
     },
-  }
-}
-
-/** An answer of better-auth to the person, such as a wrong password, and no fault. */
-function isRefusal(fault: unknown): boolean {
-  const status = (fault as { statusCode?: unknown } | null)?.statusCode
-  return typeof status === 'number' && status < 500
+  } as const satisfies BetterAuthOptions
 }

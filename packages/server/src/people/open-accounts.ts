@@ -16,7 +16,9 @@ export function openAccounts(options: AccountsOptions): Accounts {
   }
   const hasCookie = (cookies: string | undefined) => cookies?.includes(`${COOKIE_PREFIX}.session_token=`)
   return {
-    signIn: async (person, password) => (await accounts()).signIn(person, password),
+    checkPassword: async (person, password) => (await accounts()).checkPassword(person, password),
+    openSession: async (person, proof, lifeMinutes) =>
+      (await accounts()).openSession(person, proof, lifeMinutes),
     findSession: async cookies => (hasCookie(cookies) ? (await accounts()).findSession(cookies) : undefined),
     signOut: async cookies => (hasCookie(cookies) ? (await accounts()).signOut(cookies) : []),
     setPassword: async (person, password) => (await accounts()).setPassword(person, password),

@@ -1,5 +1,5 @@
 import { CATALOGUE } from '@valetkey/sdk/core'
-import { foldName } from '../directory/index.ts'
+import { foldName, type SignInPolicy, toSignInPolicy } from '../directory/index.ts'
 import type { Db } from '../store/index.ts'
 
 /** Somebody who may sign in now. */
@@ -8,18 +8,27 @@ export interface Person {
   seq: number
   name: string
   email: string
+  /** Sessions that were opened at another one have ended. */
+  epoch: number
   organization: { id: string; slug: string; name: string }
+  /** How the organization lets its people sign in. */
+  policy: SignInPolicy
 }
 
 function people(db: Db) {
   return db
     .selectFrom('principal')
     .innerJoin('organization', 'organization.id', 'principal.organizationId')
+    .leftJoin('signInPolicy', 'signInPolicy.organizationId', 'organization.id')
     .select([
       'principal.id',
       'principal.seq',
       'principal.name',
       'principal.externalId as email',
+      'principal.sessionEpoch as epoch',
+      'signInPolicy.methods',
+      'signInPolicy.secondFactor',
+      'signInPolicy.sessionMinutes',
       'organization.id as organizationId',
       'organization.slug',
       'organization.name as organizationName',
@@ -31,8 +40,10 @@ function people(db: Db) {
 
 type Row = NonNullable<Awaited<ReturnType<ReturnType<typeof people>['executeTakeFirst']>>>
 
-function toPerson({ id, seq, name, email, organizationId, slug, organizationName }: Row): Person {
-  return { id, seq, name, email, organization: { id: organizationId, slug, name: organizationName } }
+function toPerson(row: Row): Person {
+  const { id, seq, name, email, epoch, organizationId, slug, organizationName } = row
+  const organization = { id: organizationId, slug, name: organizationName }
+  return { id, seq, name, email, epoch, organization, policy: toSignInPolicy(row) }
 }
 
 /** An active person of an active organization, by id. */

@@ -1,11 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { JsonObject } from '@valetkey/sdk/core'
 import type { Context as HttpContext } from 'hono'
 import type { Store } from '../store/index.ts'
 import type { Accounts } from './accounts.ts'
 import { type Form, isOwnForm, sealForm } from './form.ts'
+import { messagePage } from './pages/account.ts'
 import { type Page, redirectTo, toResponse } from './pages/layout.ts'
 import { signInPage } from './pages/sign-in.ts'
-import { findByEmail, findOnlyOrganization } from './person.ts'
+import { STRINGS } from './pages/strings.ts'
+import { findByEmail, findOnlyOrganization, type Person } from './person.ts'
+import { judgeProof, type Proof } from './proof.ts'
 import { createSignInLimit } from './sign-in-limit.ts'
 
 /** What @hono/node-server brings along. */
@@ -39,7 +43,7 @@ export type Note = (
   organization: string | null,
   type: string,
   target: string,
-  detail: { address: string },
+  detail: JsonObject,
 ) => Promise<void>
 
 /** Signing in by a form: slowed down, and with one answer for whoever is not there. */
@@ -76,18 +80,35 @@ export function createSignIn(options: StageOptions, note: Note) {
     // Counted before the answer is known, so that guesses at once count too.
     limit.failed(account, address)
     const person = await findByEmail(store.db, home, email)
-    const cookies = await accounts.signIn(person?.id, form.one('password'))
-    if (!cookies || !person) {
+    const isRight = await accounts.checkPassword(person?.id, form.one('password'))
+    if (!isRight || !person) {
       // Written for nobody too: what takes longer for somebody would tell who there is.
       const [home, whom] = person ? [person.organization.id, person.id] : [null, 'nobody']
       await note(home, 'person.sign_in_refused', whom, { address })
       return toResponse(await showSignIn(place, { ...shown, fault: 'wrong' }))
     }
     limit.succeeded(account, address)
+    return enter(c, person, { methods: ['password'], secondFactor: false }, next)
+  }
+
+  /**
+   * Lets somebody in who has proved who they are, by whatever way, if the organization takes that as a proof: the one
+   * place where a session begins. What the browser was signed in as before ends.
+   */
+  async function enter(c: Ask, person: Person, proof: Proof, next: string): Promise<Response> {
+    const { id, name, epoch, organization, policy } = person
+    const detail = { address: addressOf(c.env.incoming), methods: [...proof.methods] }
+    const verdict = judgeProof(policy, proof)
+    if (verdict !== 'enough') {
+      await note(organization.id, 'person.sign_in_refused', id, { ...detail, reason: verdict })
+      const { title, policy: texts } = STRINGS.signIn
+      return toResponse(messagePage({ title, text: texts[verdict], status: 403 }))
+    }
     await accounts.signOut(c.req.header('cookie'))
-    await note(person.organization.id, 'person.signed_in', person.id, { address })
+    const cookies = await accounts.openSession({ id, name, epoch }, proof, policy.sessionMinutes)
+    await note(organization.id, 'person.signed_in', id, { ...detail, secondFactor: proof.secondFactor })
     return redirectTo(next, cookies)
   }
 
-  return { showSignIn, signIn }
+  return { showSignIn, signIn, enter }
 }

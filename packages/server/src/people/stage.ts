@@ -4,6 +4,7 @@ import type { Session } from './accounts.ts'
 import { type Form, isFromElsewhere, isOwnForm, readForm, sealForm } from './form.ts'
 import { redirectTo } from './pages/layout.ts'
 import { findPerson, type Person } from './person.ts'
+import { judgeProof } from './proof.ts'
 import { type Ask, createSignIn, type Note, type StageOptions } from './sign-in.ts'
 
 /** Somebody who is signed in, and may be. */
@@ -23,14 +24,16 @@ export function createStage(options: StageOptions) {
   const note: Note = (organization, type, target, detail) =>
     store.write(tx => record(tx, { organization, type, actor: target, target, detail }, now()))
 
-  /** Who is signed in. A person who may not sign in any more counts as nobody. */
+  /** Who is signed in, as the organization wants it today. A person who may not sign in any more counts as nobody. */
   async function whoIs(c: Ask): Promise<SignedIn | undefined> {
     const session = await accounts.findSession(cookiesOf(c))
     const person = session && (await findPerson(store.db, session.person))
-    return session && person && { person, session }
+    if (!session || !person || session.epoch !== person.epoch) return undefined
+    const isOver = now() >= session.signedInAt + person.policy.sessionMinutes * 60_000
+    return isOver || judgeProof(person.policy, session) !== 'enough' ? undefined : { person, session }
   }
 
-  const { showSignIn, signIn } = createSignIn(options, note)
+  const { showSignIn, signIn, enter } = createSignIn(options, note)
 
   /** Ends the session, and goes on. */
   async function signOut(c: Ask, who: SignedIn | undefined, next: string): Promise<Response> {
@@ -46,6 +49,7 @@ export function createStage(options: StageOptions) {
     whoIs,
     showSignIn,
     signIn,
+    enter,
     signOut,
     /** The form of a request; undefined where another site sent it, or no form of ours looks like that. */
     readForm: async (c: Ask) => (isFromElsewhere(c.req.raw, origin) ? undefined : readForm(c.req.raw)),

@@ -4,7 +4,7 @@ import { applyPermissions, applyResourceTypes, applyRoles } from './catalogue.ts
 import { readPolicy } from './fault.ts'
 import type { Policy } from './format.ts'
 import { applyGroups, applyServiceNames } from './members.ts'
-import { applyAgents, applyPeople } from './organization.ts'
+import { applyAgents, applyPeople, applySignIn } from './organization.ts'
 import { checkReferences, type Known } from './references.ts'
 import { applyAssignments, applyResources } from './resources.ts'
 import { all, type PolicyChange, type Run } from './run.ts'
@@ -39,6 +39,7 @@ async function run(
   await applyRoles(here, policy, organization)
   await applyServers(here, policy)
   if (organization === undefined) return changes
+  await applySignIn(here, policy, organization)
   await applyPeople(here, policy, organization)
   await applyServiceNames(here, policy, organization)
   await applyAgents(here, policy, organization)
@@ -73,8 +74,8 @@ async function organizationOf(
   policy: Policy,
   wanted: string | undefined,
 ): Promise<string | undefined> {
-  const { people, agents, services, groups, resources, assignments, roles } = policy
-  const sections = [people, agents, services, groups, resources, assignments]
+  const { signIn = {}, people, agents, services, groups, resources, assignments, roles } = policy
+  const sections = [signIn, people, agents, services, groups, resources, assignments]
   const isNeeded =
     sections.some(section => Object.keys(section).length > 0) ||
     Object.values(roles).some(role => role.organization)

@@ -46,6 +46,13 @@ export const ServerPolicy = z.strictObject({
 })
 export type ServerPolicy = z.infer<typeof ServerPolicy>
 
+/** How people sign in; what it leaves out stays. */
+export const SignInWords = z.strictObject({
+  methods: z.array(shapes.SignInMethod).min(1).max(5).optional(),
+  secondFactor: shapes.SecondFactor.optional(),
+  sessionMinutes: shapes.SessionMinutes.optional(),
+})
+
 export const PersonPolicy = z.strictObject({ name: z.string().min(1).max(200) })
 
 export const ResourceTypePolicy = z.strictObject({
@@ -114,10 +121,11 @@ const orEmpty = <T extends z.ZodObject>(entry: T) =>
 export const Policy = z.strictObject({
   version: z.literal(1, 'This is not a version that can be read here. Write "version: 1".'),
   /**
-   * Whose people, agents, services, groups, resources, assignments and own roles these are, by slug; the other sections
+   * Whose sign-in, people, agents, services, groups, resources, assignments and own roles these are, by slug; the other sections
    * concern every organization.
    */
   organization: shapes.Slug.optional(),
+  signIn: SignInWords.optional(),
   people: z.record(z.email().max(320), PersonPolicy).default({}),
   resourceTypes: z
     .record(

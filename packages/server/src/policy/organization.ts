@@ -7,6 +7,23 @@ export const BY_HAND = { source: 'direct', sourceId: '', expiresAt: null } as co
 
 type Agent = directory.OutputOf<'agents', 'get'>
 
+/** Says how people may sign in. */
+export async function applySignIn(
+  { ctx, changes }: Run,
+  policy: Policy,
+  organization: string,
+): Promise<void> {
+  if (!policy.signIn) return
+  const before = await directory.showSignInPolicy(ctx, { id: organization })
+  const after = await at(
+    ['signIn'],
+    directory.updateSignInPolicy(ctx, { id: organization, ...policy.signIn }),
+  )
+  const detail = differences(before, after)
+  if (detail !== '')
+    changes.push({ sign: '~', kind: 'sign-in', name: policy.organization ?? organization, detail })
+}
+
 /** Adds the people who are missing; renames others. Nobody is removed. */
 export async function applyPeople(
   { ctx, changes }: Run,

@@ -37,6 +37,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
       freeze: directory.freezeOrganization,
       thaw: directory.thawOrganization,
     },
+    signIn: { get: directory.showSignInPolicy, update: directory.updateSignInPolicy },
     people: {
       list: directory.listPeople,
       get: directory.showPerson,

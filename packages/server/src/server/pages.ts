@@ -20,7 +20,7 @@ export async function openPages(options: {
   const accounts = openAccounts({
     url: accountsUrl(config.databaseUrl),
     secret: await openKeptSecret(store, 'sessions'),
-    ...{ issuer, passwordCost },
+    ...{ issuer, passwordCost, now },
     onFault: fault => log.error({ err: fault }, 'an account could not be read or kept'),
   })
   const onFault = (fault: unknown, reference: string) =>

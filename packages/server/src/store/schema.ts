@@ -21,6 +21,7 @@ export interface Database {
   invitation: InvitationTable
   clientRegistration: ClientRegistrationTable
   refreshFamily: RefreshFamilyTable
+  signInPolicy: SignInPolicyTable
 
   server: ServerTable
   serverKey: ServerKeyTable
@@ -80,6 +81,8 @@ interface PrincipalTable {
   name: string
   status: 'active' | 'suspended' | 'retired' | 'pending'
   createdAt: ColumnType<string, string, never>
+  /** The sessions of a person that were opened at another number have ended. */
+  sessionEpoch: Generated<number>
 }
 
 interface AgentTable {
@@ -221,6 +224,15 @@ interface RefreshFamilyTable {
   createdAt: ColumnType<string, string, never>
   expiresAt: number
   revokedAt: string | null
+}
+
+/** How the people of an organization may sign in, where it differs from the default. */
+interface SignInPolicyTable {
+  organizationId: string
+  /** JSON. */
+  methods: string
+  secondFactor: 'optional' | 'required'
+  sessionMinutes: number
 }
 
 interface ServerTable {

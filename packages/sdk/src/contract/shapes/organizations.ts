@@ -9,6 +9,17 @@ export const Organization = z.object({
   revision: z.number().int(),
   createdAt: Time,
 })
+/** What a person may begin a sign-in with. */
+export const SignInMethod = z.enum(['password', 'passkey', 'link', 'oidc', 'saml'])
+export const SecondFactor = z.enum(['optional', 'required'])
+/** From five minutes to thirty days. */
+export const SessionMinutes = z.number().int().min(5).max(43_200)
+export const SignInPolicy = z.object({
+  organization: z.string(),
+  methods: z.array(SignInMethod),
+  secondFactor: SecondFactor,
+  sessionMinutes: SessionMinutes,
+})
 export const ApiToken = z.object({
   id: z.string(),
   name: z.string(),

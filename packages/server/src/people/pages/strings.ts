@@ -14,6 +14,10 @@ export const STRINGS = {
       'That did not work. Check the email address and the password, or ask your administrator for a new invitation.',
     tooMany: 'Too many tries. Wait fifteen minutes, then try again.',
     expired: 'This page was open for too long. Please try again.',
+    policy: {
+      refused: 'Your organization does not take this way to sign in. Choose another one.',
+      second_factor: 'Your organization asks for a second factor, and you have none. Ask your administrator.',
+    },
   },
   account: {
     title: 'Signed in',
