@@ -1,11 +1,14 @@
 import { api as contract, createClient } from '@valetkey/sdk/contract'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { findPasswordFault } from '../../packages/server/src/people/password.ts'
 import { createSignInLimit, WINDOW_MS } from '../../packages/server/src/people/sign-in-limit.ts'
 import { createBrowser } from './browser.ts'
 import { openPeopleSite, PASSWORD, type PeopleSite } from './people-site.ts'
 
 const MAYA = 'maya@northwind.test'
+
+// Passwords are meant to take long, and longer where other tests run.
+vi.setConfig({ testTimeout: 60_000 })
 
 let site: PeopleSite
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openPeopleSite, type PeopleSite } from './people-site.ts'
 import { start } from './product.ts'
 import { openTerminal } from './terminal.ts'
@@ -9,6 +9,9 @@ const EVERYTHING = {
   secondFactor: 'optional',
   sessionMinutes: 720,
 }
+
+// Passwords are meant to take long, and longer where other tests run.
+vi.setConfig({ testTimeout: 60_000 })
 
 let site: PeopleSite
 
