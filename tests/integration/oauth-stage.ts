@@ -76,6 +76,14 @@ export async function startStage(settings: Partial<Record<SettingName, unknown>>
     register: (metadata: object = {}) => register(authority, metadata),
     /** A request of a client, with what is missing filled in; undefined leaves a parameter out. */
     ask: (clientId: string, given: Form = {}) => ask(authority.url, clientId, given),
+    /** The same request, pushed: the address then holds nothing but its name. */
+    async push(asked: Asked, proof: Form = {}): Promise<Answered & { url: URL }> {
+      const answer = await send('/par', { ...Object.fromEntries(asked.url.searchParams), ...proof })
+      const url = new URL(`${authority.url}/authorize`)
+      url.searchParams.set('client_id', asked.clientId)
+      url.searchParams.set('request_uri', String(answer['request_uri']))
+      return { ...answer, url }
+    },
     redeem: (asked: Asked, back: URL, more: Form = {}) =>
       send('/token', {
         ...{ grant_type: 'authorization_code', client_id: asked.clientId, redirect_uri: asked.redirect },

@@ -113,12 +113,15 @@ export const agents = {
         redirectUris: z.array(z.string().min(1).max(2000)).max(20),
         /** A program that cannot keep a secret, such as one on a person's computer: it then proves nothing. */
         isPublic: z.boolean().default(false),
+        /** Takes requests of it only that it pushed beforehand (RFC 9126), so that nobody in between can change them. */
+        mustPush: z.boolean().default(false),
       }),
       returns: z.object({
         clientId: z.string(),
         agent: z.string(),
         redirectUris: z.array(z.string()),
         isPublic: z.boolean(),
+        mustPush: z.boolean(),
       }),
     },
   },

@@ -17,6 +17,7 @@ import type { Log } from './log.ts'
 import { endpointPaths, type ForPeople, oauthMetadata, openidMetadata } from './metadata.ts'
 import { removeExpired } from './oauth-state.ts'
 import { createProvider } from './provider.ts'
+import { createPush } from './pushed-request.ts'
 import { createRefusals, type Refusal } from './refusals.ts'
 import { createRegister } from './register.ts'
 import { createRoutes, type Document } from './routes.ts'
@@ -82,7 +83,7 @@ export async function createAuthorizationServer(
     findCaller,
     findTarget,
     people,
-    findRedirects: async (id: string) => (await findRegistration(store, id, now()))?.redirectUris,
+    findRegistration: (id: string) => findRegistration(store, id, now()),
     findGrant: createGrantLookup(store),
     writeToken(claims: AccessTokenClaims, revision: string) {
       onToken({ grant: claims.gid === undefined ? 'client_credentials' : 'person' })
@@ -105,6 +106,7 @@ export async function createAuthorizationServer(
     paths,
     protocol,
     authorize: people && createAuthorize({ base: paths.base, isSecure, protocol, findTarget: findTargetNow }),
+    push: people && createPush({ protocol, findTarget: findTargetNow }),
     register: people?.dynamicRegistration ? createRegister({ store, now, addressOf }) : undefined,
     introspect: createServerIntrospection(parts),
     documents: documentsOf({ store, issuer, tokenAlgorithm, people }),

@@ -39,6 +39,16 @@ async function complete(
 ): Promise<string> {
   const at = url.indexOf('?')
   const query = new URLSearchParams(at === -1 ? '' : url.slice(at + 1))
+  // What was pushed before is complete, and counts alone.
+  if (!query.has('request_uri')) await completeRequest(query, findTarget)
+  return `/authorize?${query}`
+}
+
+/** Fills in what a request leaves to us, in place. */
+export async function completeRequest(
+  query: URLSearchParams,
+  findTarget: (resource: string) => Promise<Target | undefined>,
+): Promise<void> {
   const [scopes, resources, prompts] = [
     query.getAll('scope'),
     query.getAll('resource'),
@@ -53,7 +63,6 @@ async function complete(
   const prompt = (prompts[0] ?? '').split(' ').filter(Boolean)
   if (prompts.length < 2 && !prompt.includes('none') && !prompt.includes('consent'))
     query.set('prompt', [...prompt, 'consent'].join(' '))
-  return `/authorize?${query}`
 }
 
 function withoutSession(cookies: string): string {

@@ -1,11 +1,12 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { JWK } from 'jose'
-import { type ClientKeys, errors, type KoaContext, type OidcClient, Provider } from 'oidc-provider'
+import { errors, type KoaContext, Provider } from 'oidc-provider'
 import { hashSecret } from '../store/index.ts'
 import { type Addressing, checkAssertion } from './assertion.ts'
-import { AT_THE_BROWSER, findAtBrowser } from './browser-client.ts'
 import type { Caller, CallerCredential } from './caller.ts'
+import { createClients } from './client-objects.ts'
+import type { Registration } from './client-registration.ts'
 import type { FailureLimit } from './failure-limit.ts'
 import type { Journal } from './journal.ts'
 import { available, tooManyFailures } from './trouble.ts'
@@ -42,8 +43,8 @@ export interface ClientAuthenticationOptions {
   issuer: string
   tokenEndpoint: string
   findCaller: (clientId: string) => Promise<Caller | undefined>
-  /** Where a client may return to; nobody may where there are no people. */
-  findRedirects: (clientId: string) => Promise<readonly string[] | undefined>
+  /** Where a client may return to, and how it has to ask. */
+  findRegistration: (clientId: string) => Promise<Registration | undefined>
   journal: Journal
   limit: FailureLimit
   addressOf: (request: IncomingMessage) => string
@@ -65,8 +66,15 @@ export function assertionHook(options: ClientAuthenticationOptions) {
  * keys and secrets come with every request from the caller that was read for it.
  */
 export function authenticateByOwnTables(provider: Provider, options: ClientAuthenticationOptions): void {
-  const { issuer, tokenEndpoint, findCaller, findRedirects, journal, limit, addressOf, now } = options
-  const clients = createClients(provider, now)
+  const { issuer, tokenEndpoint, findCaller, findRegistration, journal, limit, addressOf, now } = options
+  const clients = createClients(provider, {
+    selectForVerify: ({ kid }) => candidates(attemptOf(requireContext()), kid, now()),
+    getKeyObject(credential) {
+      triedKeys.set(requireContext(), credential as CallerCredential)
+      return publicKey(credential as CallerCredential)
+    },
+    fresh: () => true,
+  })
 
   const proven = (ctx: KoaContext, credential: CallerCredential) => {
     const attempt = attemptOf(ctx)
@@ -82,8 +90,9 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     const ctx = Provider.ctx
     // RFC 6749 appendix A.1: client ids are visible ASCII.
     if (!ctx || typeof id !== 'string' || !/^[\x20-\x7e]{1,500}$/.test(id)) return undefined
-    if (AT_THE_BROWSER.has(ctx.oidc.route))
-      return findAtBrowser(provider, id, await available(findRedirects(id)))
+    const { route } = ctx.oidc
+    const registration = ASKING.has(route) ? await available(findRegistration(id)) : undefined
+    if (AT_THE_BROWSER.has(route)) return registration && clients(id, 'none', registration)
     const attempt = attemptOf(ctx)
     attempt.client = id
     const waitSeconds = limit.waitSeconds(id, addressOf(ctx.req))
@@ -94,15 +103,18 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     const caller = await available(findCaller(id))
     if (caller) attempt.caller = caller
     attempt.refusal = caller ? caller.barred : 'client_unknown'
-    if (attempt.refusal !== undefined) return undefined
+    if (ASKING.has(route) && !registration) attempt.refusal = 'redirect_missing'
     const method = methodOf(ctx)
+    // Before anybody has taken it on it can ask all the same, by pushing or through a browser.
+    if (!caller && registration && method === 'none') return clients(id, 'none', registration)
+    if (attempt.refusal !== undefined) return undefined
     const open = caller?.credentials.find(({ kind }) => kind === 'public')
-    if (method !== 'none' || !open) return clients(id, method === 'key' ? 'key' : 'secret')
+    if (method !== 'none' || !open) return clients(id, method === 'key' ? 'key' : 'secret', registration)
     if (hasExpired(open, now())) return undefined
     // It has nothing to prove itself by: the code with its verifier, or the refresh token, has to do.
     attempt.credential = open
     journal.used(open.id, addressOf(ctx.req))
-    return clients(id, 'none')
+    return clients(id, 'none', registration)
   }
 
   provider.Client.prototype.compareClientSecret = secret => {
@@ -125,6 +137,11 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
   }
 }
 
+/** Where nobody proves anything: the browser of a person carries the request of a client. */
+const AT_THE_BROWSER = new Set(['authorization', 'resume'])
+/** Where a request for authorization is taken. */
+const ASKING = new Set([...AT_THE_BROWSER, 'pushed_authorization_request'])
+
 function matchSecret({ caller }: Attempt, secret: string): CallerCredential | undefined {
   const hash = Buffer.from(hashSecret(secret))
   let match: CallerCredential | undefined
@@ -146,53 +163,7 @@ function methodOf(ctx: KoaContext): 'secret' | 'key' | 'none' {
 /** The key that was tried last; the verified one, once the signature holds. */
 const triedKeys = new WeakMap<KoaContext, CallerCredential>()
 
-const MAX_CLIENTS = 10_000
-const FOR_PEOPLE = ['authorization_code', 'refresh_token']
-/** A client that proves nothing acts for people only. */
-const GRANTS = {
-  none: FOR_PEOPLE,
-  secret: ['client_credentials', ...FOR_PEOPLE],
-  key: ['client_credentials', ...FOR_PEOPLE],
-}
-
-function createClients(
-  provider: Provider,
-  now: () => number,
-): (id: string, kind: 'secret' | 'key' | 'none') => OidcClient {
-  const made = new Map<string, OidcClient>()
-  // Never compared: `compareClientSecret` is ours. Unguessable all the same.
-  const unusedSecret = randomBytes(32).toString('base64url')
-  const keys: ClientKeys = {
-    selectForVerify: ({ kid }) => candidates(attemptOf(requireContext()), kid, now()),
-    getKeyObject(credential) {
-      triedKeys.set(requireContext(), credential as CallerCredential)
-      return publicKey(credential as CallerCredential)
-    },
-    fresh: () => true,
-  }
-  return (id, kind) => {
-    const known = made.get(`${kind} ${id}`)
-    if (known) return known
-    const method =
-      kind === 'key'
-        ? { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [] } }
-        : kind === 'none'
-          ? { token_endpoint_auth_method: 'none' }
-          : { token_endpoint_auth_method: 'client_secret_basic', client_secret: unusedSecret }
-    const client = new provider.Client({
-      client_id: id,
-      grant_types: ['client_credentials'],
-      redirect_uris: [],
-      response_types: [],
-      ...method,
-    })
-    client.grantTypes = GRANTS[kind]
-    if (kind === 'key') Object.assign(client.asymmetricKeyStore, keys)
-    if (made.size >= MAX_CLIENTS) made.clear()
-    made.set(`${kind} ${id}`, client)
-    return client
-  }
-}
+const MAX_KEYS = 10_000
 
 /** The live keys that may have signed: the one that `kid` names, by our id or the key's own; else all are tried. */
 function candidates(attempt: Attempt, kid: string | undefined, now: number): CallerCredential[] {
@@ -214,7 +185,7 @@ function publicKey(credential: CallerCredential): JWK | undefined {
   const known = parsedKeys.get(text)
   if (known) return known
   const key = JSON.parse(text) as JWK
-  if (parsedKeys.size >= MAX_CLIENTS) parsedKeys.clear()
+  if (parsedKeys.size >= MAX_KEYS) parsedKeys.clear()
   parsedKeys.set(text, key)
   return key
 }

@@ -7,16 +7,18 @@ export interface Registration {
   readonly name: string
   readonly uri: string | null
   readonly redirectUris: readonly string[]
+  /** Whether it may come with a request only that it pushed before. */
+  readonly mustPush: boolean
 }
 
 const findRow = prepareQuery((db, { id }: { id: string }) =>
   db
     .selectFrom('clientRegistration')
-    .select(['clientId', 'kind', 'name', 'uri', 'redirectUris', 'expiresAt'])
+    .select(['clientId', 'kind', 'name', 'uri', 'redirectUris', 'mustPush', 'expiresAt'])
     .where('clientId', '=', id),
 )
 
-/** Finds a registration by client id, unless it has ended unused. */
+/** Finds a registration by client id, unless it has ended unused. There is none without a place to return to. */
 export async function findRegistration(
   store: Store,
   id: string,
@@ -24,6 +26,10 @@ export async function findRegistration(
 ): Promise<Registration | undefined> {
   const [row] = await findRow(store.db, { id })
   if (!row || (row.expiresAt !== null && Number(row.expiresAt) <= now)) return undefined
-  const { clientId, kind, name, uri, redirectUris } = row
-  return { clientId, kind, name, uri, redirectUris: JSON.parse(redirectUris) as string[] }
+  const { clientId, kind, name, uri, redirectUris, mustPush } = row
+  return {
+    ...{ clientId, kind, name, uri },
+    redirectUris: JSON.parse(redirectUris) as string[],
+    mustPush: mustPush === 1,
+  }
 }

@@ -8,6 +8,7 @@ export interface Endpoints {
   revocation: string
   introspection: string
   authorization: string
+  push: string
   registration: string
   jwks: string
   /** Paths of the metadata documents, by kind. */
@@ -35,6 +36,7 @@ export function endpointPaths(issuer: string): Endpoints {
     revocation: `${base}/token/revocation`,
     introspection: `${base}/token/introspection`,
     authorization: `${base}/authorize`,
+    push: `${base}/par`,
     registration: `${base}/register`,
     jwks: `${base}/jwks`,
     oauthMetadata: [oauth + base],
@@ -69,6 +71,8 @@ export function oauthMetadata(issuer: string, people?: ForPeople): Record<string
     introspection_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     ...(people && {
       response_modes_supported: ['query'],
+      pushed_authorization_request_endpoint: `${issuer}/par`,
+      require_pushed_authorization_requests: false,
       scopes_supported: ['offline_access'],
       authorization_response_iss_parameter_supported: true,
     }),

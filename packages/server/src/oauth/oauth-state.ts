@@ -9,6 +9,7 @@ import { hashSecret, type Store } from '../store/index.ts'
 export function createOauthState(store: Store, now: () => number): (model: string) => Adapter {
   return model => {
     const isSecret = model === 'AuthorizationCode'
+    const keptMs = KEPT_MS[model] ?? 0
     const keyOf = (id: string) => (isSecret ? hashSecret(id) : id)
     const rows = store.db
       .selectFrom('oauthState')
@@ -29,7 +30,7 @@ export function createOauthState(store: Store, now: () => number): (model: strin
           grantId: text(payload['grantId']),
           uid: text(payload['uid']),
           userCode: text(payload['userCode']),
-          expiresAt: expiresInSeconds === undefined ? null : now() + expiresInSeconds * 1000,
+          expiresAt: expiresInSeconds === undefined ? null : now() + expiresInSeconds * 1000 + keptMs,
         }
         await store.write(tx =>
           tx
@@ -70,6 +71,12 @@ export function createOauthState(store: Store, now: () => number): (model: strin
     }
   }
 }
+
+/**
+ * What is kept for longer than it is good: a pushed request that a browser has begun with, and that comes to its end later,
+ * is used up all the same.
+ */
+const KEPT_MS: Record<string, number> = { PushedAuthorizationRequest: 20 * 60_000 }
 
 /** Removes what has ended; single-use records a while later, so that clocks of nodes may differ. */
 export async function removeExpired(store: Store, now: number): Promise<void> {

@@ -59,6 +59,7 @@ export function createProvider(options: ProviderOptions): Provider {
     allowOmittingSingleRegisteredRedirectUri: false,
     routes: {
       authorization: '/authorize',
+      pushed_authorization_request: '/par',
       token: '/token',
       revocation: '/token/revocation',
       introspection: '/token/introspection',
@@ -72,7 +73,7 @@ export function createProvider(options: ProviderOptions): Provider {
       introspection: { enabled: true, allowedPolicy: () => false },
       devInteractions: off,
       dPoP: off,
-      pushedAuthorizationRequests: off,
+      pushedAuthorizationRequests: { enabled: people !== undefined, allowUnregisteredRedirectUris: false },
       requestObjects: off,
       resourceIndicators: people ? resourceIndicators(people) : off,
       rpInitiatedLogout: off,
@@ -92,7 +93,13 @@ function addRecord(provider: Provider, options: ProviderOptions): void {
   })
   provider.on('error', error => log.error({ err: error }, 'the authorization server failed'))
   provider.on('server_error', (_ctx, error) => log.error({ err: error }, 'the authorization server failed'))
-  for (const event of ['grant', 'authorization', 'revocation', 'introspection'])
+  for (const event of [
+    'grant',
+    'authorization',
+    'pushed_authorization_request',
+    'revocation',
+    'introspection',
+  ])
     provider.on(`${event}.error`, (ctx, error) => noteRefusal(options, ctx, error))
 }
 

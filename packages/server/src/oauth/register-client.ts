@@ -26,6 +26,7 @@ export async function registerClient(
       throw new AppError('request.invalid', `The addresses to return to ${fault}.`, { path: 'redirectUris' })
   }
   const isPublic = input.isPublic && redirectUris.length > 0
+  const { mustPush } = input
   await store.write(async tx => {
     await lock(tx, organizationId)
     await tx.deleteFrom('clientRegistration').where('clientId', '=', agent).execute()
@@ -36,6 +37,7 @@ export async function registerClient(
           ...{ clientId: agent, kind: 'pre-registered' as const, name, uri: null },
           redirectUris: JSON.stringify(redirectUris),
           authentication: isPublic ? 'none' : 'credential',
+          mustPush: Number(mustPush),
           ...{ registeredFrom: ctx.actor.id, createdAt: isoTime(ctx.now()), expiresAt: null },
         })
         .execute()
@@ -46,9 +48,9 @@ export async function registerClient(
       actor: ctx.actor.id,
       target: agent,
     }
-    await record(tx, { ...event, detail: { redirectUris, isPublic } }, ctx.now())
+    await record(tx, { ...event, detail: { redirectUris, isPublic, mustPush } }, ctx.now())
   })
-  return { clientId: agent, agent, redirectUris, isPublic }
+  return { clientId: agent, agent, redirectUris, isPublic, mustPush }
 }
 
 /** A client that proves nothing stands for itself by a credential all the same, so that it can be taken back. */

@@ -29,6 +29,7 @@ const Metadata = z.object({
     .optional()
     .catch(undefined),
   response_types: z.array(z.literal('code')).optional(),
+  require_pushed_authorization_requests: z.boolean().catch(false).default(false),
 })
 
 interface Answer {
@@ -136,6 +137,7 @@ async function insert(
         uri: metadata.client_uri ?? null,
         redirectUris: JSON.stringify([...new Set(metadata.redirect_uris)]),
         authentication: 'none',
+        mustPush: Number(metadata.require_pushed_authorization_requests),
         registeredFrom: address,
         createdAt: isoTime(now),
         expiresAt: now + UNUSED_LIFE_MS,
@@ -146,7 +148,7 @@ async function insert(
 }
 
 function describe(clientId: string, metadata: z.infer<typeof Metadata>, now: number): object {
-  const { redirect_uris, client_name, client_uri } = metadata
+  const { redirect_uris, client_name, client_uri, require_pushed_authorization_requests } = metadata
   return {
     client_id: clientId,
     client_id_issued_at: Math.floor(now / 1000),
@@ -157,5 +159,6 @@ function describe(clientId: string, metadata: z.infer<typeof Metadata>, now: num
     token_endpoint_auth_method: 'none',
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
+    require_pushed_authorization_requests,
   }
 }

@@ -28,11 +28,13 @@ export function createRoutes(options: {
   /** Where people authorize agents, and where clients register themselves; undefined is not there. */
   authorize?: Handler | undefined
   register?: Handler | undefined
+  /** Where clients push what they are going to ask. */
+  push?: Handler | undefined
   /** Introspection for MCP servers, which bring a key of their own. */
   introspect: Handler
   log: Log
 }): { serves(path: string): boolean; handler: Handler } {
-  const { paths, protocol, documents, authorize, register, introspect, log } = options
+  const { paths, protocol, documents, authorize, register, push, introspect, log } = options
   const routes = new Map<string, Route>()
   const serve = (path: string, document: Document, type?: string) =>
     routes.set(path, {
@@ -57,6 +59,7 @@ export function createRoutes(options: {
   post(paths.introspection, (request, response) =>
     (isBearer(request) ? introspect : introspectAsClient)(request, response),
   )
+  if (push) post(paths.push, push)
   if (register) routes.set(paths.registration, { methods: ['POST'], answer: register })
   const asked: Route | undefined = authorize && { methods: ['GET'], answer: authorize }
   const find = (path: string) =>

@@ -205,6 +205,8 @@ interface ClientRegistrationTable {
   redirectUris: string
   /** `none` proves nothing, `credential` takes a secret or key of its agent. */
   authentication: 'none' | 'credential'
+  /** Whether requests have to be pushed (RFC 9126). */
+  mustPush: Generated<number>
   registeredFrom: string
   createdAt: ColumnType<string, string, never>
   /** When it goes unless it is used; null for one that stays. */

@@ -1,0 +1,8 @@
+import type { Tx } from '../store.ts'
+
+/** What clients may ask for, and how. */
+export async function up(_tx: Tx, define: (statement: string) => Promise<void>): Promise<void> {
+  for (const statement of STATEMENTS) await define(statement)
+}
+
+const STATEMENTS = [`alter table client_registration add column must_push integer not null default 0`]
