@@ -69,6 +69,7 @@ class OpenedExchange implements Exchange, OpenExchange {
   readonly body: string | null
   readonly lastEventId: string | undefined
   readonly isStream: boolean
+  place = -1
   readonly #point: Point
   readonly #rulings: readonly Ruling[]
   readonly #listing: Listing | undefined
