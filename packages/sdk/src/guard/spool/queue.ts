@@ -3,6 +3,7 @@ import type { Log } from './log.ts'
 import type { Writer } from './writer.ts'
 
 const NOTES_REST_MS = 25
+const MOST_TURNS = 8
 
 /** Records that wait for the disk, and the rule for when they go there. */
 export interface Queue {
@@ -20,14 +21,15 @@ export interface Queue {
 interface Group {
   records: string[]
   notes: string[]
-  isAwaited: boolean
+  /** How many callers wait for it. */
+  awaited: number
   settled: PromiseWithResolvers<void>
 }
 
 /**
  * Group commit without timers: one commit runs, and all that comes in meanwhile goes into the next. A slow disk makes
- * larger groups, a fast one smaller, and nobody waits for company. A commit starts at the end of the event loop's turn, so
- * that calls which arrived together are written together.
+ * larger groups, a fast one smaller, and nobody waits where nobody comes. A commit starts at the end of the event loop's
+ * turn, so that calls which arrived together are written together.
  */
 export function createQueue(
   log: Log,
@@ -52,13 +54,22 @@ export function createQueue(
     clearTimeout(resting)
     resting = undefined
     do {
-      await endOfTurn()
+      await gather()
       const group = next
       next = createGroup()
       await commit(group)
-    } while (next.isAwaited)
+    } while (next.awaited > 0)
     running = undefined
     if (next.records.length > 0) rest()
+  }
+
+  /** Lets turns of the event loop pass for as long as each brings callers: one commit for all costs what one for each does. */
+  async function gather(): Promise<void> {
+    for (let turn = 0; turn < MOST_TURNS; turn++) {
+      const before = next.awaited
+      await endOfTurn()
+      if (next.awaited === before) return
+    }
   }
 
   /** Notes wait for company, for a moment. */
@@ -106,7 +117,7 @@ export function createQueue(
       const refused = refusal()
       if (refused) return Promise.reject(refused)
       add(line)
-      next.isAwaited = true
+      next.awaited++
       running ??= run()
       return next.settled.promise
     },
@@ -143,7 +154,7 @@ function createGroup(): Group {
   const settled = Promise.withResolvers<void>()
   // A group of notes has nobody who waits.
   settled.promise.catch(() => {})
-  return { records: [], notes: [], isAwaited: false, settled }
+  return { records: [], notes: [], awaited: 0, settled }
 }
 
 function endOfTurn(): Promise<void> {
