@@ -22,5 +22,7 @@ export const AccessTokenClaims = z.object({
   gid: z.string().optional(),
   /** The delegations by which it acts for other agents, from the root on. */
   dlg: z.array(z.string()).max(16).optional(),
+  /** The token is good only with a proof by the key of this thumbprint (RFC 9449 §6.1); a binding of another kind is not. */
+  cnf: z.strictObject({ jkt: z.string() }).optional(),
 })
 export type AccessTokenClaims = z.infer<typeof AccessTokenClaims>

@@ -5,7 +5,8 @@ import { AccessTokenClaims, type SigningKeyFact } from '../core/index.ts'
 import { type Caller, callerOf } from '../engine/index.ts'
 
 export type TokenCheck =
-  | { ok: true; caller: Caller }
+  /** `jkt`: the thumbprint of the key that the token is bound to, whose proof must come with it; null for a bearer token. */
+  | { ok: true; caller: Caller; jkt: string | null }
   /** `isOpen`: the key that signed it is not known here, so that the token may well be good. */
   | { ok: false; detail: string; isOpen?: true }
 
@@ -24,7 +25,7 @@ export function createTokenCheck(options: {
   findKey(kid: string): SigningKeyFact | undefined
   now(): number
 }) {
-  const known = new Map<string, Promise<TokenCheck>>()
+  const known = new Map<string, TokenCheck | Promise<TokenCheck>>()
 
   async function verify(token: string): Promise<TokenCheck> {
     try {
@@ -37,7 +38,9 @@ export function createTokenCheck(options: {
         currentDate: new Date(options.now()),
       })
       if (Array.isArray(payload.aud)) return { ok: false, detail: 'it has more than one audience' }
-      return { ok: true, caller: callerOf(AccessTokenClaims.parse(payload), protectedHeader.kid ?? '') }
+      const claims = AccessTokenClaims.parse(payload)
+      const caller = callerOf(claims, protectedHeader.kid ?? '')
+      return { ok: true, caller, jkt: claims.cnf?.jkt ?? null }
     } catch (fault) {
       if (fault instanceof errors.JWKSNoMatchingKey)
         return { ok: false, detail: 'no key of the issuer signed it', isOpen: true }
@@ -45,22 +48,30 @@ export function createTokenCheck(options: {
     }
   }
 
-  return async function check(token: string): Promise<TokenCheck> {
+  async function verifyOnce(key: string, token: string): Promise<TokenCheck> {
+    const pending = verify(token)
+    known.set(key, pending)
+    if (known.size > MOST_TOKENS) known.delete(known.keys().next().value ?? '')
+    const result = await pending
+    // A refusal is not remembered: a key may be made known later, and garbage must not push out good tokens.
+    if (!result.ok) known.delete(key)
+    else if (known.get(key) === pending) known.set(key, result)
+    return result
+  }
+
+  function unlessExpired(key: string, result: TokenCheck): TokenCheck {
+    if (!result.ok || result.caller.expiresAt > options.now()) return result
+    known.delete(key)
+    return { ok: false, detail: 'it has expired' }
+  }
+
+  /** At once for a token that is known, which is nearly every one: nothing is waited for in front of those calls. */
+  return function check(token: string): TokenCheck | Promise<TokenCheck> {
     const key = hash('sha256', token, 'base64url')
-    let result = known.get(key)
-    if (!result) {
-      result = verify(token)
-      known.set(key, result)
-      if (known.size > MOST_TOKENS) known.delete(known.keys().next().value ?? '')
-      // A refusal is not remembered: a key may be made known later, and garbage must not push out good tokens.
-      if (!(await result).ok) known.delete(key)
-    }
-    const checked = await result
-    if (checked.ok && checked.caller.expiresAt <= options.now()) {
-      known.delete(key)
-      return { ok: false, detail: 'it has expired' }
-    }
-    return checked
+    const result = known.get(key) ?? verifyOnce(key, token)
+    return result instanceof Promise
+      ? result.then(verified => unlessExpired(key, verified))
+      : unlessExpired(key, result)
   }
 }
 
@@ -84,6 +95,6 @@ function explain(fault: unknown): string {
   if (fault instanceof errors.JWSSignatureVerificationFailed) return 'its signature is wrong'
   if (fault instanceof errors.JOSEAlgNotAllowed) return 'its algorithm is not allowed'
   if (fault instanceof errors.JOSEError) return 'it is malformed'
-  if (fault instanceof z.ZodError) return 'it lacks a claim'
+  if (fault instanceof z.ZodError) return 'it lacks a claim, or has one that is not understood'
   return 'it could not be verified'
 }

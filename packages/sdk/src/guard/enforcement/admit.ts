@@ -117,8 +117,8 @@ async function authenticate(
   const header = inbound.header('authorization')
   const token = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(header ?? '')?.[1]
   const checked = token === undefined ? undefined : await checkToken(point, token)
-  if (checked?.ok) return checked.caller
-  if (checked?.isOpen) {
+  if (checked?.ok && checked.jkt === null) return checked.caller
+  if (checked && !checked.ok && checked.isOpen) {
     const detail = whyStale(point)
     point.noteStranger(point, message, 'stale', detail)
     return answerRefused(message?.id ?? null, {
@@ -127,7 +127,7 @@ async function authenticate(
       detail,
     })
   }
-  const detail = checked ? checked.detail : header === undefined ? null : 'it is not a bearer token'
+  const detail = checked ? faultOf(checked) : header === undefined ? null : 'it is not a bearer token'
   point.noteStranger(point, message, detail === null ? 'token_missing' : 'token_invalid', detail)
   return unauthorized(point, message?.id ?? null, detail)
 }
@@ -138,6 +138,10 @@ async function checkToken(point: Point, token: string): Promise<TokenCheck> {
   if (checked.ok || !checked.isOpen || !(await point.replica.ensureLease('read'))) return checked
   const again = await point.checkToken(token)
   return again.ok ? again : { ok: false, detail: again.detail }
+}
+
+function faultOf(checked: TokenCheck): string {
+  return checked.ok ? 'it is bound to a key and was shown without a proof of it' : checked.detail
 }
 
 function unauthorized(point: Point, id: RequestId | null, detail: string | null): Answer {
