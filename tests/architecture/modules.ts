@@ -20,7 +20,7 @@ export const MODULES: Record<string, Module> = {
   },
   'server/directory': {
     imports: ['server/store', 'server/audit', 'sdk/core', 'sdk/engine', 'sdk/contract'],
-    packages: ['jose', 'kysely', 'zod'],
+    packages: ['@peculiar/x509', 'jose', 'kysely', 'zod'],
   },
   'server/policy': {
     imports: ['server/directory', 'server/store', 'server/audit', 'sdk/core', 'sdk/engine', 'sdk/contract'],
@@ -32,7 +32,19 @@ export const MODULES: Record<string, Module> = {
   },
   'server/people': {
     imports: ['server/store', 'server/audit', 'server/directory', 'server/oauth', 'sdk/core', 'sdk/engine'],
-    packages: ['better-auth', 'better-sqlite3', 'hono', 'kysely', 'pg', 'zod'],
+    packages: [
+      'better-auth',
+      'better-sqlite3',
+      'hono',
+      'kysely',
+      'pg',
+      'zod',
+      'jose',
+      'openid-client',
+      '@node-saml/node-saml',
+      '@xmldom/xmldom',
+      'scim2-parse-filter',
+    ],
   },
   'server/feed': {
     imports: ['server/store', 'server/directory', 'sdk/core'],

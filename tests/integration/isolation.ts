@@ -1,6 +1,7 @@
-import { type AdminApi, api, type Client, type Route } from '@valetkey/sdk/contract'
+import { api, type Route } from '@valetkey/sdk/contract'
 import { newId } from '@valetkey/sdk/core'
 import { expect } from 'vitest'
+import { linkPerson } from './federation/linked.ts'
 import type { Product } from './product.ts'
 
 /**
@@ -21,6 +22,10 @@ export interface Foreign {
   grant: string[]
   assignment: string[]
   role: string[]
+  provider: string[]
+  domain: string[]
+  link: string[]
+  scimToken: string[]
 }
 
 /** Makes the two organizations; gives what there is in the one that the caller is not in. */
@@ -32,11 +37,12 @@ export async function settle(product: Product): Promise<Foreign> {
   await admin.roles.create({ slug: 'reader', type: 'customer', permissions: ['customer:read'] })
   await admin.roles.create({ slug: 'overseer', permissions: ['customer:read'] })
   await admin.servers.create({ name: 'billing', url: 'https://billing.test/mcp' })
-  await furnish(admin, HOME, 1)
-  return furnish(admin, AWAY, 8)
+  await furnish(product, HOME, 1)
+  return furnish(product, AWAY, 8)
 }
 
-async function furnish(admin: Client<AdminApi>, organization: string, many: number): Promise<Foreign> {
+async function furnish(product: Product, organization: string, many: number): Promise<Foreign> {
+  const admin = product.client()
   const all: Foreign = {
     user: [],
     agent: [],
@@ -46,13 +52,18 @@ async function furnish(admin: Client<AdminApi>, organization: string, many: numb
     grant: [],
     assignment: [],
     role: [],
+    provider: [],
+    domain: [],
+    link: [],
+    scimToken: [],
   }
   const put = (kind: keyof Foreign, { id }: { id: string }, ...names: string[]) =>
     all[kind].push(id, ...names)
   for (let n = 0; n < many; n++) {
     const name = `${organization}-${n}`
     const externalId = `person-${name}`
-    put('user', await admin.people.create({ organization, externalId, name }), `user:${externalId}`)
+    const person = await admin.people.create({ organization, externalId, name })
+    put('user', person, `user:${externalId}`)
     const agent = { organization, name: `agent-${name}`, owner: externalId, ceiling: ['customer:read'] }
     put('agent', await admin.agents.create({ ...agent, kind: 'both' }), `agent:agent-${name}`)
     put('group', await admin.groups.create({ organization, name: `group-${name}` }), `group:group-${name}`)
@@ -65,6 +76,13 @@ async function furnish(admin: Client<AdminApi>, organization: string, many: numb
       put('assignment', await admin.assignments.create({ organization, principal, role: 'overseer' }))
     const grant = { organization, agent: agent.name, person: externalId, scopes: ['customer:read'] }
     put('grant', await admin.grants.create(grant))
+    const oidc = { issuer: `https://${name}.test`, clientId: 'valetkey' }
+    const provider = await admin.identityProviders.create({ organization, name: `idp-${name}`, oidc })
+    put('provider', provider, provider.name)
+    const { domain } = await admin.domains.claim({ organization, domain: `${name}.test` })
+    all.domain.push(domain)
+    put('scimToken', await admin.scimTokens.create({ organization, name }))
+    all.link.push(await linkPerson(product, { provider: provider.id, person: person.id }))
   }
   return all
 }
@@ -81,6 +99,9 @@ const FIELDS: Record<string, readonly (keyof Foreign)[]> = {
   resource: ['resource'],
   parent: ['resource'],
   role: ['role'],
+  provider: ['provider'],
+  link: ['link'],
+  scimToken: ['scimToken'],
 }
 /** What a bare `id` in a path names, by the group of the operation. */
 const IDS: Record<string, keyof Foreign> = {
@@ -117,6 +138,8 @@ const OWN: Record<string, unknown> = {
   server: 'billing',
   permissions: ['customer:read'],
   redirectUris: ['http://127.0.0.1/callback'],
+  provider: 'idp-home-0',
+  domain: 'home-0.test',
 }
 
 /** What some fields mean differs from one operation to another. */
@@ -124,6 +147,7 @@ const SPECIAL: Record<string, Record<string, string>> = {
   'agents.update': { id: 'agent-home-0' },
   'credentials.create': { kind: 'secret' },
   'revocations.create': { kind: 'agent' },
+  'identityProviders.update': { status: 'disabled' },
 }
 
 interface Place {
@@ -143,7 +167,9 @@ function placesOf(): Place[] {
       return [...Object.keys(schema.shape), ...inPath].flatMap(field => {
         const own =
           field === 'id' && (inPath.includes(field) || group === 'revocations') ? IDS[group] : undefined
-        const kinds = own ? [own] : FIELDS[field]
+        // Anybody may claim a domain; only its own claim can be worked on.
+        const isDomain = field === 'domain' && inPath.includes(field)
+        const kinds = own ? [own] : isDomain ? (['domain'] as const) : FIELDS[field]
         return kinds ? [{ operation: `${group}.${name}`, route, field, kinds }] : []
       })
     }),
@@ -169,6 +195,10 @@ const NOWHERE: Record<keyof Foreign, () => string> = {
   grant: () => newId('grant'),
   assignment: () => newId('assignment'),
   role: () => newId('role'),
+  provider: () => newId('identityProvider'),
+  domain: () => 'nowhere.test',
+  link: () => newId('identityLink'),
+  scimToken: () => newId('scimToken'),
 }
 
 /**

@@ -4,7 +4,7 @@ import pino from 'pino'
 import { openAudit } from '../../packages/server/src/audit/index.ts'
 import { createFeed } from '../../packages/server/src/feed/index.ts'
 import { createApi } from '../../packages/server/src/server/index.ts'
-import { openStore } from '../../packages/server/src/store/index.ts'
+import { type Db, openStore } from '../../packages/server/src/store/index.ts'
 
 export const ISSUER = 'https://auth.test'
 const START = Date.parse('2027-01-01T00:00:00Z')
@@ -29,6 +29,8 @@ export async function start({
     isDev: false,
     barrier: feed.barrier,
     log,
+    // DNS shows at proved.test what every claim asks for, and nothing elsewhere.
+    resolveTxt: async name => (name === '_valetkey.proved.test' ? claimsOf(store) : []),
   })
   const send = async (request: Request) => app.fetch(request)
   const clientWith = (token: () => string | Promise<string>): Client<AdminApi> =>
@@ -86,6 +88,11 @@ export async function start({
       await store.close()
     },
   }
+}
+
+async function claimsOf({ db }: { db: Db }): Promise<string[]> {
+  const claims = await db.selectFrom('identityDomain').select('token').execute()
+  return claims.map(({ token }) => `valetkey-domain=${token}`)
 }
 
 export type Product = Awaited<ReturnType<typeof start>>

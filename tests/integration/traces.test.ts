@@ -1,5 +1,6 @@
 import { api, type Route } from '@valetkey/sdk/contract'
 import { expect, test } from 'vitest'
+import { linkPerson } from './federation/linked.ts'
 import { INVOICE_RULE, northwind, type Product, start } from './product.ts'
 
 type Client = ReturnType<Product['client']>
@@ -117,6 +118,48 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
     'grants.create': ['facts', c => letAct(c)],
     'grants.revoke': ['facts', async c => c.grants.revoke({ id: (await letAct(c)).id })],
     'assignments.clear': ['facts', c => c.assignments.clear({ principal: 'support-bot' })],
+    'identityProviders.create': ['event', c => addProvider(c)],
+    'identityProviders.update': [
+      'facts',
+      async (c, { maya }, product) => {
+        const { id } = await addProvider(c, { roles: [{ group: 'clerks', role: 'clerk' }] })
+        await linkPerson(product, { provider: id, person: maya.id, groups: ['clerks'] })
+        return c.identityProviders.update({ provider: 'okta', title: 'Okta of Northwind' })
+      },
+    ],
+    'identityProviders.remove': [
+      'event',
+      async c => {
+        await addProvider(c)
+        return c.identityProviders.remove({ provider: 'okta' })
+      },
+    ],
+    'identityLinks.remove': [
+      'event',
+      async (c, { maya }, product) => {
+        const { id: provider } = await addProvider(c)
+        return c.identityLinks.remove({ link: await linkPerson(product, { provider, person: maya.id }) })
+      },
+    ],
+    'domains.claim': ['event', c => c.domains.claim({ domain: 'northwind.test' })],
+    'domains.verify': ['event', c => claimAnd(c, () => c.domains.verify({ domain: 'proved.test' }))],
+    'domains.trust': ['event', c => claimAnd(c, () => c.domains.trust({ domain: 'proved.test' }))],
+    'domains.update': [
+      'event',
+      async c => {
+        await addProvider(c)
+        return claimAnd(c, () => c.domains.update({ domain: 'proved.test', provider: 'okta' }))
+      },
+    ],
+    'domains.remove': ['event', c => claimAnd(c, () => c.domains.remove({ domain: 'proved.test' }))],
+    'scimTokens.create': ['event', c => c.scimTokens.create({ name: 'okta' })],
+    'scimTokens.revoke': [
+      'event',
+      async c => {
+        const { id } = await c.scimTokens.create({ name: 'okta' })
+        return c.scimTokens.revoke({ scimToken: id })
+      },
+    ],
     'invitations.create': ['event', c => c.invitations.create({ id: 'maya@northwind.test' })],
     'clients.register': [
       'event',
@@ -178,6 +221,16 @@ async function putTree(client: Client) {
 async function addMaya(client: Client) {
   await client.groups.create({ name: 'finance' })
   return client.groups.add({ group: 'finance', member: 'maya@northwind.test' })
+}
+
+function addProvider(client: Client, more: object = {}) {
+  const oidc = { issuer: 'https://northwind.okta.test', clientId: 'valetkey' }
+  return client.identityProviders.create({ name: 'okta', oidc, ...more })
+}
+
+async function claimAnd(client: Client, work: () => Promise<unknown>) {
+  await client.domains.claim({ domain: 'proved.test' })
+  return work()
 }
 
 async function letAct(client: Client) {

@@ -1,5 +1,6 @@
 import { access } from './access.ts'
 import { agents } from './agents.ts'
+import { federation } from './federation.ts'
 import { signingKeys } from './keys.ts'
 import { organizations } from './organizations.ts'
 import { people } from './people.ts'
@@ -16,6 +17,7 @@ export const api = {
   ...session,
   ...organizations,
   ...people,
+  ...federation,
   ...agents,
   ...servers,
   ...resources,

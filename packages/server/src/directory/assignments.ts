@@ -133,7 +133,7 @@ export async function createAssignment(
 }
 
 /** A role is given where its own type is; what it carries of types below reaches down from there. */
-async function refuseOtherType(db: Db, role: Row<'role'>, resource: ResourceRow): Promise<void> {
+export async function refuseOtherType(db: Db, role: Row<'role'>, resource: ResourceRow): Promise<void> {
   if (role.typeId === resource.typeId) return
   const { slugOf } = await readTypeTree(db)
   const [wanted, got] = [slugOf(role.typeId), refTo(slugOf(resource.typeId), resource.externalId)]

@@ -2,17 +2,19 @@ import { AppError, newId } from '@valetkey/sdk/core'
 import { sql } from 'kysely'
 import { beginChange, type Db, type Tx } from '../store/index.ts'
 import type { Context } from './context.ts'
+import { refuseDuplicate } from './duplicate.ts'
 import { memberFact, memberId, principalFact, type Row } from './fact-of.ts'
 import { byWhom, type InputOf, lock, type OutputOf, recordBy, timeOf } from './operation.ts'
 import { readPage } from './page.ts'
 import { insertPrincipal, pagesOf } from './principals.ts'
-import { getOrganization, getPrincipal, getPrincipalByRef, quote } from './reference.ts'
+import { foldName, getOrganization, getPrincipal, getPrincipalByRef, quote } from './reference.ts'
 
 type Group = OutputOf<'groups', 'create'>
 type Member = OutputOf<'groups', 'add'>
 
-function toGroup({ id, organizationId, externalId, name, createdAt }: Row<'principal'>): Group {
-  return { id, organization: organizationId, name: externalId, title: name, createdAt }
+function toGroup(row: Row<'principal'>): Group {
+  const { id, organizationId, externalId, name, managedBy, createdAt } = row
+  return { id, organization: organizationId, name: externalId, title: name, managedBy, createdAt }
 }
 
 function toMember(group: Row<'principal'>, { id, kind, externalId }: Row<'principal'>): Member {
@@ -28,7 +30,12 @@ export async function listGroups(
   return readPage(ctx, `groups:${organization.id}`, input, read, toGroup)
 }
 
-export async function createGroup(ctx: Context, input: InputOf<'groups', 'create'>): Promise<Group> {
+/** Adds a group; `managedBy` says who keeps it up to date, if not an administrator. */
+export async function createGroup(
+  ctx: Context,
+  input: InputOf<'groups', 'create'>,
+  managedBy: string | null = null,
+): Promise<Group> {
   const organization = await getOrganization(ctx.store.db, input.organization)
   const id = newId('group', ctx.now())
   return ctx.store.write(async tx => {
@@ -38,7 +45,7 @@ export async function createGroup(ctx: Context, input: InputOf<'groups', 'create
       ctx,
       {
         ...{ id, organizationId: organization.id, kind: 'group' },
-        ...{ externalId: input.name, name: input.title || input.name },
+        ...{ externalId: input.name, name: input.title || input.name, managedBy },
       },
       `There is a group ${quote(input.name)} in ${organization.slug} already.`,
     )
@@ -47,6 +54,26 @@ export async function createGroup(ctx: Context, input: InputOf<'groups', 'create
     await recordBy(ctx, tx, { organization: organization.id, type: 'group.created', target: id, detail })
     return toGroup(row)
   })
+}
+
+/** Gives a group another name, in a transaction that holds the organization's lock. */
+export async function renameGroup(
+  ctx: Context,
+  tx: Tx,
+  before: Row<'principal'>,
+  name: string,
+): Promise<Row<'principal'>> {
+  const after = { ...before, externalId: foldName(name), name }
+  if (after.externalId === before.externalId && name === before.name) return before
+  const change = await beginChange(tx, before.organizationId, byWhom(ctx))
+  const { externalId } = after
+  const update = tx.updateTable('principal').set({ externalId, name }).where('id', '=', before.id).execute()
+  await refuseDuplicate(update, `There is a group ${quote(externalId)} already.`)
+  await change.log({ fact: 'principal', id: before.id, value: principalFact(after) })
+  const detail = { before: { title: before.name }, after: { title: name } }
+  const event = { organization: before.organizationId, type: 'group.renamed', target: before.id }
+  await recordBy(ctx, tx, { ...event, detail })
+  return after
 }
 
 /** Removes a group for good: a later one of the same name has none of its members and roles. */
@@ -158,6 +185,57 @@ export async function dropMember(ctx: Context, input: InputOf<'groups', 'drop'>)
     await change.log({ fact: 'member', id: memberId(row), value: null })
     await recordMember(ctx, tx, 'group.member_dropped', group, member)
     return toMember(group, member)
+  })
+}
+
+/** One belonging to a group, by their numbers. */
+export type Membership = Pick<Row<'groupMember'>, 'organizationId' | 'groupSeq' | 'memberSeq'>
+
+/** The groups that a principal belongs to itself. */
+export function readMemberships(
+  db: Db,
+  { organizationId, seq }: Pick<Row<'principal'>, 'organizationId' | 'seq'>,
+): Promise<Membership[]> {
+  return db
+    .selectFrom('groupMember')
+    .select(['organizationId', 'groupSeq', 'memberSeq'])
+    .where('organizationId', '=', organizationId)
+    .where('memberSeq', '=', seq)
+    .execute()
+}
+
+/**
+ * Takes members out and puts members in, all at once, in a transaction that holds the organization's lock. Only people
+ * are put in this way, so there can be no circle.
+ */
+export async function changeMembers(
+  ctx: Context,
+  tx: Tx,
+  drop: readonly Membership[],
+  add: readonly Membership[],
+): Promise<void> {
+  const [organizationId] = [...drop, ...add].map(row => row.organizationId)
+  if (organizationId === undefined) return
+  const change = await beginChange(tx, organizationId, byWhom(ctx))
+  for (const row of drop) {
+    await tx
+      .deleteFrom('groupMember')
+      .where(eb => eb.and(row))
+      .execute()
+    await change.log({ fact: 'member', id: memberId(row), value: null })
+  }
+  for (const row of add) {
+    const made = { createdAt: timeOf(ctx), createdBy: ctx.actor.id }
+    await tx
+      .insertInto('groupMember')
+      .values({ ...row, ...made })
+      .execute()
+    await change.log({ fact: 'member', id: memberId(row), value: memberFact(row) })
+  }
+  const count = { added: add.map(memberId), dropped: drop.map(memberId) }
+  await recordBy(ctx, tx, {
+    ...{ organization: organizationId, type: 'group.members_changed', target: organizationId },
+    detail: count,
   })
 }
 

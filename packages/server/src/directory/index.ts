@@ -18,6 +18,7 @@ export {
   listMembers,
   removeGroup,
 } from './groups.ts'
+export * from './identity/index.ts'
 export { type InputOf, lock, type OutputOf } from './operation.ts'
 export {
   createOrganization,

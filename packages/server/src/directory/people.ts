@@ -1,20 +1,24 @@
 import { AppError, isId, newId } from '@valetkey/sdk/core'
-import { beginChange } from '../store/index.ts'
+import { beginChange, type Tx } from '../store/index.ts'
 import type { Context } from './context.ts'
+import { refuseDuplicate } from './duplicate.ts'
 import { principalFact, type Row } from './fact-of.ts'
+import { revokeGrant } from './grants.ts'
+import { changeMembers, readMemberships } from './groups.ts'
 import { byWhom, type InputOf, lock, type OutputOf, recordBy } from './operation.ts'
 import { readPage } from './page.ts'
 import { insertPrincipal, pagesOf } from './principals.ts'
 import { getOrganization, getPrincipal, locatePrincipal, quote } from './reference.ts'
 import { refuseExternalId } from './resource-rules.ts'
+import { asOneChange } from './transaction.ts'
 
 type Person = OutputOf<'people', 'get'>
 
 function toPerson(row: Row<'principal'>): Person {
-  const { id, organizationId, externalId, name, status, createdAt } = row
+  const { id, organizationId, externalId, name, status, managedBy, createdAt } = row
   if (status === 'pending') throw new Error(`person ${id} is pending`)
   const email = externalId.includes('@') ? externalId : ''
-  return { id, organization: organizationId, email, externalId, name, status, createdAt }
+  return { id, organization: organizationId, email, externalId, name, status, managedBy, createdAt }
 }
 
 export async function listPeople(
@@ -30,8 +34,12 @@ export async function showPerson(ctx: Context, input: InputOf<'people', 'get'>):
   return toPerson(await locatePrincipal(ctx.store.db, 'user', input.id, input.organization))
 }
 
-/** Adds a person, who can own agents. */
-export async function createPerson(ctx: Context, input: InputOf<'people', 'create'>): Promise<Person> {
+/** Adds a person, who can own agents; `managedBy` says who keeps them up to date, if not an administrator. */
+export async function createPerson(
+  ctx: Context,
+  input: InputOf<'people', 'create'>,
+  managedBy: string | null = null,
+): Promise<Person> {
   const organization = await getOrganization(ctx.store.db, input.organization)
   const id = newId('person', ctx.now())
   const externalId = externalIdOf(input)
@@ -40,7 +48,7 @@ export async function createPerson(ctx: Context, input: InputOf<'people', 'creat
     const row = await insertPrincipal(
       tx,
       ctx,
-      { id, organizationId: organization.id, kind: 'user', externalId, name: input.name },
+      { id, organizationId: organization.id, kind: 'user', externalId, name: input.name, managedBy },
       `There is a person ${quote(externalId)} in ${organization.slug} already.`,
     )
     await change.log({ fact: 'principal', id, value: principalFact(row) })
@@ -79,31 +87,60 @@ export async function updatePerson(ctx: Context, input: InputOf<'people', 'updat
   return ctx.store.write(async tx => {
     await lock(tx, organization.id)
     const before = await getPrincipal(tx, organization, 'user', found.id)
-    const name = input.name ?? before.name
-    const status = input.status ?? before.status
-    if (name === before.name && status === before.status) return toPerson(before)
-    if (before.status === 'retired')
-      throw new AppError('conflict.state', `${quote(before.externalId)} is retired, which is final.`)
-    const change = await beginChange(tx, organization.id, byWhom(ctx))
-    const isLeaving = before.status === 'active' && status !== 'active'
-    await tx
-      .updateTable('principal')
-      .set({ name, status })
-      .$if(isLeaving, update => update.set(eb => ({ sessionEpoch: eb('sessionEpoch', '+', 1) })))
-      .where('id', '=', before.id)
-      .execute()
-    const after = await getPrincipal(tx, organization, 'user', before.id)
-    await change.log({ fact: 'principal', id: after.id, value: principalFact(after) })
-    const detail = {
-      before: { name: before.name, status: before.status },
-      after: { name, status },
-    }
-    await recordBy(ctx, tx, {
-      organization: organization.id,
-      type: 'person.updated',
-      target: after.id,
-      detail,
+    const { name = before.name, status = before.status } = input
+    return toPerson(await changePerson(ctx, tx, before, { name, status }))
+  })
+}
+
+/** Changes what is known of a person, in a transaction that holds the organization's lock. */
+export async function changePerson(
+  ctx: Context,
+  tx: Tx,
+  before: Row<'principal'>,
+  wanted: Partial<Pick<Row<'principal'>, 'name' | 'status' | 'externalId' | 'managedBy'>>,
+): Promise<Row<'principal'>> {
+  const keys = (Object.keys(wanted) as (keyof typeof wanted)[]).filter(key => wanted[key] !== before[key])
+  if (keys.length === 0) return before
+  if (before.status === 'retired')
+    throw new AppError('conflict.state', `${quote(before.externalId)} is retired, which is final.`)
+  const change = await beginChange(tx, before.organizationId, byWhom(ctx))
+  const after = { ...before, ...wanted }
+  const isLeaving = before.status === 'active' && after.status !== 'active'
+  const update = tx
+    .updateTable('principal')
+    .set(wanted)
+    .$if(isLeaving, query => query.set(eb => ({ sessionEpoch: eb('sessionEpoch', '+', 1) })))
+    .where('id', '=', before.id)
+    .execute()
+  await refuseDuplicate(update, `There is a person ${quote(after.externalId)} already.`)
+  await change.log({ fact: 'principal', id: after.id, value: principalFact(after) })
+  const pick = (row: Row<'principal'>) => Object.fromEntries(keys.map(key => [key, row[key]]))
+  await recordBy(ctx, tx, {
+    ...{ organization: before.organizationId, type: 'person.updated', target: before.id },
+    detail: { before: pick(before), after: pick(after) },
+  })
+  return after
+}
+
+/**
+ * Retires a person for good, on the word of a directory that has removed them: what they consented to ends, no group has
+ * them, and the name is free for somebody else, who inherits nothing.
+ */
+export async function retirePerson(ctx: Context, person: Row<'principal'>): Promise<void> {
+  const { id, organizationId: organization } = person
+  await asOneChange(ctx, [organization], async ctx => {
+    const { db, write } = ctx.store
+    const grants = db
+      .selectFrom('grant')
+      .select('id')
+      .where('personId', '=', id)
+      .where('revokedAt', 'is', null)
+    for (const grant of await grants.orderBy('id').execute())
+      await revokeGrant(ctx, { id: grant.id, organization })
+    await write(async tx => {
+      await changeMembers(ctx, tx, await readMemberships(tx, person), [])
+      await tx.deleteFrom('identityLink').where('personId', '=', id).execute()
+      await changePerson(ctx, tx, person, { status: 'retired', externalId: id })
     })
-    return toPerson(after)
   })
 }

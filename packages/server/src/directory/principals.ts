@@ -22,7 +22,8 @@ export async function listPrincipalNames(ctx: Context, organizationId: string): 
 export async function insertPrincipal(
   tx: Tx,
   ctx: Context,
-  principal: Pick<Row<'principal'>, 'id' | 'organizationId' | 'kind' | 'externalId' | 'name'>,
+  principal: Pick<Row<'principal'>, 'id' | 'organizationId' | 'kind' | 'externalId' | 'name'> &
+    Partial<Pick<Row<'principal'>, 'managedBy'>>,
   duplicate: string,
 ): Promise<Row<'principal'>> {
   const { next } = await tx

@@ -12,15 +12,18 @@ const MAX_FIELDS = 500
 const FORM_LIFE_MS = 60 * 60_000
 
 /** Reads a posted form within limits; undefined for everything that a form of ours would not send. */
-export async function readForm(request: Request): Promise<Form | undefined> {
+export async function readForm(
+  request: Request,
+  maxBytes: number = MAX_FORM_BYTES,
+): Promise<Form | undefined> {
   const type = request.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase()
   if (type !== 'application/x-www-form-urlencoded') return undefined
-  if (Number(request.headers.get('content-length') ?? 0) > MAX_FORM_BYTES) return undefined
+  if (Number(request.headers.get('content-length') ?? 0) > maxBytes) return undefined
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of request.body ?? []) {
     size += chunk.length
-    if (size > MAX_FORM_BYTES) return undefined
+    if (size > maxBytes) return undefined
     chunks.push(chunk)
   }
   const fields = new URLSearchParams(Buffer.concat(chunks).toString('utf8'))

@@ -3,6 +3,7 @@ import type { Hono } from 'hono'
 import { asOneChange, type Context, createGrant } from '../directory/index.ts'
 import type { AuthorizationRequest, AuthorizationRequests } from '../oauth/index.ts'
 import { adopt, lend, readLent } from './adoption.ts'
+import { noteConsent } from './federation/sessions.ts'
 import type { Form } from './form.ts'
 import { type Offer, readOffer } from './offer.ts'
 import { messagePage, refuseForm } from './pages/account.ts'
@@ -75,7 +76,8 @@ async function whoAnswers({ c, stage, request }: Scene): Promise<SignedIn | unde
 function placeOf({ request, path }: Scene) {
   const { id, caller, client } = request
   const agent = client.name || client.host || STRINGS.consent.thisComputer
-  return { path, purpose: id, organization: caller?.organization, agent, leadsTo: client.source }
+  const isFresh = request.signInAfter !== null
+  return { path, purpose: id, organization: caller?.organization, agent, leadsTo: client.source, isFresh }
 }
 
 function purposeOf({ request }: Scene, who: SignedIn): string {
@@ -218,6 +220,7 @@ async function grantOnce(
     const organization = person.organization.id
     const input = { organization, agent, person: person.id, scopes, resources, expiresAt }
     const grant = await createGrant(ctx, input, 'consent')
+    await noteConsent(ctx, who.session.id, grant.id)
     if (isLending) await lend(ctx, { agent, person, scopes, lent, grant: grant.id, expiresAt })
     return grant.id
   })

@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import type { AuthorizationRequests } from '../oauth/index.ts'
+import { addFederation } from './federation/routes.ts'
 import { addInteraction } from './interaction.ts'
 import { findInvited, redeem } from './invitation.ts'
 import { accountPage, messagePage, refuseForm } from './pages/account.ts'
@@ -22,7 +23,7 @@ export interface PagesOptions extends StageOptions {
   mayAdopt: boolean
 }
 
-const PATHS = /^\/(sign-in|sign-out|account|(invitation|interaction)\/[^/]+)$/
+const PATHS = /^\/(sign-in|sign-out|account|(invitation|interaction)\/[^/]+|federation\/[^/]+\/[a-z-]+)$/
 
 /** Puts the pages up: signing in and out, and setting a password by invitation. GET changes nothing, anywhere. */
 export function createPages(options: PagesOptions): Pages {
@@ -32,6 +33,7 @@ export function createPages(options: PagesOptions): Pages {
   addSignIn(app, stage)
   addInvitation(app, stage)
   addInteraction(app, stage, options)
+  addFederation(app, stage, stage.federation)
   return { serves: path => PATHS.test(path), app }
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { JsonObject } from '@valetkey/sdk/core'
 import type { Context as HttpContext } from 'hono'
+import { findHomeProvider, hasProviders, type ProviderRow, readSignInPolicy } from '../directory/index.ts'
 import type { Store } from '../store/index.ts'
 import type { Accounts } from './accounts.ts'
 import { type Form, isOwnForm, sealForm } from './form.ts'
@@ -36,6 +37,8 @@ export interface SignInPlace {
   organization?: string | undefined
   agent?: string | undefined
   leadsTo?: string | undefined
+  /** Whether the person must sign in anew, also where somebody else knows who it is. */
+  isFresh?: boolean
 }
 
 /** Records what somebody did, or tried. */
@@ -46,8 +49,15 @@ export type Note = (
   detail: JsonObject,
 ) => Promise<void>
 
+/** Leads a browser to an identity provider, from where it comes back to `next`. */
+export type LeaveFor = (
+  c: Ask,
+  provider: ProviderRow,
+  to: { email: string; next: string; isFresh: boolean },
+) => Promise<Response>
+
 /** Signing in by a form: slowed down, and with one answer for whoever is not there. */
-export function createSignIn(options: StageOptions, note: Note) {
+export function createSignIn(options: StageOptions, note: Note, leaveFor: LeaveFor) {
   const { store, accounts, now, addressOf } = options
   const limit = createSignInLimit(now)
 
@@ -62,6 +72,7 @@ export function createSignIn(options: StageOptions, note: Note) {
       agent: place.agent,
       asksOrganization: known === undefined,
       leadsTo: place.leadsTo,
+      hasProviders: await hasProviders(store.db, place.organization),
       ...extra,
     })
   }
@@ -75,6 +86,11 @@ export function createSignIn(options: StageOptions, note: Note) {
     const address = addressOf(c.env.incoming)
     const home = place.organization ?? (await findOnlyOrganization(store.db)) ?? organization
     const account = `${home}\n${email.trim().toLowerCase()}`
+    const provider = await findHomeProvider(store.db, email, place.organization)
+    const isElsewhere = form.one('way') === 'provider'
+    if (provider && (isElsewhere || !(await takesPassword(provider))))
+      return leaveFor(c, provider, { email: email.trim(), next, isFresh: place.isFresh ?? false })
+    if (isElsewhere) return toResponse(await showSignIn(place, { ...shown, fault: 'noProvider' }))
     if (!limit.allows(account, address))
       return toResponse(await showSignIn(place, { ...shown, fault: 'tooMany' }))
     // Counted before the answer is known, so that guesses at once count too.
@@ -89,6 +105,11 @@ export function createSignIn(options: StageOptions, note: Note) {
     }
     limit.succeeded(account, address)
     return enter(c, person, { methods: ['password'], secondFactor: false }, next)
+  }
+
+  /** Whether the organization of a provider lets people sign in by password as well. */
+  async function takesPassword({ organizationId }: ProviderRow): Promise<boolean> {
+    return (await readSignInPolicy(store.db, organizationId)).methods.includes('password')
   }
 
   /**

@@ -1,6 +1,8 @@
 import { newId } from '@valetkey/sdk/core'
 import { record } from '../audit/index.ts'
 import type { Session } from './accounts.ts'
+import { createFederation, type Federation } from './federation/federation.ts'
+import { isLiveThere } from './federation/sessions.ts'
 import { type Form, isFromElsewhere, isOwnForm, readForm, sealForm } from './form.ts'
 import { redirectTo } from './pages/layout.ts'
 import { findPerson, type Person } from './person.ts'
@@ -30,22 +32,31 @@ export function createStage(options: StageOptions) {
     const person = session && (await findPerson(store.db, session.person))
     if (!session || !person || session.epoch !== person.epoch) return undefined
     const isOver = now() >= session.signedInAt + person.policy.sessionMinutes * 60_000
-    return isOver || judgeProof(person.policy, session) !== 'enough' ? undefined : { person, session }
+    if (isOver || judgeProof(person.policy, session) !== 'enough') return undefined
+    const isElsewhere = session.methods.some(method => method === 'oidc' || method === 'saml')
+    return isElsewhere && !(await isLiveThere(store.db, session.id)) ? undefined : { person, session }
   }
 
-  const { showSignIn, signIn, enter } = createSignIn(options, note)
+  const newReference = () => newId('request', now())
+  const { showSignIn, signIn, enter } = createSignIn(options, note, (c, provider, to) =>
+    federation.start(c, provider, to),
+  )
+  const federation: Federation = createFederation({ ...options, base, note, newReference, enter })
 
-  /** Ends the session, and goes on. */
+  /** Ends the session, here and at the provider where it began, and goes on. */
   async function signOut(c: Ask, who: SignedIn | undefined, next: string): Promise<Response> {
+    // Asked before the session is gone.
+    const leave = who && (await federation.afterSignOut(who.session.id))
     const cookies = await accounts.signOut(cookiesOf(c))
     const detail = { address: addressOf(c.env.incoming) }
     if (who) await note(who.person.organization.id, 'person.signed_out', who.person.id, detail)
-    return redirectTo(next, cookies)
+    return leave ? leave(cookies) : redirectTo(next, cookies)
   }
 
   return {
     ...options,
     base,
+    note,
     whoIs,
     showSignIn,
     signIn,
@@ -55,6 +66,7 @@ export function createStage(options: StageOptions) {
     readForm: async (c: Ask) => (isFromElsewhere(c.req.raw, origin) ? undefined : readForm(c.req.raw)),
     sealForm: (purpose: string) => sealForm(store.secrets, purpose, now()),
     isOwnForm: (purpose: string, form: Form) => isOwnForm(store.secrets, purpose, form, now()),
-    newReference: () => newId('request', now()),
+    newReference,
+    federation,
   }
 }

@@ -3,11 +3,12 @@ import type { Hono } from 'hono'
 import type { Logger } from 'pino'
 import manifest from '../../package.json' with { type: 'json' }
 import { type Audit, auditHandlers } from '../audit/index.ts'
-import { createBootstrapCode, type WaitForPoints } from '../directory/index.ts'
+import { createBootstrapCode, type ResolveTxt, type WaitForPoints } from '../directory/index.ts'
 import { applyPolicy, whatIfPolicy } from '../policy/index.ts'
 import type { Store } from '../store/index.ts'
 import { createAddressOf } from './client-address.ts'
 import { createHandlers } from './handlers.ts'
+import { createResolveTxt } from './resolve-txt.ts'
 import { createRoutes, type Env } from './routes.ts'
 
 export interface ApiOptions {
@@ -18,6 +19,8 @@ export interface ApiOptions {
   isDev: boolean
   /** Waits for the enforcement points; the feed knows how. */
   barrier: WaitForPoints
+  /** Asks DNS; the resolvers of the machine unless said otherwise. */
+  resolveTxt?: ResolveTxt
   log: Logger
   /** Where a request comes from; the other end of its connection unless said otherwise. */
   addressOf?(request: IncomingMessage): string
@@ -32,10 +35,12 @@ export interface AdminApiServer {
 /** Puts the admin API together: every operation of the contract with its handler, behind who calls and may they. */
 export async function createApi(options: ApiOptions): Promise<AdminApiServer> {
   const { store, audit, now, issuer, isDev, barrier, log, addressOf = createAddressOf([]) } = options
+  const { resolveTxt = createResolveTxt([]) } = options
   const handlers = createHandlers({
     evidence: auditHandlers(audit),
     policy: { apply: applyPolicy, whatIf: whatIfPolicy },
     waitForPoints: barrier,
+    resolveTxt,
     issuer,
     dev: isDev,
   })

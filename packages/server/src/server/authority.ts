@@ -15,6 +15,7 @@ import { startHealth } from './health.ts'
 import { createMetrics } from './metrics.ts'
 import { openPages } from './pages.ts'
 import { openPdp } from './pdp.ts'
+import { createResolveTxt } from './resolve-txt.ts'
 import { createServerNames } from './server-names.ts'
 import type { Config } from './settings.ts'
 
@@ -80,7 +81,8 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
     onFault: fault => log.warn({ err: fault }, 'the feed met a fault'),
   })
   const { barrier } = feed
-  const api = await createApi({ store, audit, now, issuer, isDev, barrier, log, addressOf })
+  const resolveTxt = createResolveTxt(config.dnsServers)
+  const api = await createApi({ store, audit, now, issuer, isDev, barrier, log, addressOf, resolveTxt })
   limitIndex(store, config.indexMemoryMb * 2 ** 20)
   const pdp = openPdp({ store, now, issuer, log })
   const pages = opened.add(

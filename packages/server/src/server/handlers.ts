@@ -17,12 +17,13 @@ export interface HandlerParts {
   evidence: { audit: Handlers['audit']; decisions: Pick<Handlers['decisions'], 'get'> }
   policy: Handlers['policy'] & Pick<Handlers['access'], 'whatIf'>
   waitForPoints: directory.WaitForPoints
+  resolveTxt: directory.ResolveTxt
   issuer: string
   dev: boolean
 }
 
 export function createHandlers(parts: HandlerParts): Handlers {
-  const { evidence, policy, waitForPoints, issuer, dev } = parts
+  const { evidence, policy, waitForPoints, resolveTxt, issuer, dev } = parts
   return {
     session: {
       bootstrap: directory.claimBootstrapCode,
@@ -45,6 +46,27 @@ export function createHandlers(parts: HandlerParts): Handlers {
       update: directory.updatePerson,
     },
     clients: { register: registerClient },
+    identityProviders: {
+      list: directory.listProviders,
+      get: directory.showProvider,
+      create: directory.createProvider,
+      update: directory.updateProvider,
+      remove: directory.removeProvider,
+    },
+    identityLinks: { list: directory.listLinks, remove: directory.removeLink },
+    domains: {
+      list: directory.listDomains,
+      claim: directory.claimDomain,
+      verify: (ctx, input) => directory.verifyDomain(ctx, input, resolveTxt),
+      trust: directory.trustDomain,
+      update: directory.updateDomain,
+      remove: directory.removeDomain,
+    },
+    scimTokens: {
+      list: directory.listScimTokens,
+      create: directory.createScimToken,
+      revoke: directory.revokeScimToken,
+    },
     invitations: { create: (ctx, input) => invite(ctx, input, issuer) },
     agents: {
       list: directory.listAgents,

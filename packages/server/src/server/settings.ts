@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import * as z from 'zod'
 import { isNetwork } from './client-address.ts'
 import { parseMasterKey } from './master-key.ts'
@@ -92,6 +93,16 @@ export const SETTINGS = {
     meaning:
       'Proxies whose `X-Forwarded-For` is believed. From anybody else the header is ignored, and the address of the connection counts: for limits on wrong credentials, for "last used from" and for the record.',
   },
+  dnsServers: {
+    schema: z
+      .union([z.string().transform(text => text.split(',').map(part => part.trim())), z.array(z.string())])
+      .transform(servers => servers.filter(server => server !== ''))
+      .refine(servers => servers.every(isDnsServer)),
+    takes: 'addresses, with a port where it is not 53, for example 10.0.0.2 or 127.0.0.1:5353',
+    default: '',
+    meaning:
+      'Whom to ask for the record that proves a domain (`valetkey domain verify`). Nobody named: the resolvers that the machine is set up with.',
+  },
   indexMemoryMb: {
     schema: z
       .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
@@ -146,6 +157,12 @@ export type Config = Omit<Values, 'masterKey'> & { masterKey: Uint8Array }
 
 export function isSetting(name: string): name is SettingName {
   return Object.hasOwn(SETTINGS, name)
+}
+
+/** An address, an IPv6 one in brackets where a port follows. */
+function isDnsServer(text: string): boolean {
+  const [, bracketed, plain] = /^(?:\[([^\]]+)\](?::\d{1,5})?|([^:]+)(?::\d{1,5})?)$/.exec(text) ?? []
+  return isIP(bracketed ?? plain ?? text) !== 0
 }
 
 /** One issuer, one spelling: clients compare it byte by byte (RFC 8414 §3.3). */

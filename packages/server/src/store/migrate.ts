@@ -5,13 +5,14 @@ import * as first from './migrations/0001-first.ts'
 import * as resources from './migrations/0002-resources.ts'
 import * as people from './migrations/0003-people.ts'
 import * as signIn from './migrations/0004-sign-in.ts'
+import * as federation from './migrations/0005-federation.ts'
 import * as signingKeys from './migrations/0007-signing-keys.ts'
 import * as requests from './migrations/0008-requests.ts'
 import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
 
 /** Forward only; never edited after a release. */
-const MIGRATIONS: readonly Migration[] = [first, resources, people, signIn, signingKeys, requests]
+const MIGRATIONS: readonly Migration[] = [first, resources, people, signIn, federation, signingKeys, requests]
 
 interface Migration {
   up(tx: Tx, define: (statement: string) => Promise<void>): Promise<void>

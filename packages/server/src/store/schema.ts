@@ -19,6 +19,15 @@ export interface Database {
   grant: GrantTable
   revokedToken: RevokedTokenTable
   invitation: InvitationTable
+  identityProvider: IdentityProviderTable
+  identityRole: IdentityRoleTable
+  identityDomain: IdentityDomainTable
+  identityLink: IdentityLinkTable
+  federatedSession: FederatedSessionTable
+  federatedGrant: { sessionId: string; grantId: string }
+  scimToken: ScimTokenTable
+  scimPerson: ScimPersonTable
+  scimGroup: ScimGroupTable
   clientRegistration: ClientRegistrationTable
   refreshFamily: RefreshFamilyTable
   signInPolicy: SignInPolicyTable
@@ -80,6 +89,8 @@ interface PrincipalTable {
   externalId: string
   name: string
   status: 'active' | 'suspended' | 'retired' | 'pending'
+  /** Who keeps a person or group up to date: null for people here, `scim`, or the id of an identity provider. */
+  managedBy: ColumnType<string | null, string | null | undefined, string | null>
   createdAt: ColumnType<string, string, never>
   /** The sessions of a person that were opened at another number have ended. */
   sessionEpoch: Generated<number>
@@ -193,6 +204,114 @@ interface InvitationTable {
   createdBy: string
   expiresAt: string
   usedAt: string | null
+}
+
+interface IdentityProviderTable {
+  id: string
+  organizationId: string
+  name: string
+  title: string
+  kind: 'oidc' | 'saml'
+  status: 'active' | 'disabled'
+  /** JSON of what the contract calls `oidc` or `saml`. */
+  settings: string
+  /** The client secret (OIDC), or the key that signs our requests (SAML). */
+  sealedSecret: string | null
+  /** PEM of the certificate over that key. */
+  certificate: string | null
+  /** 1: makes a person of whoever signs in first. */
+  provisions: number
+  /** 1: a sign-out at the provider takes back what was consented to, too. */
+  revokesOnLogout: number
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+}
+
+/** Whom a group of a provider makes what, and where. */
+interface IdentityRoleTable {
+  organizationId: string
+  providerId: string
+  groupName: string
+  roleId: string
+  resourceSeq: number
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+}
+
+/** A domain that an organization claims; of all that claim it, one at most has proved it. */
+interface IdentityDomainTable {
+  organizationId: string
+  domain: string
+  providerId: string | null
+  token: string
+  verifiedAt: string | null
+  verifiedBy: 'dns' | 'trust' | null
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+}
+
+/** Who a subject of a provider is here; a person has one at a provider. */
+interface IdentityLinkTable {
+  id: string
+  organizationId: string
+  providerId: string
+  subject: string
+  personId: string
+  /** JSON of the groups that the provider named last. */
+  groupNames: string
+  createdAt: ColumnType<string, string, never>
+  lastUsedAt: string
+}
+
+/** A session that began at an identity provider, and what that one needs to end it. */
+interface FederatedSessionTable {
+  sessionId: string
+  organizationId: string
+  providerId: string
+  personId: string
+  subject: string
+  /** What the provider calls the session. */
+  sid: string | null
+  sealedLogout: string
+  createdAt: ColumnType<string, string, never>
+  endedAt: string | null
+  /** Milliseconds since 1970; nothing that it began lasts longer. */
+  expiresAt: number
+}
+
+interface ScimTokenTable {
+  id: string
+  organizationId: string
+  providerId: string | null
+  name: string
+  hash: string
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+  expiresAt: string | null
+  revokedAt: string | null
+  lastUsedAt: string | null
+}
+
+/** What a directory elsewhere says of a person beside what the principal holds. */
+interface ScimPersonTable {
+  organizationId: string
+  personId: string
+  externalId: string | null
+  /** What the directory said last, 1 or 0; only a change of it suspends or reinstates. */
+  active: number
+  attributes: string
+  createdAt: ColumnType<string, string, never>
+  updatedAt: string
+}
+
+interface ScimGroupTable {
+  organizationId: string
+  groupId: string
+  externalId: string | null
+  providerId: string | null
+  displayName: string
+  createdAt: ColumnType<string, string, never>
+  updatedAt: string
 }
 
 /** Where a client may return to. One that registered itself is here before it has an agent. */

@@ -9,6 +9,8 @@ export const Person = z.object({
   externalId: z.string(),
   name: z.string(),
   status: z.enum(['active', 'suspended', 'retired']),
+  /** Who keeps the person up to date: null for administrators, `scim`, or the id of an identity provider. */
+  managedBy: z.string().nullable(),
   createdAt: Time,
 })
 export const Group = z.object({
@@ -16,6 +18,7 @@ export const Group = z.object({
   organization: z.string(),
   name: z.string(),
   title: z.string(),
+  managedBy: z.string().nullable(),
   createdAt: Time,
 })
 export const Member = z.object({
@@ -24,7 +27,9 @@ export const Member = z.object({
   kind: z.enum(['user', 'agent', 'service', 'group']),
   name: z.string(),
 })
-export const Service = Group.extend({ status: z.enum(['active', 'suspended', 'retired']) })
+export const Service = Group.omit({ managedBy: true }).extend({
+  status: z.enum(['active', 'suspended', 'retired']),
+})
 export const Grant = z.object({
   id: z.string(),
   organization: z.string(),

@@ -10,6 +10,8 @@ export interface Page {
   /** Origins (or schemes) besides ours to which a form on it may lead in the end. */
   leadsTo?: string | undefined
   cookies?: readonly string[]
+  /** Where it goes on by itself. */
+  goesTo?: string | undefined
 }
 
 const STYLE = `:root{color-scheme:light dark;--ink:light-dark(#1a1c20,#eceef2);--dim:light-dark(#565b66,#a4aab6);--ground:light-dark(#f6f7f9,#16181c);--card:light-dark(#fff,#1f2228);--line:light-dark(#8b919d,#747b88);--act:light-dark(#1d4fd7,#9db8ff);--warn:light-dark(#9a3412,#fdba74)}
@@ -20,12 +22,12 @@ fieldset{border:1px solid var(--line);border-radius:.5rem;margin:1rem 0;padding:
 label{display:flex;gap:.6rem;align-items:flex-start;min-height:44px;padding:.55rem 0;overflow-wrap:anywhere}label.field{display:block;min-height:0}
 input[type=checkbox],input[type=radio]{width:1.25rem;height:1.25rem;flex:none;margin:.15rem 0 0}
 input[type=email],input[type=password],input[type=text]{display:block;width:100%;min-height:44px;font:inherit;padding:.4rem .6rem;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:.4rem}
-button{flex:1 1 8rem;min-height:44px;font:inherit;font-weight:600;padding:.4rem 1rem;border:2px solid var(--act);border-radius:.4rem;background:var(--card);color:var(--act);cursor:pointer}
+button,.button{flex:1 1 8rem;min-height:44px;font:inherit;font-weight:600;padding:.4rem 1rem;border:2px solid var(--act);border-radius:.4rem;background:var(--card);color:var(--act);cursor:pointer}.button{text-align:center;text-decoration:none}
 .row{display:flex;flex-wrap:wrap;gap:.75rem;margin:1rem 0}.link{flex:none;min-height:0;border:0;background:none;padding:0 .25rem;font-weight:400;text-decoration:underline}
 :focus-visible{outline:3px solid var(--act);outline-offset:2px}.in{padding-inline-start:1.8rem}form{margin:0}.one{display:inline}`
 
 /** A page as a response: no script at all, styles by nonce, nothing kept, nobody may frame it. */
-export function toResponse({ title, body, status = 200, leadsTo, cookies = [] }: Page): Response {
+export function toResponse({ title, body, status = 200, leadsTo, cookies = [], goesTo }: Page): Response {
   const nonce = randomBytes(16).toString('base64')
   const { language, direction, product } = STRINGS
   const text = html`<!doctype html>
@@ -40,6 +42,7 @@ export function toResponse({ title, body, status = 200, leadsTo, cookies = [] }:
     'x-frame-options': 'DENY',
     'cross-origin-opener-policy': 'same-origin-allow-popups',
   })
+  if (goesTo !== undefined) headers.set('refresh', `0; url=${goesTo}`)
   for (const cookie of cookies) headers.append('set-cookie', cookie)
   return new Response(text, { status, headers })
 }

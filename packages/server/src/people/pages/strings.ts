@@ -13,10 +13,46 @@ export const STRINGS = {
     wrong:
       'That did not work. Check the email address and the password, or ask your administrator for a new invitation.',
     tooMany: 'Too many tries. Wait fifteen minutes, then try again.',
+    elsewhere: 'Use your organization’s sign-in',
+    noProvider: 'No organization here has a sign-in of its own for that email address.',
     expired: 'This page was open for too long. Please try again.',
     policy: {
       refused: 'Your organization does not take this way to sign in. Choose another one.',
       second_factor: 'Your organization asks for a second factor, and you have none. Ask your administrator.',
+    },
+  },
+  federation: {
+    title: 'Signing in did not work',
+    leaving: 'To your sign-in',
+    to: (provider: string, host: string) => `You sign in at ${provider} (${host}).`,
+    leavingOut: 'You are signed out here',
+    toOut: (provider: string, host: string) => `Now you are signed out at ${provider} (${host}), too.`,
+    goOn: 'Go on',
+    faults: {
+      not_this_browser:
+        'This sign-in began in another browser, or too long ago. Go back to the sign-in page and start again.',
+      sign_in_stale:
+        'You were asked to sign in anew, and were not. Sign out at your provider, then start again.',
+      replayed: 'This answer of your provider was used already. Go back to the sign-in page and start again.',
+      provider_gone: 'There is no such identity provider here any more. Go back to the sign-in page.',
+      provider_slow: 'Your identity provider does not answer. Try again in a moment.',
+      provider_unreachable: 'Your identity provider does not answer. Try again in a moment.',
+      person_unknown:
+        'Your identity provider knows you, but nobody has let you in here yet. Ask your administrator to add you.',
+      person_inactive: 'Your account here is suspended. Ask your administrator.',
+      address_taken:
+        'Your email address belongs to another account of your identity provider here. Ask your administrator to unlink that one.',
+      domain_foreign:
+        'Your identity provider does not speak for your email address here. Ask your administrator.',
+      email_missing: 'Your identity provider did not say what your email address is. Ask your administrator.',
+      email_unverified:
+        'Your identity provider has not verified your email address. Verify it there, or ask your administrator.',
+      saml_unsolicited:
+        'This sign-in did not begin here, and your organization does not take such ones. Start at the sign-in page.',
+      saml_certificates_ended:
+        'What your organization knows its identity provider by has expired. Tell your administrator.',
+      other:
+        'What your identity provider answered is not good enough. Try again, or tell your administrator.',
     },
   },
   account: {

@@ -1,0 +1,32 @@
+export { type Admission, type AdmissionRefusal, type Assertion, admit } from './admission.ts'
+export {
+  claimDomain,
+  findHomeProvider,
+  hasProviders,
+  listDomains,
+  type ResolveTxt,
+  removeDomain,
+  trustDomain,
+  updateDomain,
+  verifyDomain,
+} from './domains.ts'
+export { listLinks, removeLink } from './links.ts'
+export {
+  findProvider,
+  type OidcSettings,
+  oidcSettings,
+  type ProviderRow,
+  type SamlSettings,
+  samlSettings,
+  secretPlace,
+} from './provider-row.ts'
+export {
+  createProvider,
+  listProviders,
+  pathsOf,
+  removeProvider,
+  showProvider,
+  updateProvider,
+} from './providers.ts'
+export { reconcileRoles } from './reconcile.ts'
+export { createScimToken, findScimToken, listScimTokens, revokeScimToken } from './scim-tokens.ts'

@@ -1,0 +1,160 @@
+import { admit, findProvider, type ProviderRow, secretPlace } from '../../directory/index.ts'
+import { messagePage } from '../pages/account.ts'
+import { leavePage } from '../pages/federation.ts'
+import { toResponse } from '../pages/layout.ts'
+import { STRINGS } from '../pages/strings.ts'
+import { findPerson, type Person } from '../person.ts'
+import type { Proof } from '../proof.ts'
+import type { Ask, Note, StageOptions } from '../sign-in.ts'
+import { forgetPending, keepPending, type Pending, readPending } from './pending.ts'
+import { FederationError, type Said } from './said.ts'
+import type { SamlSelf } from './saml.ts'
+import { findFederated, noteSession } from './sessions.ts'
+
+/** Signing in and out at the identity providers of organizations. */
+export type Federation = ReturnType<typeof createFederation>
+
+/** OIDC and SAML are loaded when somebody first comes to sign in there. */
+export const loadOidc = () => import('./oidc.ts')
+export const loadSaml = () => import('./saml.ts')
+
+/** What signing in elsewhere rests on here. */
+export interface FederationSite extends StageOptions {
+  base: string
+  note: Note
+  newReference(): string
+  enter(c: Ask, person: Person, proof: Proof, next: string): Promise<Response>
+}
+
+export function createFederation(stage: FederationSite) {
+  const { store, issuer, now } = stage
+  const site = { store, base: stage.base, isSecure: issuer.startsWith('https:') }
+
+  /** Leads a browser to a provider, from where it comes back to `next`. */
+  async function start(
+    c: Ask,
+    provider: ProviderRow,
+    { email, next, isFresh = false }: { email: string; next: string; isFresh?: boolean },
+  ): Promise<Response> {
+    const pending = { provider: provider.id, next, beganAt: now(), isFresh }
+    try {
+      if (provider.kind === 'oidc') {
+        const options = {
+          redirectUri: `${issuer}/federation/${provider.id}/callback`,
+          isFresh,
+          email,
+          now: now(),
+        }
+        const { url, kept } = await (await loadOidc()).beginOidc(opened(provider), options)
+        return leave(provider, url, keepPending(site, kept.state, { ...pending, oidc: kept }))
+      }
+      const { url, id } = await (await loadSaml()).beginSaml(provider, selfOf(provider), {
+        isFresh,
+        now: now(),
+      })
+      return leave(provider, url, keepPending(site, id, { ...pending, saml: id }))
+    } catch (fault) {
+      return refuse(c, provider, fault)
+    }
+  }
+
+  /** A page that goes on by itself: a form may lead to our own pages only. */
+  function leave({ title }: ProviderRow, url: string, cookie: string): Response {
+    return toResponse(leavePage({ title, url, cookies: [cookie] }))
+  }
+
+  /** A provider with its secret open. */
+  function opened(row: ProviderRow) {
+    const secret =
+      row.sealedSecret === null ? undefined : store.secrets.open(row.sealedSecret, secretPlace(row))
+    return { row, secret }
+  }
+
+  function selfOf(row: ProviderRow): SamlSelf {
+    const at = `${issuer}/federation/${row.id}`
+    const { secret = '' } = opened(row)
+    return { entityId: `${at}/metadata`, acs: `${at}/acs`, logout: `${at}/logout`, key: secret }
+  }
+
+  /** What this browser left with; undefined where it is another one, or it took too long. */
+  function recall(c: Ask, provider: ProviderRow, key: string): Pending | undefined {
+    return readPending({ store }, { cookies: c.req.header('cookie'), key, provider: provider.id, now: now() })
+  }
+
+  /** Lets somebody in whom a provider has named, if we take its word; and notes where the session began. */
+  async function enter(
+    c: Ask,
+    provider: ProviderRow,
+    said: Said,
+    { next, key }: { next: string; key?: string },
+  ): Promise<Response> {
+    const actor = { id: provider.id, name: provider.name, permissions: [] }
+    const admission = await admit({ store, now, actor }, provider, said.assertion)
+    const person = 'person' in admission && (await findPerson(store.db, admission.person))
+    if (!person) {
+      const reason = 'refused' in admission ? admission.refused : 'person_inactive'
+      return refuse(c, provider, new FederationError(reason))
+    }
+    const proof = { methods: [provider.kind], secondFactor: said.secondFactor }
+    const response = await stage.enter(c, person, proof, next)
+    const session = await stage.accounts.findSession(cookiesIn(response))
+    if (session) await noteSession(store, { id: session.id, provider, person: person.id, said }, now())
+    if (key !== undefined) response.headers.append('set-cookie', forgetPending(site, key))
+    return response
+  }
+
+  /** Says that it went wrong: to the person what to do, to the record why. A fault of ours goes on. */
+  async function refuse(c: Ask, provider: ProviderRow, fault: unknown): Promise<Response> {
+    const reason = reasonOf(fault)
+    if (reason === undefined) throw fault
+    const reference = stage.newReference()
+    const detail = { reason, provider: provider.id, reference, address: stage.addressOf(c.env.incoming) }
+    await stage.note(provider.organizationId, 'person.sign_in_refused', provider.id, detail)
+    const { title, faults } = STRINGS.federation
+    const text = (faults as Record<string, string>)[reason] ?? faults.other
+    return toResponse(messagePage({ title, text, status: 403, reference }))
+  }
+
+  /** Where a browser goes after it was signed out here: to the provider that its session began at, where that offers it. */
+  async function afterSignOut(session: string): Promise<((cookies: string[]) => Response) | undefined> {
+    const found = await findFederated(store, session)
+    if (!found) return undefined
+    const { provider, logout } = found
+    const url = await logoutUrl(provider, logout).catch(fault => {
+      // Signed out here all the same; the provider cannot be asked.
+      stage.onFault(fault, stage.newReference())
+      return undefined
+    })
+    if (url === undefined) return undefined
+    return cookies => toResponse(leavePage({ title: provider.title, url, cookies, isSignOut: true }))
+  }
+
+  async function logoutUrl(provider: ProviderRow, logout: string): Promise<string | undefined> {
+    if (provider.kind === 'saml')
+      return (await loadSaml()).samlLogoutUrl(provider, selfOf(provider), { logout, now: now() })
+    const options = { idToken: logout, returnTo: `${issuer}/sign-in`, now: now() }
+    return (await loadOidc()).oidcLogoutUrl(opened(provider), options)
+  }
+
+  return {
+    ...{ start, opened, selfOf, recall, enter, refuse, afterSignOut },
+    find: (id: string) => findProvider(store.db, id),
+  }
+}
+
+/** Of what the provider, its library or the admission refused; undefined for what is broken here. */
+function reasonOf(fault: unknown): string | undefined {
+  if (fault instanceof FederationError) return fault.reason
+  if (!(fault instanceof Error)) return undefined
+  if (fault.cause instanceof FederationError) return fault.cause.reason
+  const isOfLibrary =
+    /^(AuthorizationResponseError|ResponseBodyError|ClientError|OperationProcessingError|UnsupportedOperationError|WWWAuthenticateChallengeError)$/
+  return isOfLibrary.test(fault.name) ? 'provider_refused' : undefined
+}
+
+function cookiesIn(response: Response): string {
+  return response.headers
+    .getSetCookie()
+    .map(cookie => cookie.split(';', 1)[0] ?? '')
+    .join('; ')
+}

@@ -1,0 +1,70 @@
+import type { Store } from '../../store/index.ts'
+import type { OidcKept } from './oidc.ts'
+
+const LIFE_MS = 10 * 60_000
+const NAME = 'valetkey_federation'
+
+/** A sign-in that has left for a provider, as the browser keeps it: sealed, so that nothing of it can be made up. */
+export interface Pending {
+  provider: string
+  /** Where to go on, on our own pages. */
+  next: string
+  /** Milliseconds since 1970. */
+  beganAt: number
+  /** Whether the person must sign in anew there. */
+  isFresh: boolean
+  oidc?: OidcKept
+  /** The id of our SAML request. */
+  saml?: string
+}
+
+/** Several at a time, one a tab: each under what the answer names it by. */
+function nameOf(key: string): string {
+  return `${NAME}_${key.replace(/[^A-Za-z0-9]/g, '').slice(0, 24)}`
+}
+
+interface Site {
+  store: Store
+  base: string
+  isSecure: boolean
+}
+
+export function keepPending({ store, base, isSecure }: Site, key: string, pending: Pending): string {
+  const sealed = store.secrets.seal(JSON.stringify(pending), `${NAME}:${key}`)
+  return cookie(nameOf(key), sealed, { base, isSecure, seconds: LIFE_MS / 1000 })
+}
+
+export function forgetPending({ base, isSecure }: Site, key: string): string {
+  return cookie(nameOf(key), '', { base, isSecure, seconds: 0 })
+}
+
+function cookie(
+  name: string,
+  value: string,
+  { base, isSecure, seconds }: { base: string; isSecure: boolean; seconds: number },
+): string {
+  const secure = isSecure ? '; Secure' : ''
+  return `${name}=${value}; Path=${base}/federation; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
+}
+
+/** What this browser left for a provider with; undefined where another one did, or too long ago. */
+export function readPending(
+  { store }: Pick<Site, 'store'>,
+  {
+    cookies,
+    key,
+    provider,
+    now,
+  }: { cookies: string | undefined; key: string; provider: string; now: number },
+): Pending | undefined {
+  const wanted = `${nameOf(key)}=`
+  const found = cookies?.split(/;\s*/).find(one => one.startsWith(wanted))
+  if (found === undefined) return undefined
+  try {
+    const text = store.secrets.open(found.slice(wanted.length), `${NAME}:${key}`)
+    const pending = JSON.parse(text) as Pending
+    return pending.provider === provider && pending.beganAt + LIFE_MS > now ? pending : undefined
+  } catch {
+    return undefined
+  }
+}

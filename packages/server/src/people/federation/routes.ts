@@ -1,0 +1,256 @@
+import { randomBytes } from 'node:crypto'
+import type { Hono } from 'hono'
+import { record } from '../../audit/index.ts'
+import type { ProviderRow } from '../../directory/index.ts'
+import { hashSecret } from '../../store/index.ts'
+import { readForm } from '../form.ts'
+import { messagePage } from '../pages/account.ts'
+import { redirectTo, toResponse } from '../pages/layout.ts'
+import { STRINGS } from '../pages/strings.ts'
+import type { Ask, Env } from '../sign-in.ts'
+import { createSignInLimit } from '../sign-in-limit.ts'
+import { type Federation, type FederationSite, loadOidc, loadSaml } from './federation.ts'
+import { FederationError } from './said.ts'
+import type { SamlAnswer } from './saml.ts'
+import { endFromProvider, type SignedOut } from './sessions.ts'
+
+/** A response with many groups in it, as base64 in a form. */
+const MOST_RESPONSE_BYTES = 512 * 1024
+const TICKET_MS = 2 * 60_000
+const TICKET = 'SamlAnswer'
+
+/** Where providers and the browsers that they send meet us. */
+export function addFederation(app: Hono<Env>, stage: FederationSite, federation: Federation): void {
+  const limit = createSignInLimit(stage.now)
+  /** Finds the provider, and slows down whoever sends what is not from it. */
+  const at = (handle: (c: Ask, provider: ProviderRow) => Promise<Response>) => async (c: Ask) => {
+    const provider = await federation.find(c.req.param('provider') ?? '')
+    const address = stage.addressOf(c.env.incoming)
+    const account = `federation\n${address}`
+    if (!provider) return gone()
+    if (!limit.allows(account, address)) return tooMany()
+    try {
+      return await handle(c, provider)
+    } catch (fault) {
+      limit.failed(account, address)
+      return federation.refuse(c, provider, fault)
+    }
+  }
+  app.get(
+    '/federation/:provider/callback',
+    at((c, provider) => answerOidc(c, stage, federation, provider)),
+  )
+  app.post(
+    '/federation/:provider/acs',
+    at((c, provider) => takeSaml(c, stage, federation, provider)),
+  )
+  app.get(
+    '/federation/:provider/finish',
+    at((c, provider) => answerSaml(c, stage, federation, provider)),
+  )
+  app.get(
+    '/federation/:provider/metadata',
+    at((_, provider) => showMetadata(stage, federation, provider)),
+  )
+  app.get(
+    '/federation/:provider/logout',
+    at((c, provider) => answerLogout(c, stage, federation, provider)),
+  )
+  app.post('/federation/:provider/backchannel-logout', c => backchannelLogout(c, stage, federation, limit))
+}
+
+function gone(): Response {
+  const { title, faults } = STRINGS.federation
+  return toResponse(messagePage({ title, text: faults.provider_gone, status: 404 }))
+}
+
+function tooMany(): Response {
+  return toResponse(
+    messagePage({ title: STRINGS.federation.title, text: STRINGS.signIn.tooMany, status: 429 }),
+  )
+}
+
+async function answerOidc(
+  c: Ask,
+  stage: FederationSite,
+  federation: Federation,
+  provider: ProviderRow,
+): Promise<Response> {
+  const { search, searchParams } = new URL(c.req.url)
+  const key = searchParams.get('state') ?? ''
+  const pending = federation.recall(c, provider, key)
+  if (provider.kind !== 'oidc' || !pending?.oidc) throw new FederationError('not_this_browser')
+  // As the provider was told it, whatever stands between the two of us.
+  const url = new URL(`${stage.issuer}/federation/${provider.id}/callback${search}`)
+  const { oidc: kept, isFresh, beganAt, next } = pending
+  const options = { url, kept, isFresh, beganAt, now: stage.now() }
+  const said = await (await loadOidc()).finishOidc(federation.opened(provider), options)
+  return federation.enter(c, provider, said, { next, key })
+}
+
+/**
+ * Takes a SAML response, which comes from another site and so without our cookies: verifies it, keeps what it says under
+ * a ticket, and has the browser come again with the ticket and its cookies.
+ */
+async function takeSaml(
+  c: Ask,
+  stage: FederationSite,
+  federation: Federation,
+  provider: ProviderRow,
+): Promise<Response> {
+  if (provider.kind !== 'saml') throw new FederationError('saml_no_response')
+  const form = await readForm(c.req.raw, MOST_RESPONSE_BYTES)
+  const library = await loadSaml()
+  const options = { response: form?.one('SAMLResponse') ?? '', now: stage.now() }
+  const answer = await library.readSamlResponse(provider, federation.selfOf(provider), options)
+  if (answer.asked === undefined && !library.takesUnsolicited(provider))
+    throw new FederationError('saml_unsolicited')
+  await useOnce(stage, `saml:${provider.id}:${answer.assertionId}`, answer.expiresAt)
+  if (answer.asked === undefined)
+    return federation.enter(c, provider, answer.said, { next: `${stage.base}/account` })
+  const ticket = await keepAnswer(stage, provider, answer)
+  return redirectTo(`${stage.base}/federation/${provider.id}/finish?ticket=${ticket}`)
+}
+
+async function answerSaml(
+  c: Ask,
+  stage: FederationSite,
+  federation: Federation,
+  provider: ProviderRow,
+): Promise<Response> {
+  const answer = await takeAnswer(stage, provider, c.req.query('ticket') ?? '')
+  const key = answer?.asked ?? ''
+  const pending = answer && federation.recall(c, provider, key)
+  if (!answer || !pending || pending.saml !== key) throw new FederationError('not_this_browser')
+  // One who was to sign in anew has done so since.
+  if (pending.isFresh && answer.authenticatedAt < pending.beganAt - 60_000)
+    throw new FederationError('sign_in_stale')
+  return federation.enter(c, provider, answer.said, { next: pending.next, key })
+}
+
+/** What names a message is taken once, on whatever node. */
+async function useOnce({ store }: FederationSite, id: string, expiresAt: number): Promise<void> {
+  const first = await store.write(tx =>
+    tx
+      .insertInto('replay')
+      .values({ id: hashSecret(id), expiresAt })
+      .onConflict(conflict => conflict.doNothing())
+      .returning('id')
+      .executeTakeFirst(),
+  )
+  if (!first) throw new FederationError('replayed')
+}
+
+async function keepAnswer(
+  { store, now }: FederationSite,
+  provider: ProviderRow,
+  answer: SamlAnswer,
+): Promise<string> {
+  const ticket = randomBytes(24).toString('base64url')
+  const id = hashSecret(ticket)
+  const payload = store.secrets.seal(JSON.stringify(answer), `${TICKET}:${provider.id}:${id}`)
+  const nothing = { grantId: null, uid: null, userCode: null, consumedAt: null }
+  await store.write(tx =>
+    tx
+      .insertInto('oauthState')
+      .values({ model: TICKET, id, payload, expiresAt: now() + TICKET_MS, ...nothing })
+      .execute(),
+  )
+  return ticket
+}
+
+async function takeAnswer(
+  { store, now }: FederationSite,
+  provider: ProviderRow,
+  ticket: string,
+): Promise<SamlAnswer | undefined> {
+  const id = hashSecret(ticket)
+  const row = await store.write(tx =>
+    tx
+      .deleteFrom('oauthState')
+      .where('model', '=', TICKET)
+      .where('id', '=', id)
+      .where('expiresAt', '>', now())
+      .returning('payload')
+      .executeTakeFirst(),
+  )
+  return row && (JSON.parse(store.secrets.open(row.payload, `${TICKET}:${provider.id}:${id}`)) as SamlAnswer)
+}
+
+async function showMetadata(
+  stage: FederationSite,
+  federation: Federation,
+  provider: ProviderRow,
+): Promise<Response> {
+  if (provider.kind !== 'saml') return gone()
+  const xml = (await loadSaml()).samlMetadata(provider, federation.selfOf(provider), stage.now())
+  const headers = { 'content-type': 'application/samlmetadata+xml', 'x-content-type-options': 'nosniff' }
+  return new Response(xml, { headers })
+}
+
+/** The end of a sign-out that began here, or a sign-out that begins at the provider. */
+async function answerLogout(
+  c: Ask,
+  stage: FederationSite,
+  federation: Federation,
+  provider: ProviderRow,
+): Promise<Response> {
+  if (provider.kind !== 'saml') return gone()
+  if (c.req.query('SAMLResponse') !== undefined) return redirectTo(`${stage.base}/sign-in`)
+  const query = (c.env.incoming.url ?? '').split('?')[1] ?? ''
+  const options = { query, now: stage.now() }
+  const logout = await (await loadSaml()).readSamlLogout(provider, federation.selfOf(provider), options)
+  await useOnce(stage, `saml-logout:${provider.id}:${logout.id}`, stage.now() + 24 * 60 * 60_000)
+  await endSessions(stage, provider, { subject: logout.subject, sid: logout.sessionIndex })
+  return redirectTo(await logout.answer())
+}
+
+/** OpenID Connect Back-Channel Logout 1.0: the provider itself tells, without any browser. */
+async function backchannelLogout(
+  c: Ask,
+  stage: FederationSite,
+  federation: Federation,
+  limit: ReturnType<typeof createSignInLimit>,
+): Promise<Response> {
+  const answer = (status: number, error?: string) =>
+    new Response(error === undefined ? null : JSON.stringify({ error }), {
+      status,
+      headers: {
+        'cache-control': 'no-store',
+        ...(error !== undefined && { 'content-type': 'application/json' }),
+      },
+    })
+  const provider = await federation.find(c.req.param('provider') ?? '')
+  if (provider?.kind !== 'oidc') return answer(404, 'invalid_request')
+  const address = stage.addressOf(c.env.incoming)
+  const account = `backchannel\n${address}`
+  if (!limit.allows(account, address)) return answer(429, 'temporarily_unavailable')
+  try {
+    const token = (await readForm(c.req.raw))?.one('logout_token') ?? ''
+    const { readLogoutToken } = await import('./logout-token.ts')
+    const { jti, expiresAt, sub, sid } = await readLogoutToken(
+      federation.opened(provider),
+      token,
+      stage.now(),
+    )
+    await useOnce(stage, `logout-token:${provider.id}:${jti}`, expiresAt)
+    await endSessions(stage, provider, { subject: sub, sid })
+    return answer(200)
+  } catch (fault) {
+    if (!(fault instanceof FederationError)) throw fault
+    limit.failed(account, address)
+    const detail = { reason: fault.reason, provider: provider.id, address }
+    await stage.note(provider.organizationId, 'identity_provider.logout_refused', provider.id, detail)
+    return answer(400, 'invalid_request')
+  }
+}
+
+async function endSessions(stage: FederationSite, provider: ProviderRow, whose: SignedOut): Promise<void> {
+  const { store, now } = stage
+  const actor = { id: provider.id, name: provider.name, permissions: [] }
+  const ended = await endFromProvider({ store, now, actor }, provider, whose)
+  const event = { organization: provider.organizationId, type: 'identity_provider.signed_out' }
+  await store.write(tx =>
+    record(tx, { ...event, actor: provider.id, target: provider.id, detail: { ...ended } }, now()),
+  )
+}

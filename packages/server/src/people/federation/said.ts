@@ -1,0 +1,39 @@
+import type { Assertion } from '../../directory/index.ts'
+
+/** What came back from a provider, once every check of its protocol has passed. */
+export interface Said {
+  assertion: Assertion
+  /** Whether the provider says that it took two different things. */
+  secondFactor: boolean
+  /** How the provider names the person where it tells of a sign-out. */
+  signOutName: string
+  /** What the provider calls the session, where it does. */
+  sid: string | null
+  /** What it takes to end the session at the provider, as its protocol wants it. */
+  logout: string
+}
+
+/** A sign-in at a provider that did not come to its end, and why; people see less. */
+export class FederationError extends Error {
+  override name = 'FederationError'
+  readonly reason: string
+  constructor(reason: string, cause?: unknown) {
+    super(reason, cause === undefined ? undefined : { cause })
+    this.reason = reason
+  }
+}
+
+/** The one text of a claim or attribute. */
+export function textOf(value: unknown): string | undefined {
+  const [one, ...others] = Array.isArray(value) ? (value as unknown[]) : [value]
+  return typeof one === 'string' && others.length === 0 ? one : undefined
+}
+
+/** All texts of a claim or attribute: a provider that knows one group may send it alone. */
+export function textsOf(value: unknown): string[] {
+  return (Array.isArray(value) ? (value as unknown[]) : [value]).filter(
+    (one): one is string => typeof one === 'string' && one !== '' && one.length <= MOST_CHARACTERS,
+  )
+}
+
+const MOST_CHARACTERS = 200

@@ -1,0 +1,141 @@
+import { isoTime } from '@valetkey/sdk/core'
+import { asOneChange, type Context, type ProviderRow, revokeGrant } from '../../directory/index.ts'
+import type { Db, Store } from '../../store/index.ts'
+import type { Said } from './said.ts'
+
+/** As long as anything may last that somebody consented to in a session, and a day. */
+const KEPT_MS = 31 * 24 * 60 * 60_000
+
+const placeOf = (session: string) => `federated-session:${session}`
+
+/** Notes at which provider a session began, and forgets those whose time is over. */
+export async function noteSession(
+  store: Store,
+  { id, provider, person, said }: { id: string; provider: ProviderRow; person: string; said: Said },
+  now: number,
+): Promise<void> {
+  await store.write(async tx => {
+    await tx.deleteFrom('federatedSession').where('expiresAt', '<=', now).execute()
+    await tx
+      .insertInto('federatedSession')
+      .values({
+        ...{ sessionId: id, organizationId: provider.organizationId, providerId: provider.id },
+        ...{ personId: person, subject: said.signOutName, sid: said.sid },
+        sealedLogout: store.secrets.seal(said.logout, placeOf(id)),
+        ...{ createdAt: isoTime(now), endedAt: null, expiresAt: now + KEPT_MS },
+      })
+      .execute()
+  })
+}
+
+/** The provider of a session that began there and is still good, with what ends it there; undefined for any other. */
+export async function findFederated(
+  store: Store,
+  session: string,
+): Promise<{ provider: ProviderRow; logout: string } | undefined> {
+  const found = await store.db
+    .selectFrom('federatedSession')
+    .innerJoin('identityProvider', 'identityProvider.id', 'federatedSession.providerId')
+    .selectAll('identityProvider')
+    .select('sealedLogout')
+    .where('sessionId', '=', session)
+    .where('endedAt', 'is', null)
+    .where('identityProvider.status', '=', 'active')
+    .executeTakeFirst()
+  if (!found) return undefined
+  const { sealedLogout, ...provider } = found
+  return { provider, logout: store.secrets.open(sealedLogout, placeOf(session)) }
+}
+
+/** Whether a session that began at a provider is still good: not ended from there, and the provider not disabled. */
+export async function isLiveThere(db: Db, session: string): Promise<boolean> {
+  const found = await db
+    .selectFrom('federatedSession')
+    .innerJoin('identityProvider', 'identityProvider.id', 'federatedSession.providerId')
+    .select('sessionId')
+    .where('sessionId', '=', session)
+    .where('endedAt', 'is', null)
+    .where('identityProvider.status', '=', 'active')
+    .executeTakeFirst()
+  return found !== undefined
+}
+
+/** Whose sign-out it is: a subject's, in all its sessions, or one session alone. */
+export interface SignedOut {
+  subject: string | undefined
+  sid: string | undefined
+}
+
+/**
+ * Ends what a sign-out at the provider is about: the sessions that began there and, unless the provider is set
+ * otherwise, what was consented to: in those sessions where one is named, by that person where it is the person's.
+ */
+export async function endFromProvider(
+  ctx: Context,
+  provider: ProviderRow,
+  { subject, sid }: SignedOut,
+): Promise<{ sessions: number; grants: number }> {
+  return asOneChange(ctx, [provider.organizationId], async ctx => {
+    const { db } = ctx.store
+    let query = db
+      .updateTable('federatedSession')
+      .set(eb => ({ endedAt: eb.fn.coalesce('endedAt', eb.val(isoTime(ctx.now()))) }))
+      .where('providerId', '=', provider.id)
+    if (subject !== undefined) query = query.where('subject', '=', subject)
+    if (sid !== undefined) query = query.where('sid', '=', sid)
+    const ended = await query.returning(['sessionId', 'personId']).execute()
+    if (provider.revokesOnLogout === 0) return { sessions: ended.length, grants: 0 }
+    const grants =
+      sid === undefined && subject !== undefined
+        ? await consentsOf(db, { provider, subject })
+        : await consentsIn(
+            db,
+            ended.map(row => row.sessionId),
+          )
+    for (const { id } of grants) await revokeGrant(ctx, { id, organization: provider.organizationId })
+    return { sessions: ended.length, grants: grants.length }
+  })
+}
+
+function liveConsents(db: Db) {
+  return db
+    .selectFrom('grant')
+    .select('grant.id')
+    .where('revokedAt', 'is', null)
+    .where('source', '=', 'consent')
+    .orderBy('grant.id')
+}
+
+async function consentsIn(db: Db, sessions: readonly string[]) {
+  if (sessions.length === 0) return []
+  return liveConsents(db)
+    .innerJoin('federatedGrant', 'federatedGrant.grantId', 'grant.id')
+    .where('sessionId', 'in', sessions)
+    .execute()
+}
+
+/** Of whoever has signed in as that subject, or is linked with it. */
+function consentsOf(db: Db, { provider, subject }: { provider: ProviderRow; subject: string }) {
+  const people = (table: 'identityLink' | 'federatedSession') =>
+    db
+      .selectFrom(table)
+      .select('personId')
+      .where('providerId', '=', provider.id)
+      .where('subject', '=', subject)
+  return liveConsents(db)
+    .where(eb =>
+      eb.or([eb('personId', 'in', people('identityLink')), eb('personId', 'in', people('federatedSession'))]),
+    )
+    .execute()
+}
+
+/** Notes in which session somebody consented, where that one began at a provider: it may be ended from there. */
+export async function noteConsent({ store }: Context, session: string, grant: string): Promise<void> {
+  const known = store.db.selectFrom('federatedSession').select('sessionId').where('sessionId', '=', session)
+  if (!(await known.executeTakeFirst())) return
+  await store.db
+    .insertInto('federatedGrant')
+    .values({ sessionId: session, grantId: grant })
+    .onConflict(conflict => conflict.doNothing())
+    .execute()
+}
