@@ -4,7 +4,11 @@
  */
 export function covers(scope: string, permission: string): boolean {
   if (scope === permission) return true
-  return scope.endsWith(':*') && permission.startsWith(scope.slice(0, -1))
+  if (!scope.endsWith(':*')) return false
+  // Letter by letter: this is asked several times in every decision, and to cut the star off would make a string each time.
+  for (let at = scope.length - 2; at >= 0; at--)
+    if (scope.charCodeAt(at) !== permission.charCodeAt(at)) return false
+  return true
 }
 
 export function anyCovers(scopes: readonly string[], permission: string): boolean {

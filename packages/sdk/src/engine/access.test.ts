@@ -236,9 +236,11 @@ test('a role on a number that is no resource gives nothing', () => {
 test('nothing is left of what was taken away', () => {
   const view = northwind(given('asg_1', ADA, 'reader', INV_1), given('asg_2', ADA, 'reader', INV_1))
   view.holdings.remove('asg_1')
-  expect(view.holdings.of(ADA)?.size).toBe(1)
+  expect(view.holdings.here(ADA, INV_1)?.fact.id).toBe('asg_2')
+  expect(view.holdings.of(ADA)?.nextOf).toBeUndefined()
   view.holdings.removeAt(INV_1)
   expect(view.holdings.of(ADA)).toBeUndefined()
+  expect(view.holdings.here(ADA, INV_1)).toBeUndefined()
   expect(view.holdings.at(INV_1)).toBeUndefined()
   expect(view.holdings.size).toBe(0)
 })

@@ -1,7 +1,7 @@
 import { type AssignmentFact, ROOT_RESOURCE } from '../core/index.ts'
-import type { RoleView } from './catalogue.ts'
+import { gives, type RoleView } from './catalogue.ts'
 import type { Holding } from './holdings.ts'
-import { isActivePrincipal, type OrganizationView, type Rights, rightsOf } from './organization.ts'
+import { isActivePrincipal, type OrganizationView, subjectsOf } from './organization.ts'
 
 /** Whether a principal holds a permission on a resource: both by number, `now` in milliseconds since 1970. */
 export interface Question {
@@ -36,57 +36,72 @@ export interface HeldBy {
  * Whether one of a principal's roles, given on the resource or above it, to itself or to a group of it, holds the
  * permission now. Default deny: nobody, nothing and nowhere give no.
  */
-export function isAllowed(
-  view: OrganizationView,
-  { principal, permission, resource, now }: Question,
-): boolean {
-  if (!view.tree.has(resource)) return false
-  return isHeldBy(view, rightsOf(view, principal), permission, resource, now)
+export function isAllowed(view: OrganizationView, question: Question): boolean {
+  return isHeld(view, numberOf(view, question.permission), question)
 }
 
-function isHeldBy(
-  { tree }: OrganizationView,
-  rights: Rights,
-  permission: string,
-  resource: number,
-  now: number,
+/** The same for a permission by number, whose name has been looked up before. */
+export function isHeld(
+  view: OrganizationView,
+  permission: number,
+  { principal, resource, now }: Omit<Question, 'permission'>,
 ): boolean {
-  for (const { given } of rights)
-    for (let at = resource; at !== 0; at = tree.parentOf(at))
-      for (let held = given.get(at); held; held = held.nextHere)
-        if (carries(held, permission, now)) return true
+  const { tree, holdings } = view
+  const subjects = subjectsOf(view, principal)
+  for (let at = resource; at !== 0; at = tree.parentOf(at)) {
+    if (!tree.isGiven(at)) continue
+    for (const subject of subjects)
+      for (let held = holdings.here(subject, at); held; held = held.nextHere)
+        if (carries(held, permission, now)) return tree.has(resource)
+  }
   return false
 }
 
-export function carries({ role, fact }: Holding, permission: string, now: number): boolean {
-  return role.permissions.has(permission) && isLive(fact, now)
+/** The number of a permission; 0, which nobody holds, where none is called so. */
+function numberOf({ catalogue }: OrganizationView, permission: string): number {
+  return catalogue.permissionNumbers.get(permission) ?? 0
 }
 
-function isLive({ expiresAt }: AssignmentFact, now: number): boolean {
+function carries(held: Holding, permission: number, now: number): boolean {
+  return gives(held.role, permission) && isLive(held, now)
+}
+
+function isLive({ expiresAt }: Holding, now: number): boolean {
   return expiresAt === null || expiresAt > now
 }
 
 /** Every assignment by which a principal holds a permission on a resource, the nearest first. */
 export function carriersOf(view: OrganizationView, question: Question): Held[] {
-  return onTheWayUp(view, question).filter(({ role }) => role.permissions.has(question.permission))
+  const held = onTheWayUp(view, question, numberOf(view, question.permission))
+  return held.map(one => toHeld(one, question.principal))
 }
 
 /** The roles that a principal has on a resource or above it, and that lack the permission. */
 export function nearOf(view: OrganizationView, question: Question): Held[] {
-  return onTheWayUp(view, question).filter(({ role }) => !role.permissions.has(question.permission))
+  const permission = numberOf(view, question.permission)
+  const near = onTheWayUp(view, question).filter(({ role }) => !gives(role, permission))
+  return near.map(held => toHeld(held, question.principal))
 }
 
-/** Every live assignment of a principal and its groups from a resource up to the root. */
-function onTheWayUp(
+/**
+ * Every live assignment of a principal and its groups from a resource up to the root, the nearest first; those alone
+ * that hold a permission, by number, where one is named.
+ */
+export function onTheWayUp(
   view: OrganizationView,
   { principal, resource, now }: Omit<Question, 'permission'>,
-): Held[] {
-  if (!view.tree.has(resource)) return []
-  const found: Held[] = []
-  for (let at = resource; at !== 0; at = view.tree.parentOf(at))
-    for (const { given } of rightsOf(view, principal))
-      for (let held = given.get(at); held; held = held.nextHere)
-        if (isLive(held.fact, now)) found.push(toHeld(held, principal))
+  permission?: number,
+): Holding[] {
+  const found: Holding[] = []
+  const { tree, holdings } = view
+  if (!tree.has(resource)) return found
+  const subjects = subjectsOf(view, principal)
+  for (let at = resource; at !== 0; at = tree.parentOf(at)) {
+    if (!tree.isGiven(at)) continue
+    for (const subject of subjects)
+      for (let held = holdings.here(subject, at); held; held = held.nextHere)
+        if (isLive(held, now) && (permission === undefined || gives(held.role, permission))) found.push(held)
+  }
   return found
 }
 
@@ -102,7 +117,7 @@ export function effectivePermissions(
   const type = view.tree.typeOf(question.resource)
   const found = new Set<string>()
   for (const { role } of onTheWayUp(view, question))
-    for (const permission of role.permissions)
+    for (const permission of role.fact?.permissions ?? [])
       if (view.catalogue.permissions.get(permission)?.fact.type === type) found.add(permission)
   return [...found].sort()
 }
@@ -115,14 +130,14 @@ export function rootsOf(
   view: OrganizationView,
   { principal, permission, now }: Omit<Question, 'resource'>,
 ): HeldOn[] {
+  const number = numberOf(view, permission)
   const roots = new Map<number, HeldOn>()
-  for (const { given } of rightsOf(view, principal))
-    for (const first of given.values())
-      for (let held: Holding | undefined = first; held; held = held.nextHere) {
-        const { resource } = held.fact
-        if (roots.has(resource) || !carries(held, permission, now)) continue
-        if (view.tree.has(resource)) roots.set(resource, { resource, held: toHeld(held, principal) })
-      }
+  for (const subject of subjectsOf(view, principal))
+    for (let held = view.holdings.of(subject); held; held = held.nextOf) {
+      const { resource } = held.fact
+      if (roots.has(resource) || !carries(held, number, now)) continue
+      if (view.tree.has(resource)) roots.set(resource, { resource, held: toHeld(held, principal) })
+    }
   return minimal(view, roots)
 }
 
@@ -192,8 +207,9 @@ function nearestOf(
   { principal, permission, now }: Omit<Question, 'resource'>,
   resource: number,
 ): Held | undefined {
-  for (let held = view.holdings.of(principal)?.get(resource); held; held = held.nextHere)
-    if (carries(held, permission, now)) return toHeld(held, principal)
+  const number = numberOf(view, permission)
+  for (let held = view.holdings.here(principal, resource); held; held = held.nextHere)
+    if (carries(held, number, now)) return toHeld(held, principal)
   return undefined
 }
 
@@ -203,10 +219,11 @@ export function listPrincipals(
   { permission, resource, now }: Omit<Question, 'principal'>,
 ): HeldBy[] {
   const found = new Map<number, HeldBy>()
+  const number = numberOf(view, permission)
   const isActive = (seq: number) => isActivePrincipal(view, seq)
   for (let at = view.tree.has(resource) ? resource : 0; at !== 0; at = view.tree.parentOf(at))
     for (let held = view.holdings.at(at); held; held = held.nextAt) {
-      if (!carries(held, permission, now) || !isActive(held.fact.principal)) continue
+      if (!carries(held, number, now) || !isActive(held.fact.principal)) continue
       for (const principal of view.groups.membersOf(held.fact.principal, isActive)) {
         const direct = held.fact.principal === principal && at === resource
         if (direct || !found.has(principal))
@@ -222,15 +239,16 @@ export function wouldAllow(
   { permission, resource }: Pick<Question, 'permission' | 'resource'>,
 ): { role: RoleView; resource: number; alsoGives: string[] }[] {
   const roles = [...view.roles.values(), ...view.catalogue.roles.values()]
+  const number = numberOf(view, permission)
   const found: { role: RoleView; resource: number; alsoGives: string[] }[] = []
   for (let at = view.tree.has(resource) ? resource : 0; at !== 0; at = view.tree.parentOf(at)) {
     const type = view.tree.typeOf(at)
     const here = roles
-      .filter(role => role.fact?.type === type && role.permissions.has(permission))
+      .filter(role => role.fact?.type === type && gives(role, number))
       .map(role => ({
         role,
         resource: at,
-        alsoGives: [...role.permissions].filter(other => other !== permission).sort(),
+        alsoGives: (role.fact?.permissions ?? []).filter(other => other !== permission).sort(),
       }))
     found.push(...here.sort((a, b) => a.alsoGives.length - b.alsoGives.length))
   }

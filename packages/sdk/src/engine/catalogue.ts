@@ -24,6 +24,8 @@ export interface ServerView {
 
 export interface PermissionView {
   fact: PermissionFact
+  /** By which roles name it; the same for as long as this catalogue is held. */
+  number: number
   /** Whether its condition holds; always where it has none. */
   holds(input: PermissionInput): boolean
 }
@@ -33,7 +35,8 @@ export interface RoleView {
   readonly id: string
   /** Null where the role is not known (any more): it then gives nothing. */
   fact: RoleFact | null
-  permissions: ReadonlySet<string>
+  /** A bit for each permission that it holds, by the permission's number. */
+  bits: Int32Array
 }
 
 /** What is the same for every organization. */
@@ -42,6 +45,10 @@ export interface CatalogueView {
   servers: Map<string, ServerView>
   /** By slug. */
   permissions: Map<string, PermissionView>
+  /** The same by number. */
+  permissionAt: (PermissionView | undefined)[]
+  /** By slug, of every permission that was ever named here. 0 is none. */
+  permissionNumbers: Map<string, number>
   /** By id. */
   resourceTypes: Map<string, ResourceTypeFact>
   /** By slug. */
@@ -51,7 +58,7 @@ export interface CatalogueView {
   signingKeys: Map<string, SigningKeyFact>
 }
 
-const NOTHING: ReadonlySet<string> = new Set()
+const NOTHING = new Int32Array(0)
 /** The type of the roots is there from the beginning. */
 export const ROOT_TYPE_FACT: ResourceTypeFact = {
   id: ROOT_TYPE,
@@ -65,6 +72,8 @@ export function emptyCatalogue(): CatalogueView {
     revision: -1,
     servers: new Map(),
     permissions: new Map(),
+    permissionAt: [],
+    permissionNumbers: new Map(),
     resourceTypes: new Map([[ROOT_TYPE_FACT.id, ROOT_TYPE_FACT]]),
     typesBySlug: new Map([[ROOT_TYPE_FACT.slug, ROOT_TYPE_FACT]]),
     roles: new Map(),
@@ -76,15 +85,40 @@ export function emptyCatalogue(): CatalogueView {
 export function roleIn(roles: Map<string, RoleView>, id: string): RoleView {
   const known = roles.get(id)
   if (known) return known
-  const role: RoleView = { id, fact: null, permissions: NOTHING }
+  const role: RoleView = { id, fact: null, bits: NOTHING }
   roles.set(id, role)
   return role
 }
 
-export function putRole(roles: Map<string, RoleView>, id: string, fact: RoleFact | null): void {
+/** Puts a role where the catalogue or an organization keeps its own. */
+export function putRole(
+  catalogue: CatalogueView,
+  roles: Map<string, RoleView>,
+  { id, value }: { id: string; value: RoleFact | null },
+): void {
   const role = roleIn(roles, id)
-  role.fact = fact
-  role.permissions = fact ? new Set(fact.permissions) : NOTHING
+  role.fact = value
+  role.bits = value ? bitsOf(value.permissions.map(slug => numberOf(catalogue, slug))) : NOTHING
+}
+
+function bitsOf(numbers: readonly number[]): Int32Array {
+  const bits = new Int32Array((Math.max(0, ...numbers) >> 5) + 1)
+  for (const number of numbers) bits[number >> 5] = (bits[number >> 5] ?? 0) | (1 << (number & 31))
+  return bits
+}
+
+/** Whether a role holds a permission, by number. */
+export function gives({ bits }: RoleView, permission: number): boolean {
+  return ((bits[permission >> 5] ?? 0) & (1 << (permission & 31))) !== 0
+}
+
+/** The number of a permission, known or not: roles and rules may name one before it comes and after it is gone. */
+export function numberOf({ permissionNumbers }: CatalogueView, slug: string): number {
+  const known = permissionNumbers.get(slug)
+  if (known !== undefined) return known
+  const number = permissionNumbers.size + 1
+  permissionNumbers.set(slug, number)
+  return number
 }
 
 export function applyToCatalogue(view: CatalogueView, op: CatalogueOp): void {
@@ -102,7 +136,7 @@ export function applyToCatalogue(view: CatalogueView, op: CatalogueOp): void {
       putPermission(view, op.id, op.value)
       return
     case 'role':
-      putRole(view.roles, op.id, op.value)
+      putRole(view, view.roles, op)
       return
     case 'signing_key':
       if (op.value) view.signingKeys.set(op.id, op.value)
@@ -139,7 +173,7 @@ function putTool(view: CatalogueView, id: string, fact: ToolFact | null): void {
     if (fact && server.fact.id !== fact.server) continue
     for (const rules of Object.values(server.rules))
       for (const [name, rule] of rules) if (rule.fact.id === id) rules.delete(name)
-    if (fact) server.rules[fact.kind].set(fact.name, compileRule(fact))
+    if (fact) server.rules[fact.kind].set(fact.name, compileRule(fact, numberOf(view, fact.permission)))
     server.prefixes = [...server.rules.resource.values()]
       .filter(rule => rule.fact.name.endsWith('*'))
       .sort((a, b) => b.fact.name.length - a.fact.name.length)
@@ -156,8 +190,16 @@ function putResourceType(view: CatalogueView, id: string, fact: ResourceTypeFact
 }
 
 function putPermission(view: CatalogueView, id: string, fact: PermissionFact | null): void {
-  for (const [slug, { fact: held }] of view.permissions) if (held.id === id) view.permissions.delete(slug)
-  if (fact) view.permissions.set(fact.slug, { fact, holds: compilePermissionCondition(fact.condition) })
+  for (const { fact: held, number } of view.permissions.values()) {
+    if (held.id !== id) continue
+    view.permissions.delete(held.slug)
+    view.permissionAt[number] = undefined
+  }
+  if (!fact) return
+  const number = numberOf(view, fact.slug)
+  const permission = { fact, number, holds: compilePermissionCondition(fact.condition) }
+  view.permissions.set(fact.slug, permission)
+  view.permissionAt[number] = permission
 }
 
 function noRules(): ServerView['rules'] {

@@ -84,15 +84,14 @@ export function mayObtain(snapshot: Snapshot, request: DecisionRequest): boolean
   const walk = begin(request, snapshot)
   const { organization, seat, server } = walk
   walk.rule = server && findRule(server, request.action)
-  const permission = walk.rule?.fact.permission ?? ''
-  if (!organization || !seat || !walk.rule || !isKnown(walk.rule, snapshot)) return false
+  const { rule } = walk
+  if (!organization || !seat || !rule || !isKnown(rule, snapshot)) return false
+  const { permission } = rule.fact
   if (!reachesCeiling(walk, permission) || !chainCarries(walk, permission)) return false
   if (checkResource(walk) || checkChain(walk) || checkAgent(walk)) return false
   if (request.caller.grant === null) return request.caller.person === null
   const principal = walk.person?.seq ?? 0
-  return walk.targets.every(target =>
-    mayPerson(organization, { principal, permission, target, now: request.now }),
-  )
+  return walk.targets.every(target => mayPerson(organization, rule, { principal, target, now: request.now }))
 }
 
 /** The rule that an action falls under on a server, if there is one. */

@@ -1,27 +1,46 @@
 import type { MemberFact } from '../core/index.ts'
 
+const NOBODY: readonly number[] = []
+
 /** Who belongs to which group, by number. Groups may belong to groups, also in a circle. */
 export class Groups {
   readonly #facts = new Map<string, MemberFact>()
   readonly #groupsOf = new Map<number, Set<number>>()
   readonly #membersOf = new Map<number, Set<number>>()
+  /** By principal, as far as it was asked for since anything of it changed. */
+  readonly #subjects: (readonly number[] | undefined)[] = []
 
   put(id: string, fact: MemberFact | null): void {
     const old = this.#facts.get(id)
     if (old) {
       this.#groupsOf.get(old.member)?.delete(old.group)
       this.#membersOf.get(old.group)?.delete(old.member)
+      this.forget(old.member)
     }
     this.#facts.delete(id)
     if (!fact) return
+    this.forget(fact.member)
     this.#facts.set(id, fact)
     addTo(this.#groupsOf, fact.member, fact.group)
     addTo(this.#membersOf, fact.group, fact.member)
   }
 
-  /** A principal and every group that it belongs to, itself first; a group that is not active counts for nothing. */
-  subjectsOf(principal: number, isActive: (group: number) => boolean): number[] {
-    return closure(principal, this.#groupsOf, isActive)
+  /** A principal and every group that it belongs to, itself first. Who is not active counts for nothing. */
+  subjectsOf(principal: number, isActive: (principal: number) => boolean): readonly number[] {
+    const known = this.#subjects[principal]
+    if (known) return known
+    if (!isActive(principal)) return NOBODY
+    const subjects = closure(principal, this.#groupsOf, isActive)
+    while (this.#subjects.length <= principal) this.#subjects.push(undefined)
+    this.#subjects[principal] = subjects
+    return subjects
+  }
+
+  /** To be told when a principal comes, goes, or begins or ceases to be active. */
+  forget(principal: number): void {
+    if (principal >= this.#subjects.length) return
+    if (this.#membersOf.has(principal)) this.#subjects.fill(undefined)
+    else this.#subjects[principal] = undefined
   }
 
   /** A group and everyone in it, itself first; who is in it only through a group that is not active is not in it. */

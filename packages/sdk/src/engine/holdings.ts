@@ -1,28 +1,47 @@
 import type { AssignmentFact } from '../core/index.ts'
 import type { RoleView } from './catalogue.ts'
+import { PairMap } from './pairs.ts'
+import type { ResourceTree } from './tree.ts'
 
-/** An assignment in the index: what it says, its role, and the next one of the same principal, and at the same place. */
+/** An assignment in the index: what it says, its role, and its neighbours among those of the same principal or resource. */
 export interface Holding {
   readonly fact: AssignmentFact
+  /** As in the fact, without a second look into memory. */
+  readonly expiresAt: number | null
   role: RoleView
   /** The same principal on the same resource. */
   nextHere: Holding | undefined
+  /** The same principal, on whatever resource. */
+  nextOf: Holding | undefined
+  previousOf: Holding | undefined
   /** Anyone on the same resource. */
   nextAt: Holding | undefined
+  previousAt: Holding | undefined
 }
 
-/** Who was given which role on which resource, found from either side. */
+/** Who was given which role on which resource, found from either side. The tree is told where there is anything. */
 export class Holdings {
+  readonly #tree: ResourceTree
   readonly #all = new Map<string, Holding>()
-  readonly #of = new Map<number, Map<number, Holding>>()
+  readonly #here = new PairMap<Holding>()
+  readonly #of = new Map<number, Holding>()
   readonly #at = new Map<number, Holding>()
+
+  constructor(tree: ResourceTree) {
+    this.#tree = tree
+  }
 
   get size(): number {
     return this.#all.size
   }
 
-  /** By resource, what a principal itself was given; undefined where nothing. */
-  of(principal: number): ReadonlyMap<number, Holding> | undefined {
+  /** The first of what a principal itself was given on a resource itself. */
+  here(principal: number, resource: number): Holding | undefined {
+    return this.#here.get(principal, resource)
+  }
+
+  /** The first of what a principal itself was given. */
+  of(principal: number): Holding | undefined {
     return this.#of.get(principal)
   }
 
@@ -37,49 +56,61 @@ export class Holdings {
 
   put(fact: AssignmentFact, role: RoleView): void {
     this.remove(fact.id)
-    const mine = this.#of.get(fact.principal) ?? new Map<number, Holding>()
+    const { principal, resource, expiresAt } = fact
     const holding: Holding = {
       fact,
+      expiresAt,
       role,
-      nextHere: mine.get(fact.resource),
-      nextAt: this.#at.get(fact.resource),
+      nextHere: this.#here.get(principal, resource),
+      nextOf: this.#of.get(principal),
+      previousOf: undefined,
+      nextAt: this.#at.get(resource),
+      previousAt: undefined,
     }
+    if (holding.nextOf) holding.nextOf.previousOf = holding
+    if (holding.nextAt) holding.nextAt.previousAt = holding
     this.#all.set(fact.id, holding)
-    this.#of.set(fact.principal, mine.set(fact.resource, holding))
-    this.#at.set(fact.resource, holding)
+    this.#here.set(principal, resource, holding)
+    this.#of.set(principal, holding)
+    this.#at.set(resource, holding)
+    this.#tree.mark(resource, true)
   }
 
   remove(id: string): void {
     const gone = this.#all.get(id)
     if (!gone) return
-    this.#all.delete(id)
     const { principal, resource } = gone.fact
-    const mine = this.#of.get(principal)
-    if (mine) {
-      without(mine, resource, gone, 'nextHere')
-      if (mine.size === 0) this.#of.delete(principal)
-    }
-    without(this.#at, resource, gone, 'nextAt')
+    this.#all.delete(id)
+    this.#removeHere(gone)
+    const { nextOf, previousOf, nextAt, previousAt } = gone
+    if (nextOf) nextOf.previousOf = previousOf
+    if (previousOf) previousOf.nextOf = nextOf
+    else setOrDelete(this.#of, principal, nextOf)
+    if (nextAt) nextAt.previousAt = previousAt
+    if (previousAt) previousAt.nextAt = nextAt
+    else setOrDelete(this.#at, resource, nextAt)
+    if (!this.#at.has(resource)) this.#tree.mark(resource, false)
   }
 
   /** Removes everything that was given on a resource. */
   removeAt(resource: number): void {
     for (let held = this.#at.get(resource); held; held = held.nextAt) this.remove(held.fact.id)
   }
-}
 
-/** Takes one out of the chain that begins under a key. */
-function without(heads: Map<number, Holding>, key: number, gone: Holding, next: 'nextHere' | 'nextAt'): void {
-  const head = heads.get(key)
-  if (head === gone) {
-    const rest = gone[next]
-    if (rest) heads.set(key, rest)
-    else heads.delete(key)
-    return
-  }
-  for (let at = head; at; at = at[next])
-    if (at[next] === gone) {
-      at[next] = gone[next]
+  /** There are few of the same principal on the same resource, so they know only who is next. */
+  #removeHere(gone: Holding): void {
+    const { principal, resource } = gone.fact
+    const first = this.#here.get(principal, resource)
+    if (first === gone) {
+      if (gone.nextHere) this.#here.set(principal, resource, gone.nextHere)
+      else this.#here.delete(principal, resource)
       return
     }
+    for (let at = first; at; at = at.nextHere) if (at.nextHere === gone) at.nextHere = gone.nextHere
+  }
+}
+
+function setOrDelete(heads: Map<number, Holding>, key: number, head: Holding | undefined): void {
+  if (head) heads.set(key, head)
+  else heads.delete(key)
 }

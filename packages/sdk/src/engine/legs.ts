@@ -1,10 +1,11 @@
 import { type AssignmentFact, anyCovers, type Carrier, type GrantFact, type Reason } from '../core/index.ts'
-import { carries, isAllowed, type Question, rootsOf } from './access.ts'
+import { isHeld, onTheWayUp, rootsOf } from './access.ts'
 import type { RoleView } from './catalogue.ts'
 import { holds } from './judge.ts'
 import { isGranted } from './life.ts'
-import type { OrganizationView, Rights, Seat } from './organization.ts'
+import type { OrganizationView, Seat } from './organization.ts'
 import { reachOf } from './reach.ts'
+import type { Rule } from './rule.ts'
 import { meet, resolveAddress, type Target, wholeOf } from './target.ts'
 import {
   carriesScope,
@@ -96,62 +97,31 @@ export function checkAgent(walk: Walk): Refusal | null {
 }
 
 /** One agent holds the permission on every target; by which assignments is added to what was found. */
-function checkHolder(
-  walk: Walk,
-  { principal: { seq: principal }, rights }: Seat,
-  found: Carrier[],
-): Refusal | null {
+function checkHolder(walk: Walk, { principal: { seq: principal } }: Seat, found: Carrier[]): Refusal | null {
   const { organization, rule, targets, request } = walk
   const permission = rule?.fact.permission ?? ''
-  if (!organization) return { reason: 'agent_lacks_permission', detail: permission }
+  if (!organization || !rule) return { reason: 'agent_lacks_permission', detail: permission }
   for (const target of targets) {
-    const question = { principal, permission, resource: target.resource, now: request.now }
-    const isHeld =
-      target.some === null
-        ? collectCarriers(found, organization, rights, question)
-        : collectForSome(found, organization, question, target)
-    if (!isHeld) return lacks('agent_lacks_permission', permission, target, principal)
+    const held = carryingOn(organization, rule, { principal, target, now: request.now })
+    if (held.length === 0) return lacks('agent_lacks_permission', permission, target, principal)
+    for (const { fact, role } of held)
+      if (found.length === 0 || !found.some(({ id }) => id === fact.id))
+        found.push({ id: fact.id, role: role.fact?.slug ?? '', createdBy: fact.createdBy })
   }
   return null
 }
 
-/** Adds the live assignments by which a permission is held on a resource; false where there are none. */
-function collectCarriers(
-  found: Carrier[],
-  { tree }: OrganizationView,
-  rights: Rights,
-  { permission, resource, now }: Question,
-): boolean {
-  let isHeld = false
-  for (const { given } of rights)
-    for (let at = resource; at !== 0; at = tree.parentOf(at))
-      for (let held = given.get(at); held; held = held.nextHere) {
-        if (!carries(held, permission, now)) continue
-        isHeld = true
-        addCarrier(found, held.fact, held.role)
-      }
-  return isHeld
-}
-
-/** The same for a target of which some resource is meant. */
-function collectForSome(
-  found: Carrier[],
+/** By which assignments a principal holds what a rule needs on a target. */
+function carryingOn(
   organization: OrganizationView,
-  question: Question,
-  target: Target,
-): boolean {
-  let isHeld = false
-  for (const { held, resource } of rootsOf(organization, question)) {
-    if (meet(organization, target, [resource]).length === 0) continue
-    isHeld = true
-    addCarrier(found, held.assignment, held.role)
-  }
-  return isHeld
-}
-
-function addCarrier(found: Carrier[], { id, createdBy }: AssignmentFact, { fact }: RoleView): void {
-  if (found.length === 0 || !found.some(carrier => carrier.id === id))
-    found.push({ id, role: fact?.slug ?? '', createdBy })
+  rule: Rule,
+  { principal, target, now }: { principal: number; target: Target; now: number },
+): readonly { fact: AssignmentFact; role: RoleView }[] {
+  const { resource } = target
+  if (target.some === null) return onTheWayUp(organization, { principal, resource, now }, rule.permission)
+  return rootsOf(organization, { principal, permission: rule.fact.permission, now })
+    .filter(({ resource: root }) => meet(organization, target, [root]).length > 0)
+    .map(({ held }) => ({ fact: held.assignment, role: held.role }))
 }
 
 function lacks(reason: Reason, permission: string, target: Target, principal: number): Refusal {
@@ -166,7 +136,7 @@ export function checkPerson(walk: Walk): Refusal | null {
   const permission = rule?.fact.permission ?? ''
   const principal = person?.seq ?? 0
   for (const target of targets) {
-    if (!mayPerson(organization, { principal, permission, target, now: request.now }))
+    if (!rule || !mayPerson(organization, rule, { principal, target, now: request.now }))
       return lacks('user_lacks_permission', permission, target, principal)
     if (!isLetTouch(walk, grant, target))
       return { reason: 'grant_resource', detail: target.path ?? 'the whole organization' }
@@ -174,14 +144,17 @@ export function checkPerson(walk: Walk): Refusal | null {
   return null
 }
 
+/** Whether a principal holds what a rule needs on a target. */
 export function mayPerson(
   organization: OrganizationView,
-  question: { principal: number; permission: string; target: Target; now: number },
+  rule: Rule,
+  { principal, target, now }: { principal: number; target: Target; now: number },
 ): boolean {
-  const { target } = question
-  if (target.some === null) return isAllowed(organization, { ...question, resource: target.resource })
-  const roots = rootsOf(organization, question).map(({ resource }) => resource)
-  return meet(organization, target, roots).length > 0
+  const { resource } = target
+  if (target.some === null) return isHeld(organization, rule.permission, { principal, resource, now })
+  const roots = rootsOf(organization, { principal, permission: rule.fact.permission, now })
+  const numbers = roots.map(root => root.resource)
+  return meet(organization, target, numbers).length > 0
 }
 
 function isLetTouch(walk: Walk, grant: GrantFact, target: Target): boolean {
@@ -200,7 +173,7 @@ export function checkCondition(walk: Walk): Refusal | null {
   const { action, caller } = request
   if (condition !== null && !rule.holds(conditionInput(walk)))
     return { reason: 'condition_failed', detail: condition }
-  const held = walk.snapshot.catalogue.permissions.get(permission)
+  const held = walk.snapshot.catalogue.permissionAt[rule.permission]
   if (!held || held.fact.condition === null) return null
   const subject =
     caller.person === null

@@ -11,12 +11,9 @@ import {
 } from '../core/index.ts'
 import { type CatalogueView, putRole, type RoleView, roleIn } from './catalogue.ts'
 import { Groups } from './groups.ts'
-import { type Holding, Holdings } from './holdings.ts'
+import { Holdings } from './holdings.ts'
 import { type LinkView, viewLink } from './link.ts'
 import { ResourceTree } from './tree.ts'
-
-/** By resource, what a principal was given: one entry for itself and for each of its groups that was given anything. */
-export type Rights = readonly { subject: number; given: ReadonlyMap<number, Holding> }[]
 
 /** An agent with all that is looked at whenever it calls, in one place. */
 export interface Seat {
@@ -24,7 +21,6 @@ export interface Seat {
   principal: PrincipalFact
   owner: PrincipalFact | undefined
   credentials: ReadonlyMap<string, CredentialFact>
-  rights: Rights
 }
 
 /** What is known of one organization at one revision. */
@@ -48,12 +44,12 @@ export interface OrganizationView {
   tree: ResourceTree
   groups: Groups
   holdings: Holdings
-  /** Indexes of these facts, made where they are needed and forgotten with any revision. */
+  /** By agent; made where they are needed, and forgotten with any change of what they hold. */
   seats: Map<string, Seat>
-  rights: Map<number, Rights>
 }
 
 export function emptyOrganization(id: string, catalogue: CatalogueView): OrganizationView {
+  const tree = new ResourceTree()
   return {
     id,
     catalogue,
@@ -68,11 +64,10 @@ export function emptyOrganization(id: string, catalogue: CatalogueView): Organiz
     grants: new Map(),
     links: new Map(),
     revokedTokens: new Map(),
-    tree: new ResourceTree(),
+    tree,
     groups: new Groups(),
-    holdings: new Holdings(),
+    holdings: new Holdings(tree),
     seats: new Map(),
-    rights: new Map(),
   }
 }
 
@@ -88,7 +83,6 @@ export function seatOf(view: OrganizationView, id: string): Seat | undefined {
     principal,
     owner: view.principals.get(agent.owner),
     credentials: view.credentialsOf.get(id) ?? NO_CREDENTIALS,
-    rights: rightsOf(view, principal.seq),
   }
   view.seats.set(id, seat)
   return seat
@@ -96,18 +90,9 @@ export function seatOf(view: OrganizationView, id: string): Seat | undefined {
 
 const NO_CREDENTIALS: ReadonlyMap<string, CredentialFact> = new Map()
 
-/** What a principal was given, itself or through its groups. Nothing, where it is not active. */
-export function rightsOf(view: OrganizationView, principal: number): Rights {
-  const known = view.rights.get(principal)
-  if (known) return known
-  const isActive = (seq: number) => isActivePrincipal(view, seq)
-  const subjects = isActive(principal) ? view.groups.subjectsOf(principal, isActive) : []
-  const rights = subjects.flatMap(subject => {
-    const given = view.holdings.of(subject)
-    return given ? [{ subject, given }] : []
-  })
-  view.rights.set(principal, rights)
-  return rights
+/** As whom a principal holds what it holds: itself and its groups; nobody where it is not active. */
+export function subjectsOf(view: OrganizationView, principal: number): readonly number[] {
+  return view.groups.subjectsOf(principal, seq => isActivePrincipal(view, seq))
 }
 
 export function isActivePrincipal(view: OrganizationView, seq: number): boolean {
@@ -124,6 +109,7 @@ export function applyToOrganization(view: OrganizationView, op: OrganizationOp):
       return
     case 'agent':
       set(view.agents, op.id, op.value)
+      view.seats.delete(op.id)
       return
     case 'credential':
       putCredential(view, op.id, op.value)
@@ -176,16 +162,23 @@ export function organizationOps(view: OrganizationView): OrganizationOp[] {
 function putPrincipal(view: OrganizationView, id: string, fact: PrincipalFact | null): void {
   const old = view.principals.get(id)
   if (old) view.principalAt[old.seq] = undefined
+  // It may be the owner of any agent.
+  if (view.seats.size > 0) view.seats.clear()
+  view.groups.forget(old?.seq ?? 0)
   set(view.principals, id, fact)
   if (!fact) return
   while (view.principalAt.length <= fact.seq) view.principalAt.push(undefined)
   view.principalAt[fact.seq] = fact
+  view.groups.forget(fact.seq)
 }
 
 function putCredential(view: OrganizationView, id: string, fact: CredentialFact | null): void {
-  view.credentialsOf.get(view.credentials.get(id)?.agent ?? '')?.delete(id)
+  const before = view.credentials.get(id)?.agent ?? ''
+  view.credentialsOf.get(before)?.delete(id)
+  view.seats.delete(before)
   set(view.credentials, id, fact)
   if (!fact) return
+  view.seats.delete(fact.agent)
   const held = view.credentialsOf.get(fact.agent)
   if (held) held.set(id, fact)
   else view.credentialsOf.set(fact.agent, new Map([[id, fact]]))
@@ -193,7 +186,7 @@ function putCredential(view: OrganizationView, id: string, fact: CredentialFact 
 
 function putOwnRole(view: OrganizationView, { id, value }: OrganizationOp & { fact: 'role' }): void {
   const isNew = !view.roles.has(id)
-  putRole(view.roles, id, value)
+  putRole(view.catalogue, view.roles, { id, value })
   const role = roleIn(view.roles, id)
   // Assignments that came before their role were taken for such of a role of the catalogue.
   if (isNew) for (const holding of view.holdings.all()) if (holding.fact.role === id) holding.role = role

@@ -6,6 +6,8 @@ import { parseTemplate, type Template } from './template.ts'
 /** A tool's rule, compiled once per revision of its fact. */
 export interface Rule {
   fact: ToolFact
+  /** Number of the permission that it needs. */
+  permission: number
   /** What is wrong with the arguments, or null. */
   checkArguments(args: JsonObject): string | null
   /** Which resources the arguments name; null where the rule names none and concerns the whole organization. */
@@ -15,9 +17,10 @@ export interface Rule {
 }
 
 /** Compiles a rule. What does not compile refuses every call: nothing is allowed because something was unreadable. */
-export function compileRule(fact: ToolFact): Rule {
+export function compileRule(fact: ToolFact, permission: number): Rule {
   return {
     fact,
+    permission,
     checkArguments: compileArguments(fact),
     template: compileTemplate(fact.resource),
     holds: compileToolCondition(fact.condition),

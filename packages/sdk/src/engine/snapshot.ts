@@ -96,8 +96,6 @@ export function createSnapshot(): Snapshot {
 function applyAll(view: OrganizationView | undefined, change: Change): void {
   if (!view || isCatalogueChange(change)) return
   for (const op of change.ops) applyToOrganization(view, op)
-  view.seats.clear()
-  view.rights.clear()
 }
 
 /** In place, since organizations hold on to it and to its roles. What the new facts do not name any more is gone. */

@@ -11,7 +11,8 @@ const BYTES_EACH = 100
  * Numbers grow and are never used again, so they serve as places in plain arrays. 0 is nobody.
  */
 export class ResourceTree {
-  #parent = new Int32Array(FIRST_CAPACITY)
+  /** Twice the parent's number, and one more where somebody was given a role on the resource itself. */
+  #up = new Int32Array(FIRST_CAPACITY)
   #firstChild = new Int32Array(FIRST_CAPACITY)
   #next = new Int32Array(FIRST_CAPACITY)
   #previous = new Int32Array(FIRST_CAPACITY)
@@ -34,14 +35,14 @@ export class ResourceTree {
 
   /** About how much memory it takes. */
   get bytes(): number {
-    return this.#size * BYTES_EACH + this.#parent.length * 18
+    return this.#size * BYTES_EACH + this.#up.length * 18
   }
 
   /** Makes room for numbers up to this one at once. */
   reserve(last: number): void {
-    if (last < this.#parent.length) return
-    const capacity = Math.max(last + 1, Math.ceil(this.#parent.length * 1.5))
-    this.#parent = grown(this.#parent, capacity)
+    if (last < this.#up.length) return
+    const capacity = Math.max(last + 1, Math.ceil(this.#up.length * 1.5))
+    this.#up = grown(this.#up, capacity)
     this.#firstChild = grown(this.#firstChild, capacity)
     this.#next = grown(this.#next, capacity)
     this.#previous = grown(this.#previous, capacity)
@@ -75,7 +76,7 @@ export class ResourceTree {
       this.#forgetId(at)
       this.#type[at] = 0
       this.#ids[at] = ''
-      this.#parent[at] = 0
+      this.#up[at] = 0
       this.#firstChild[at] = 0
       this.#size--
       onRemoved(at)
@@ -103,7 +104,18 @@ export class ResourceTree {
 
   /** 0 for the root. */
   parentOf(seq: number): number {
-    return this.#parent[seq] ?? 0
+    return (this.#up[seq] ?? 0) >> 1
+  }
+
+  /** Notes whether somebody was given a role on a resource itself, which may be one that is still to come. */
+  mark(seq: number, isGiven: boolean): void {
+    this.reserve(seq)
+    this.#up[seq] = ((this.#up[seq] ?? 0) & ~1) | (isGiven ? 1 : 0)
+  }
+
+  /** Whether somebody was given a role on a resource itself: where not, nobody needs to be looked for. */
+  isGiven(seq: number): boolean {
+    return ((this.#up[seq] ?? 0) & 1) === 1
   }
 
   *childrenOf(seq: number): Iterable<number> {
@@ -112,7 +124,7 @@ export class ResourceTree {
 
   /** Whether a resource is another one or lies below it. */
   isWithin(seq: number, ancestor: number): boolean {
-    for (let at = seq; at !== 0; at = this.#parent[at] ?? 0) if (at === ancestor) return true
+    for (let at = seq; at !== 0; at = this.parentOf(at)) if (at === ancestor) return true
     return false
   }
 
@@ -176,7 +188,7 @@ export class ResourceTree {
   }
 
   #link(seq: number, parent: number): void {
-    this.#parent[seq] = parent
+    this.#up[seq] = (parent << 1) | ((this.#up[seq] ?? 0) & 1)
     if (parent === 0) return
     this.reserve(parent)
     const first = this.#firstChild[parent] ?? 0
@@ -189,7 +201,7 @@ export class ResourceTree {
   #unlink(seq: number): void {
     const next = this.#next[seq] ?? 0
     const previous = this.#previous[seq] ?? 0
-    const parent = this.#parent[seq] ?? 0
+    const parent = this.parentOf(seq)
     if (previous !== 0) this.#next[previous] = next
     else if (parent !== 0) this.#firstChild[parent] = next
     if (next !== 0) this.#previous[next] = previous

@@ -134,6 +134,6 @@ export function findRule(server: ServerView, action: Pick<Action, 'kind' | 'name
 }
 
 /** Whether the permission that a rule needs is known: without it, its condition would be passed over. */
-export function isKnown({ fact }: Rule, { catalogue }: Snapshot): boolean {
-  return catalogue.permissions.has(fact.permission)
+export function isKnown({ permission }: Rule, { catalogue }: Snapshot): boolean {
+  return catalogue.permissionAt[permission] !== undefined
 }
