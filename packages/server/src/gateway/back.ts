@@ -76,7 +76,7 @@ export function openBack(options: {
       await credential.wait()
       await offer.settled()
     },
-    blindness: () => (offer.isKnown() ? undefined : toUpstreamFault(offer.fault(), timeoutMs)),
+    blindness: () => (offer.isKnown() ? undefined : toUpstreamFault(offer.fault())),
     forward(exchange, request, response) {
       const held = credential.current()
       if (held === undefined) {

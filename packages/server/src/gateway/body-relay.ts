@@ -87,7 +87,10 @@ class WholeBody implements BodyRelay {
     this.hasBegun = true
     const all = toCallerHeaders(headers)
     all.push('content-length', String(length))
-    response.writeHead(status, all).end(shown)
+    response.writeHead(status, all)
+    // As many bytes as characters: plain ASCII, which need not be encoded.
+    if (length === shown.length) response.end(shown, 'latin1')
+    else response.end(shown)
   }
 
   breakOff(): void {

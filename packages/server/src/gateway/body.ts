@@ -13,18 +13,20 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<st
   return new Promise(resolve => {
     let chunks: Buffer[] = []
     let size = 0
-    request.on('data', (chunk: Buffer) => {
-      size += chunk.length
-      if (size <= maxBytes) return void chunks.push(chunk)
-      chunks = []
-      resolve(413)
-      if (size > maxBytes * PATIENCE) request.destroy()
-    })
-    request.once('end', () => {
-      const whole = chunks.length === 1 ? (chunks[0] ?? NOTHING) : Buffer.concat(chunks)
-      resolve(isUtf8(whole) ? whole.toString('utf8') : 415)
-    })
-    request.once('close', () => resolve(499))
-    request.once('error', () => resolve(499))
+    const leave = () => resolve(499)
+    request
+      .on('data', (chunk: Buffer) => {
+        size += chunk.length
+        if (size <= maxBytes) return void chunks.push(chunk)
+        chunks = []
+        resolve(413)
+        if (size > maxBytes * PATIENCE) request.destroy()
+      })
+      .on('end', () => {
+        const whole = chunks.length === 1 ? (chunks[0] ?? NOTHING) : Buffer.concat(chunks)
+        resolve(isUtf8(whole) ? whole.toString('utf8') : 415)
+      })
+      .on('close', leave)
+      .on('error', leave)
   })
 }

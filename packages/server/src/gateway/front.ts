@@ -65,7 +65,7 @@ export function createFront(options: FrontOptions): Front {
         return sendAnswer(response, answerPlain(503, 'Too many calls are under way here.', LATER))
       }
       underWay++
-      response.once('close', () => {
+      response.on('close', () => {
         underWay--
       })
       handle(serving, options, request, response).catch(fault => {
@@ -110,7 +110,8 @@ async function handle(
 ): Promise<void> {
   const { point } = running
   const target = request.url ?? '/'
-  const [asked = '/'] = target.split('?', 1)
+  const query = target.indexOf('?')
+  const asked = query === -1 ? target : target.slice(0, query)
   if (asked !== path) {
     const isMetadata = request.method === 'GET' && isMetadataPath(point.server.url, asked)
     return sendAnswer(

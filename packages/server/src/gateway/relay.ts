@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
-import { AppError } from '@valetkey/sdk/core'
+import type { AppError } from '@valetkey/sdk/core'
 import { type Answer, answerUpstreamFault, type Exchange } from '@valetkey/sdk/guard'
 import type { Dispatcher, Pool } from 'undici'
 import { type BodyRelay, relayEvents, relayWhole } from './body-relay.ts'
-import { faultOfHead, isEventStream, toUpstreamFault } from './upstream-fault.ts'
+import { faultOfHead, isEventStream, timeoutFault, toUpstreamFault } from './upstream-fault.ts'
 
 /** Where requests go, and whom to tell of what happens there. */
 export interface Way {
@@ -31,16 +31,13 @@ export function relay(
   exchange: Exchange,
   response: ServerResponse,
 ): void {
-  const { pool, path, timeoutMs } = way
+  const { pool, path } = way
   const { method, headers } = request
   const passage = new Passage(way, exchange, response)
   exchange.onCut(() => passage.cut())
-  response.once('close', () => passage.left())
-  pool.dispatch(
-    // A stream may be silent for long; an answer that stalls has a timer of its own.
-    { path, method, headers, body: exchange.body, headersTimeout: timeoutMs, bodyTimeout: 0 },
-    passage,
-  )
+  response.on('close', () => passage.left())
+  // The passage has the one timer: undici's would be set anew for the head and for the body of every answer.
+  pool.dispatch({ path, method, headers, body: exchange.body, headersTimeout: 0, bodyTimeout: 0 }, passage)
 }
 
 /** One request under way. A class because there is one for every call: engines compile its methods once. */
@@ -49,14 +46,15 @@ class Passage implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange
   readonly #response: ServerResponse
   #controller: Controller | undefined
-  #body: BodyRelay | undefined
   #stall: NodeJS.Timeout | undefined
+  #body: BodyRelay | undefined
   #isDone = false
 
   constructor(way: Way, exchange: Exchange, response: ServerResponse) {
     this.#way = way
     this.#exchange = exchange
     this.#response = response
+    this.#stall = setTimeout(giveUp, way.timeoutMs, this)
   }
 
   onRequestStart(controller: Controller): void {
@@ -75,10 +73,13 @@ class Passage implements Dispatcher.DispatchHandler {
     exchange.answered(status, name => headers[name]?.toString())
     const head = { status, headers }
     if (isEventStream(headers)) {
+      // A stream may be silent for long.
+      clearTimeout(this.#stall)
+      this.#stall = undefined
       this.#body = relayEvents(exchange, this.#response, head, this.#way.onListChanged)
     } else {
       this.#body = relayWhole(exchange, this.#response, head)
-      this.#stall = setTimeout(giveUp, this.#way.timeoutMs, this)
+      this.#stall?.refresh()
     }
   }
 
@@ -119,7 +120,7 @@ class Passage implements Dispatcher.DispatchHandler {
   /** Nothing has moved for too long: because the caller does not read, or because the server behind does not write. */
   giveUp(): void {
     if (this.#controller?.paused) this.#response.destroy()
-    else this.#fail(new AppError('upstream.timeout', 'The MCP server behind the gateway stopped answering.'))
+    else this.#fail(timeoutFault(this.#body ? undefined : this.#way.timeoutMs))
   }
 
   /** Reads no further until the caller has taken what there is. */
@@ -133,7 +134,7 @@ class Passage implements Dispatcher.DispatchHandler {
 
   #fail(cause: unknown): void {
     if (!this.#end('upstream_error')) return
-    const fault = toUpstreamFault(cause, this.#way.timeoutMs)
+    const fault = toUpstreamFault(cause)
     this.#way.onFault(fault)
     this.#stop(answerUpstreamFault(fault.status, this.#exchange.message?.id ?? null, fault.message))
   }

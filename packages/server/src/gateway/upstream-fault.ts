@@ -3,13 +3,11 @@ import { AppError } from '@valetkey/sdk/core'
 import type { Exchange } from '@valetkey/sdk/guard'
 
 /** What went wrong between the gateway and the server behind it, in words that may reach the caller. */
-export function toUpstreamFault(fault: unknown, timeoutMs: number): AppError {
+export function toUpstreamFault(fault: unknown): AppError {
   if (fault instanceof AppError) return fault
   const code = fault instanceof Error && 'code' in fault ? String(fault.code) : ''
-  const say = (name: 'unreachable' | 'timeout' | 'invalid', sentence: string) =>
+  const say = (name: 'unreachable' | 'invalid', sentence: string) =>
     new AppError(`upstream.${name}`, sentence, { cause: fault })
-  if (code === 'UND_ERR_HEADERS_TIMEOUT')
-    return say('timeout', `The MCP server behind the gateway did not answer within ${timeoutMs} ms.`)
   if (code === 'UND_ERR_INVALID_ARG')
     return new AppError('request.invalid', 'A header of the request cannot be passed on.', { cause: fault })
   if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW')
@@ -17,6 +15,12 @@ export function toUpstreamFault(fault: unknown, timeoutMs: number): AppError {
   if (code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH')
     return say('unreachable', 'The MCP server behind the gateway broke off before its answer was whole.')
   return say('unreachable', 'The MCP server behind the gateway cannot be reached.')
+}
+
+/** It did not begin to answer within this time, or stopped in the midst of it. */
+export function timeoutFault(afterMs: number | undefined): AppError {
+  const what = afterMs === undefined ? 'stopped answering' : `did not answer within ${afterMs} ms`
+  return new AppError('upstream.timeout', `The MCP server behind the gateway ${what}.`)
 }
 
 /** Why the head of an answer must not be passed on; undefined where it may. */
@@ -51,9 +55,13 @@ export function faultOfHead(
 }
 
 export function isEventStream(headers: IncomingHttpHeaders): boolean {
-  return /^text\/event-stream\s*(;|$)/i.test(headers['content-type'] ?? '')
+  return isOfType(headers, 'text/event-stream')
 }
 
 export function isJson(headers: IncomingHttpHeaders): boolean {
-  return /^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')
+  return isOfType(headers, 'application/json')
+}
+
+function isOfType({ 'content-type': given = '' }: IncomingHttpHeaders, type: string): boolean {
+  return given === type || given.split(';', 1)[0]?.trim().toLowerCase() === type
 }

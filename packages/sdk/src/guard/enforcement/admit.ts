@@ -96,12 +96,7 @@ function isLoopback(hostname: string): boolean {
 
 function readMessage(inbound: Inbound): Message | Answer | null {
   if (inbound.httpMethod !== 'POST') return null
-  const type = inbound.header('content-type') ?? ''
-  const charset = /;\s*charset=("?)([^\s;"]+)\1/i.exec(type)?.[2]
-  if (
-    !/^application\/json\s*(;|$)/i.test(type.trim()) ||
-    (charset !== undefined && !/^utf-?8$/i.test(charset))
-  )
+  if (!isUtf8Json(inbound.header('content-type') ?? ''))
     return answerPlain(415, 'The body must be application/json in UTF-8.')
   if (!/^(identity)?$/i.test(inbound.header('content-encoding') ?? ''))
     return answerPlain(415, 'An encoded body is not accepted.')
@@ -130,6 +125,14 @@ async function authenticate(
   const detail = checked ? faultOf(checked) : header === undefined ? null : 'it is not a bearer token'
   point.noteStranger(point, message, detail === null ? 'token_missing' : 'token_invalid', detail)
   return unauthorized(point, message?.id ?? null, detail)
+}
+
+function isUtf8Json(type: string): boolean {
+  if (type === 'application/json') return true
+  const charset = /;\s*charset=("?)([^\s;"]+)\1/i.exec(type)?.[2]
+  return (
+    /^application\/json\s*(;|$)/i.test(type.trim()) && (charset === undefined || /^utf-?8$/i.test(charset))
+  )
 }
 
 /** A new key is made known well before it signs: to whoever has a lease an unknown one is nobody's. */

@@ -44,10 +44,9 @@ export async function rule(
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const rulings: Ruling[] = []
     for (const target of targets) rulings.push(await ruleOne(point, caller, target))
+    const written = rulings.map(ruling => point.spool.append(toRecord(point, caller, message, ruling, trace)))
     try {
-      await Promise.all(
-        rulings.map(ruling => point.spool.append(toRecord(point, caller, message, ruling, trace))),
-      )
+      await (written.length === 1 ? written[0] : Promise.all(written))
     } catch {
       return targets.map(target =>
         refusal(point, caller, target, 'audit_unavailable', 'its spool cannot be written'),
@@ -70,7 +69,8 @@ export async function rule(
 }
 
 async function ruleOne(point: Point, caller: Caller, target: Target): Promise<Ruling> {
-  if (!(await point.replica.hold(caller.organization)))
+  const isHeld = point.replica.hold(caller.organization)
+  if (isHeld !== true && !(await isHeld))
     return refusal(point, caller, target, 'stale', 'the organization cannot be loaded')
   let decision = decide(requestOf(point, caller, target), point.replica.snapshot)
   if (!point.replica.hasLease(decision.risk)) {

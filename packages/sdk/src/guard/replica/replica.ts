@@ -13,8 +13,11 @@ export interface ReplicaOptions {
 /** The enforcement point's copy of the policy, and its right to decide on it. */
 export interface Replica {
   readonly snapshot: Snapshot
-  /** Loads an organization that a token named. False where it cannot be had; the call is then refused as stale. */
-  hold(organization: string): Promise<boolean>
+  /**
+   * Loads an organization that a token named; true at once where it is here. False where it cannot be had: the call is
+   * then refused as stale.
+   */
+  hold(organization: string): true | Promise<boolean>
   /** Whether decisions of this risk may be made now, after asking for a renewal where the lease is too old. */
   ensureLease(risk: Risk): Promise<boolean>
   /** The same without asking: for the last look before a call is released. */
@@ -151,7 +154,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
 
   return {
     snapshot,
-    async hold(organization) {
+    hold(organization) {
       if (snapshot.revisionOf(organization) !== undefined) return true
       let pending = loading.get(organization)
       if (!pending) {
