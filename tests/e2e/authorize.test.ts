@@ -250,7 +250,7 @@ test('the page: who, what, with which risk; small, in nobody’s frame, and look
   for (const text of [
     'Maya (maya@northwind.test), Northwind',
     '“Strict”',
-    'a program on this computer',
+    'a program on this device',
     'customer/acme',
   ])
     expect(page.text).toContain(text)

@@ -7,10 +7,12 @@ export const PASSWORD = 'seven blue teapots'
 
 /** What somebody ticks on the page; what is not said stays as the page has it. */
 export interface Answer {
-  scope?: string[]
-  resource?: string[]
-  duration?: 'hour' | 'day' | 'month'
-  action?: 'allow' | 'deny'
+  scope?: readonly string[]
+  resource?: readonly string[]
+  /** In seconds. */
+  duration?: number
+  find?: string
+  action?: 'allow' | 'deny' | 'find' | 'review'
 }
 
 /** Somebody with a password and a browser. */
@@ -32,13 +34,13 @@ export async function invited(world: World, email: string): Promise<Person> {
 }
 
 export function personWith(browser: Browser, email: string): Person {
-  const answer: Person['answer'] = (page, { action = 'allow', scope, resource, duration } = {}) => {
+  const answer: Person['answer'] = (page, { action = 'allow', scope, resource, duration, find } = {}) => {
     const fields = new URLSearchParams()
     for (const [name, value] of browser.fieldsOf(page)) fields.append(name, value)
     fields.delete('form')
     fields.append('form', browser.fieldsOf(page).getAll('form')[0] ?? '')
     fields.set('action', action)
-    const replace = (name: string, values: string[]) => {
+    const replace = (name: string, values: readonly string[]) => {
       fields.delete(name)
       for (const value of values) fields.append(name, value)
     }
@@ -47,7 +49,8 @@ export function personWith(browser: Browser, email: string): Person {
       replace('reach', ['some'])
       replace('resource', resource)
     }
-    if (duration) replace('duration', [duration])
+    if (find !== undefined) replace('find', [find])
+    if (duration !== undefined) replace('duration', [String(duration)])
     return browser.post(page.url, fields)
   }
   const look: Person['look'] = async url => {

@@ -117,6 +117,14 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
     ],
     'grants.create': ['facts', c => letAct(c)],
     'grants.revoke': ['facts', async c => c.grants.revoke({ id: (await letAct(c)).id })],
+    'grants.revokeAll': [
+      'facts',
+      async c => {
+        const { agent } = await letAct(c)
+        return c.grants.revokeAll({ agent })
+      },
+    ],
+    'consent.update': ['event', c => c.consent.update({ id: 'northwind', longestSeconds: 86_400 })],
     'assignments.clear': ['facts', c => c.assignments.clear({ principal: 'support-bot' })],
     'identityProviders.create': ['event', c => addProvider(c)],
     'identityProviders.update': [

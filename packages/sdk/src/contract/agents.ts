@@ -40,6 +40,8 @@ export const agents = {
         purpose: s.Text.default(''),
         kind: z.enum(['autonomous', 'user_authorized', 'both']).default('autonomous'),
         ceiling: z.array(s.Scope).max(200),
+        /** For an agent that cannot do with less than it asks for: people give it all of that, or nothing. */
+        allOrNothing: z.boolean().optional(),
       }),
       returns: s.Agent,
     },
@@ -54,6 +56,7 @@ export const agents = {
         purpose: s.Text.optional(),
         kind: z.enum(['autonomous', 'user_authorized', 'both']).optional(),
         ceiling: z.array(s.Scope).max(200).optional(),
+        allOrNothing: z.boolean().optional(),
       }),
       returns: s.Agent,
     },

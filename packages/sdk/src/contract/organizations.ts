@@ -71,6 +71,23 @@ export const organizations = {
       returns: s.SignInPolicy,
     },
   },
+  consent: {
+    get: {
+      method: 'GET',
+      path: '/organizations/:id/consent',
+      summary: 'Show how far the people of an organization may go when they let agents act',
+      permission: 'organization:read',
+      returns: s.ConsentPolicy,
+    },
+    update: {
+      method: 'PATCH',
+      path: '/organizations/:id/consent',
+      summary: 'Say how far the people of an organization may go when they let agents act, from now on',
+      permission: 'organization:write',
+      body: s.ConsentPolicy.omit({ organization: true }).partial(),
+      returns: s.ConsentPolicy,
+    },
+  },
   policy: {
     apply: {
       method: 'POST',

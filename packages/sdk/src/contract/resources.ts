@@ -182,8 +182,28 @@ export const resources = {
       path: '/grants',
       summary: 'List what people let agents do for them',
       permission: 'grant:read',
-      query: OrganizationPage.extend({ agent: s.Ref.optional(), person: s.Ref.optional() }),
+      query: OrganizationPage.extend({
+        agent: s.Ref.optional(),
+        person: s.Ref.optional(),
+        /** A permission that it names. */
+        scope: s.PermissionSlug.optional(),
+        status: z.enum(['live', 'expired', 'revoked']).optional(),
+        /** `never`: no token was ever issued under it. */
+        used: z.enum(['never', 'ever']).optional(),
+        /** Made before this time. */
+        createdBefore: s.Time.optional(),
+        /** No token was issued under it since this time. */
+        idleSince: s.Time.optional(),
+      }),
       returns: s.pageOf(s.Grant),
+    },
+    get: {
+      method: 'GET',
+      path: '/grants/:id',
+      summary: 'Show what a person lets an agent do',
+      permission: 'grant:read',
+      query: z.object(inOrganization),
+      returns: s.Grant,
     },
     create: {
       method: 'POST',
@@ -207,8 +227,21 @@ export const resources = {
       path: '/grants/:id',
       summary: 'End what an agent may do for a person',
       permission: 'grant:write',
-      query: z.object(inOrganization),
+      query: z.object({ ...inOrganization, reason: s.Text.default('') }),
       returns: s.Grant,
+    },
+    revokeAll: {
+      method: 'POST',
+      path: '/grants/revoke',
+      summary: 'End every grant of an agent, of a person, or of one for the other',
+      permission: 'grant:write',
+      body: z.object({
+        ...inOrganization,
+        agent: s.Ref.optional(),
+        person: s.Ref.optional(),
+        reason: s.Text.default(''),
+      }),
+      returns: z.object({ revoked: z.array(z.string()) }),
     },
   },
 } as const satisfies Api

@@ -43,6 +43,7 @@ function toAgent(row: AgentRow): Agent {
     kind: row.kind,
     status: row.status,
     ceiling: JSON.parse(row.ceiling) as string[],
+    allOrNothing: row.allOrNothing === 1,
     createdAt: row.createdAt,
   }
 }
@@ -87,6 +88,7 @@ export async function createAgent(ctx: Context, input: InputOf<'agents', 'create
       purpose: input.purpose,
       kind: input.kind,
       ceiling: JSON.stringify(distinct(input.ceiling)),
+      allOrNothing: Number(input.allOrNothing ?? false),
     }
     await tx.insertInto('agent').values(row).execute()
     await tx
@@ -124,6 +126,7 @@ export async function updateAgent(ctx: Context, input: InputOf<'agents', 'update
       purpose: input.purpose ?? before.purpose,
       kind: input.kind ?? before.kind,
       ceiling: input.ceiling ? JSON.stringify(distinct(input.ceiling)) : before.ceiling,
+      allOrNothing: Number(input.allOrNothing ?? before.allOrNothing),
     }
     if (Object.entries(update).every(([key, value]) => before[key as keyof typeof update] === value))
       return toAgent(before)
@@ -212,8 +215,14 @@ function distinct(scopes: readonly string[]): string[] {
 
 /** What an audit event says of an agent. */
 function settings(
-  row: Pick<Row<'agent'>, 'ownerId' | 'purpose' | 'kind' | 'ceiling'> & { ownerEmail: string },
+  row: Pick<Row<'agent'>, 'ownerId' | 'purpose' | 'kind' | 'ceiling' | 'allOrNothing'> & {
+    ownerEmail: string
+  },
 ): JsonObject {
-  const { ownerId, ownerEmail, purpose, kind, ceiling } = row
-  return { owner: ownerId, ownerEmail, purpose, kind, ceiling: JSON.parse(ceiling) as string[] }
+  const { ownerId, ownerEmail, purpose, kind, ceiling, allOrNothing } = row
+  const parsed = JSON.parse(ceiling) as string[]
+  return {
+    ...{ owner: ownerId, ownerEmail, purpose, kind, ceiling: parsed },
+    allOrNothing: allOrNothing === 1,
+  }
 }

@@ -81,7 +81,18 @@ export function memberFact(row: Pick<Row<'groupMember'>, 'groupSeq' | 'memberSeq
 
 /** Null once it is revoked. An expired one stays. */
 export function grantFact(
-  row: Pick<Row<'grant'>, 'id' | 'agentId' | 'personId' | 'scopes' | 'resources' | 'expiresAt' | 'revokedAt'>,
+  row: Pick<
+    Row<'grant'>,
+    | 'id'
+    | 'agentId'
+    | 'personId'
+    | 'scopes'
+    | 'elevated'
+    | 'resources'
+    | 'serverId'
+    | 'expiresAt'
+    | 'revokedAt'
+  >,
 ): GrantFact | null {
   if (row.revokedAt !== null) return null
   return {
@@ -91,6 +102,8 @@ export function grantFact(
     scopes: JSON.parse(row.scopes) as string[],
     resources: JSON.parse(row.resources) as number[],
     expiresAt: milliseconds(row.expiresAt),
+    ...(row.serverId !== null && { server: row.serverId }),
+    ...(row.elevated !== '{}' && { elevated: JSON.parse(row.elevated) as Record<string, number> }),
   }
 }
 

@@ -1,15 +1,23 @@
 /** Hides how organizations, people, agents, servers, tools, roles and assignments are kept and changed. */
 export * from './access/index.ts'
 export { createAgent, listAgents, resumeAgent, showAgent, suspendAgent, updateAgent } from './agents.ts'
+export { type Agreement, agree, findStandingGrant, type StandingGrant } from './agreement.ts'
 export { CLAIM, createApiToken, listApiTokens, may, revokeApiToken } from './api-tokens.ts'
 export { clearAssignments, createAssignment, listAssignments, removeAssignment } from './assignments.ts'
 export { BOOTSTRAP_CODE_LIFE_MS, claimBootstrapCode, createBootstrapCode } from './bootstrap.ts'
 export { type CallBy, checkDecision, type DecideCall, prepareCall } from './check.ts'
+export {
+  type ConsentPolicy,
+  readConsentPolicy,
+  showConsentPolicy,
+  updateConsentPolicy,
+} from './consent-policy.ts'
 export type { Actor, Context } from './context.ts'
 export { createCredential, listCredentials, liveCredentials } from './credentials.ts'
 export * from './fact-of.ts'
 export { loadCatalogue, loadOrganization } from './facts.ts'
-export { createGrant, listGrants, revokeGrant } from './grants.ts'
+export type { Grant } from './grant-row.ts'
+export { createGrant, listGrants, revokeGrant, revokeGrants, showGrant } from './grants.ts'
 export {
   addMember,
   createGroup,

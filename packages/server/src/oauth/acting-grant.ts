@@ -1,4 +1,4 @@
-import { isId } from '@valetkey/sdk/core'
+import { anyCovers, isId } from '@valetkey/sdk/core'
 import { prepareQuery, type Store } from '../store/index.ts'
 
 /** What a person lets an agent do for them, as the database says at this moment. */
@@ -8,7 +8,12 @@ export interface ActingGrant {
   readonly agent: string
   readonly person: string
   readonly personStatus: string
+  /** What it holds now. */
   readonly scopes: readonly string[]
+  /** When each of these ends (ms since 1970) that it holds for a shorter time than the rest. */
+  readonly elevated: Readonly<Record<string, number>>
+  /** The one server that it is for; null is every one. */
+  readonly server: string | null
   /** Milliseconds since 1970. */
   readonly expiresAt: number | null
   readonly isRevoked: boolean
@@ -27,6 +32,8 @@ const findGrant = prepareQuery((db, { id }: { id: string }) =>
       'grant.personId as person',
       'person.status as personStatus',
       'grant.scopes',
+      'grant.elevated',
+      'grant.serverId as server',
       'grant.expiresAt',
       'grant.revokedAt',
     ])
@@ -34,18 +41,29 @@ const findGrant = prepareQuery((db, { id }: { id: string }) =>
 )
 
 /** Nothing of it is kept: a grant that was revoked a moment ago fails at the very next request. */
-export function createGrantLookup(store: Store): GrantLookup {
+export function createGrantLookup(store: Store, now: () => number): GrantLookup {
   return async id => {
     if (!isId(id, 'grant')) return undefined
     const [row] = await findGrant(store.db, { id })
     if (!row) return undefined
     const { scopes, expiresAt, revokedAt, ...rest } = row
+    const lasting = JSON.parse(scopes) as string[]
+    const elevated = Object.entries(JSON.parse(rest.elevated) as Record<string, number>).filter(
+      ([permission, until]) => until >= now() + 1000 && !anyCovers(lasting, permission),
+    )
     return {
       id,
       ...rest,
-      scopes: JSON.parse(scopes) as string[],
+      scopes: [...lasting, ...elevated.map(([permission]) => permission)],
+      elevated: Object.fromEntries(elevated),
       expiresAt: expiresAt === null ? null : Date.parse(expiresAt),
       isRevoked: revokedAt !== null,
     }
   }
+}
+
+/** When a token has to end at the latest that carries these scopes under a grant. */
+export function endOf({ expiresAt, elevated }: ActingGrant, scopes: readonly string[]): number {
+  const ends = scopes.flatMap(scope => elevated[scope] ?? [])
+  return Math.min(expiresAt ?? Number.POSITIVE_INFINITY, ...ends)
 }

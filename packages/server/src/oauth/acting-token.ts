@@ -2,7 +2,7 @@ import { type AccessTokenClaims, intersectScopes, isoTime, newId } from '@valetk
 import { errors, type KoaContext } from 'oidc-provider'
 import { type Context, revokeGrant } from '../directory/index.ts'
 import type { Store } from '../store/index.ts'
-import type { ActingGrant } from './acting-grant.ts'
+import { type ActingGrant, endOf } from './acting-grant.ts'
 import type { Caller, CallerCredential } from './caller.ts'
 import { provenCaller } from './client-authentication.ts'
 import type { GrantOptions } from './client-credentials.ts'
@@ -43,6 +43,7 @@ export async function issueActingToken(
   const { caller, credential } = provenCaller(ctx)
   const grant = await requireGrant(options, wanted.grant, caller)
   const target = await requireTarget(options, wanted.audience, caller)
+  if (grant.server !== null && grant.server !== target.server) throw new errors.InvalidGrant('grant_server')
   const scopes = await narrow(options, { caller, grant, target, wanted: wanted.scopes })
   const claims = describe(options, { caller, credential, grant, target, scopes })
   const detail = {
@@ -51,6 +52,7 @@ export async function issueActingToken(
     ...{ expiresAt: isoTime(claims.exp * 1000), address: options.addressOf(ctx.req) },
   }
   const event = { organization: claims.org, type: 'token.issued', actor: claims.agent, target: claims.jti }
+  options.journal.acted(grant.id)
   await available(options.journal.record({ ...event, detail }))
   const body = {
     access_token: await available(options.writeToken(claims, caller.catalogueRevision)),
@@ -115,7 +117,7 @@ function describe(
 ): AccessTokenClaims {
   const { caller, credential, grant, target, scopes } = issue
   const iat = Math.floor(now() / 1000)
-  const end = Math.floor((grant.expiresAt ?? Number.POSITIVE_INFINITY) / 1000)
+  const end = Math.floor(endOf(grant, scopes) / 1000)
   return {
     iss: issuer,
     sub: grant.person,

@@ -1,13 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { errors, type GrantHandler, type Provider } from 'oidc-provider'
 import { type ActingOptions, endGrant, issueActingToken } from './acting-token.ts'
+import { grantOf } from './authorization-requests.ts'
+import { OFFLINE } from './authorize.ts'
 import { provenCaller } from './client-authentication.ts'
 import { beginFamily, type RefreshKey } from './refresh-family.ts'
 import { canonicalResource } from './target.ts'
 import { available } from './trouble.ts'
-
-/** By which a client may ask to come back without the person. */
-export const OFFLINE = 'offline_access'
 
 /** What oidc-provider keeps of a code. */
 interface Code {
@@ -37,7 +36,7 @@ export function authorizationCodeGrant(
     const code = (await available(provider.AuthorizationCode.find(params['code']))) as Code | undefined
     if (!code || code.clientId !== caller.clientId) throw refuse('code_unknown')
     if (code.consumed) {
-      await endGrant(options, caller.agent, code.grantId ?? '')
+      await endGrant(options, caller.agent, grantOf(code.grantId))
       throw refuse('code_replayed')
     }
     if (params['redirect_uri'] !== code.redirectUri) throw refuse('redirect_uri')
@@ -48,7 +47,7 @@ export function authorizationCodeGrant(
       throw new errors.InvalidTarget(undefined, 'resource_other')
     await available(code.consume())
     const scopes = (code.scope ?? '').split(' ').filter(scope => scope !== '' && scope !== OFFLINE)
-    const issued = await issueActingToken(options, ctx, { grant: code.grantId ?? '', audience, scopes })
+    const issued = await issueActingToken(options, ctx, { grant: grantOf(code.grantId), audience, scopes })
     const isOffline = code.scope?.split(' ').includes(OFFLINE)
     ctx.body = isOffline
       ? { ...issued.body, refresh_token: await available(beginFamily(options, issued, scopes)) }

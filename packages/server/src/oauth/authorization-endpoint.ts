@@ -1,7 +1,7 @@
 import { errors, interactionPolicy, type KoaContext, type Provider } from 'oidc-provider'
 import type { ActingOptions } from './acting-token.ts'
 import { authorizationCodeGrant } from './authorization-code.ts'
-import { SESSION_COOKIE } from './authorize.ts'
+import { REVIEW, SESSION_COOKIE } from './authorize.ts'
 import type { RefreshKey } from './refresh-family.ts'
 import { refreshTokenGrant } from './refresh-token.ts'
 import type { Target } from './target.ts'
@@ -45,12 +45,16 @@ export function forPeople({ pageOf, cookieKey }: PeopleOptions) {
     'the person has not answered yet',
     ctx => !ctx.oidc.result?.consent?.grantId,
   )
+  // Asked for, and looked at on the page: nothing that would be open afterwards.
+  const review = new Prompt({ name: REVIEW, requestable: true })
+  review.checks.clear()
   return {
     interactions: {
       url: (_ctx: KoaContext, { uid }: { uid: string }) => pageOf(uid),
       policy: [
         new Prompt({ name: 'login', requestable: true }),
         new Prompt({ name: 'consent', requestable: true }, consent),
+        review,
       ],
     },
     cookies: {

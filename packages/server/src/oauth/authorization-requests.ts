@@ -2,24 +2,27 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { intersectScopes } from '@valetkey/sdk/core'
 import { errors, type Interaction, type Provider } from 'oidc-provider'
 import type { Store } from '../store/index.ts'
-import { OFFLINE } from './authorization-code.ts'
+import { OFFLINE, REVIEW } from './authorize.ts'
 import type { Caller } from './caller.ts'
-import { findRegistration } from './client-registration.ts'
-import { describeRedirect } from './redirect-uri.ts'
+import { findRegistration, type Registration } from './client-registration.ts'
+import { describeRedirect, type Returning } from './redirect-uri.ts'
 import type { Target } from './target.ts'
 
 /** What an agent asks of a person, while it waits for the answer. */
 export interface AuthorizationRequest {
   readonly id: string
   readonly clientId: string
-  /** What the client calls itself, and where it returns to; `host` is null for a program on the person's computer. */
+  /** What the client calls itself, how it came to be known, and where it returns to. */
   readonly client: {
     name: string
     uri: string | null
-    isDynamic: boolean
-    host: string | null
-    /** As a Content-Security-Policy names it. */
-    source: string
+    kind: Registration['kind']
+    returns: Returning
+    /**
+     * Whether the answer reaches this client and no other: it proves who it is, or has a host of its own. For all others
+     * a person looks each time (RFC 8252 §8.6).
+     */
+    canBeTold: boolean
   }
   /** The agent behind it; undefined as long as nobody has taken the client on. */
   readonly caller: Caller | undefined
@@ -28,6 +31,8 @@ export interface AuthorizationRequest {
   readonly requested: readonly string[]
   /** Whether it asks to come back without the person. */
   readonly isOffline: boolean
+  /** Whether the client wants the person to look again at what it may do. */
+  readonly isReview: boolean
   /** Milliseconds since 1970, where the client wants the person to sign in anew. */
   readonly signInAfter: number | null
   /** Where the browser goes on, once the request is answered. */
@@ -48,6 +53,16 @@ export interface AuthorizationRequests {
 }
 
 const GRANT_SECONDS = 900
+
+/** What oidc-provider keeps of an answer goes by the grant and the request: many requests come under one grant. */
+function ofRequest(grant: string, request: string): string {
+  return `${grant}.${request}`
+}
+
+/** The grant that a code was made under. */
+export function grantOf(answer: string | undefined): string {
+  return answer?.split('.', 1)[0] ?? ''
+}
 
 interface Options {
   store: Store
@@ -76,8 +91,9 @@ export function createAuthorizationRequests(options: Options): AuthorizationRequ
       return interaction && describe(interaction, options)
     },
     async allow(request, response, { person, grant: id, scopes, isOffline }) {
-      const { params } = await provider.interactionDetails(request, response)
-      const grant = new provider.Grant({ jti: id, accountId: person, clientId: params['client_id'] ?? '' })
+      const { params, uid } = await provider.interactionDetails(request, response)
+      const jti = ofRequest(id, uid)
+      const grant = new provider.Grant({ jti, accountId: person, clientId: params['client_id'] ?? '' })
       grant.addResourceScope(params['resource'] ?? '', scopes.join(' '))
       if (isOffline) grant.addOIDCScope(OFFLINE)
       const grantId = await grant.save(GRANT_SECONDS)
@@ -103,17 +119,21 @@ async function describe(
   const registration = await findRegistration(store, client_id, now())
   const target = await findTarget(resource)
   if (!registration || !target) return undefined
-  const { name, uri, kind } = registration
+  const { name, uri, kind, isConfidential } = registration
+  const returns = describeRedirect(redirect_uri)
+  const canBeTold = isConfidential || returns.kind === 'web'
   const asked = scope.split(' ')
+  const prompts = prompt.split(' ')
   return {
     id: interaction.uid,
     clientId: client_id,
-    client: { name, uri, isDynamic: kind === 'dynamic', ...describeRedirect(redirect_uri) },
+    client: { name, uri, kind, returns, canBeTold },
     caller: await findCaller(client_id),
     target,
     requested: intersectScopes(asked, target.scopes),
     isOffline: asked.includes(OFFLINE),
-    signInAfter: prompt.split(' ').includes('login') ? interaction.iat * 1000 : null,
+    isReview: prompts.includes(REVIEW),
+    signInAfter: prompts.includes('login') ? interaction.iat * 1000 : null,
     answered: interaction.result ? interaction.returnTo : null,
   }
 }

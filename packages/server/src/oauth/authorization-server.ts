@@ -84,7 +84,7 @@ export async function createAuthorizationServer(
     findTarget,
     people,
     findRegistration: (id: string) => findRegistration(store, id, now()),
-    findGrant: createGrantLookup(store),
+    findGrant: createGrantLookup(store, now),
     writeToken(claims: AccessTokenClaims, revision: string) {
       onToken({ grant: claims.gid === undefined ? 'client_credentials' : 'person' })
       return writeToken(claims, revision)

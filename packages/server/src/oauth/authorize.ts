@@ -6,6 +6,12 @@ const MAX_URL = 16 * 1024
 /** The cookie by which oidc-provider knows a browser again. Nobody is to be known by it: people have a session of their own. */
 export const SESSION_COOKIE = 'valetkey_authorization'
 
+/** By which a client may ask to come back without the person. */
+export const OFFLINE = 'offline_access'
+
+/** Stands in a request's `prompt` where the client itself asked for `consent`: everybody is asked by ours. */
+export const REVIEW = 'review'
+
 /**
  * The door before the authorization endpoint. A request that names no scope asks for what the server needs, everyone is asked
  * for consent, and nobody is signed in by a cookie of the protocol's: the pages ask whose browser this is, each time.
@@ -61,8 +67,10 @@ export async function completeRequest(
   // Codes travel in the query alone: a page that posts them by script is one more place to get them from.
   if ((query.get('response_mode') ?? 'query') !== 'query') query.set('response_mode', 'unsupported')
   const prompt = (prompts[0] ?? '').split(' ').filter(Boolean)
-  if (prompts.length < 2 && !prompt.includes('none') && !prompt.includes('consent'))
-    query.set('prompt', [...prompt, 'consent'].join(' '))
+  if (prompts.length < 2 && !prompt.includes('none')) {
+    const more = prompt.includes('consent') ? REVIEW : 'consent'
+    query.set('prompt', [...prompt.filter(word => word !== REVIEW), more].join(' '))
+  }
 }
 
 function withoutSession(cookies: string): string {

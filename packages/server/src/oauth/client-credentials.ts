@@ -1,7 +1,7 @@
 import { type AccessTokenClaims, intersectScopes, isoTime, type JsonObject, newId } from '@valetkey/sdk/core'
 import { errors, type GrantHandler, type KoaContext, type Provider } from 'oidc-provider'
 import type { TokenWriter } from './access-token.ts'
-import type { ActingGrant, GrantLookup } from './acting-grant.ts'
+import { type ActingGrant, endOf, type GrantLookup } from './acting-grant.ts'
 import type { Caller, CallerCredential } from './caller.ts'
 import { attemptOf, provenCaller } from './client-authentication.ts'
 import type { Journal } from './journal.ts'
@@ -37,8 +37,11 @@ function clientCredentialsGrant(options: GrantOptions): GrantHandler {
     const grant = await findActingGrant(options, ctx.oidc.params['grant_id'], caller)
     requireKind(caller, grant)
     const target = await requireTarget(options.findTarget, ctx.oidc.params['resource'], caller)
+    if (grant && grant.server !== null && grant.server !== target.server)
+      throw new errors.InvalidGrant('grant_server')
     const scopes = grantScopes(ctx.oidc.params['scope'], caller, target, grant)
     const claims = describe(options, { caller, credential, target, scopes, grant })
+    if (grant) options.journal.acted(grant.id)
     await available(options.journal.record(issued(claims, ctx, options)))
     ctx.body = {
       access_token: await available(options.writeToken(claims, caller.catalogueRevision)),
@@ -120,7 +123,7 @@ function describe(
 ): AccessTokenClaims {
   const { caller, credential, target, scopes, grant } = issue
   const iat = Math.floor(now() / 1000)
-  const end = grant?.expiresAt ?? Number.POSITIVE_INFINITY
+  const end = grant ? endOf(grant, scopes) : Number.POSITIVE_INFINITY
   return {
     iss: issuer,
     sub: grant?.person ?? caller.agent,

@@ -8,6 +8,7 @@ export {
 } from './authorization-server.ts'
 export { heldBy } from './held-scopes.ts'
 export { openKeptSecret } from './kept-secret.ts'
+export type { Returning } from './redirect-uri.ts'
 export { registerClient } from './register-client.ts'
 export type { TokenAlgorithm } from './signing-key.ts'
 export { listSigningKeys, retireSigningKey, rotateSigningKey } from './signing-keys.ts'

@@ -1,4 +1,4 @@
-import { isoTime } from '@valetkey/sdk/core'
+import { isId, isoTime } from '@valetkey/sdk/core'
 import { type ChangeEvent, recordAll } from '../audit/index.ts'
 import type { Store, Tx } from '../store/index.ts'
 import type { Log } from './log.ts'
@@ -14,6 +14,8 @@ export interface Journal {
   record(event: ChangeEvent): Promise<void>
   /** Notes when and from where a credential was used, at most once a minute each and without a revision. */
   used(credential: string, address: string): void
+  /** Notes that an agent got a token under a grant, at most once a minute each and without a revision. */
+  acted(grant: string): void
   /** Writes what is queued. */
   close(): Promise<void>
 }
@@ -30,12 +32,13 @@ interface Entry {
 
 const MAX_BATCH = 100
 const USED_INTERVAL_MS = 60_000
-const MAX_CREDENTIALS = 10_000
+const MAX_NOTED = 10_000
 
 export function createJournal(options: { store: Store; now: () => number; log: Log }): Journal {
   const { store, now, log } = options
   const uses: Use[] = []
   const entries: Entry[] = []
+  /** Where each credential (by id) or grant was seen. */
   const sightings = new Map<string, string>()
   const noted = new Map<string, number>()
   let running: Promise<void> | undefined
@@ -51,7 +54,7 @@ export function createJournal(options: { store: Store; now: () => number; log: L
     await new Promise(resolve => setImmediate(resolve))
     while (uses.length + entries.length + sightings.size > 0) {
       const seen = [...sightings].slice(0, MAX_BATCH)
-      for (const [credential] of seen) sightings.delete(credential)
+      for (const [id] of seen) sightings.delete(id)
       await commit(uses.splice(0, MAX_BATCH), entries.splice(0, MAX_BATCH), seen)
     }
   }
@@ -62,16 +65,25 @@ export function createJournal(options: { store: Store; now: () => number; log: L
         const inserted = await insertOnce(tx, use)
         const events = entry.map(({ event }) => event)
         await recordAll(tx, events, now())
-        for (const [credential, address] of seen) await noteUse(tx, credential, address, now())
+        for (const [id, address] of seen) await noteUse(tx, id, address, now())
         return inserted
       })
       // Of two that came together with one id, the first wins.
       for (const { id, settle } of use) settle.resolve(fresh.delete(id))
       for (const { settle } of entry) settle.resolve()
     } catch (error) {
-      if (seen.length > 0) log.warn({ err: error }, 'could not note the use of credentials')
+      if (seen.length > 0) log.warn({ err: error }, 'could not note the use of credentials and grants')
       for (const { settle } of [...use, ...entry]) settle.reject(error)
     }
+  }
+
+  function see(id: string, address: string): void {
+    const at = now()
+    if (at - (noted.get(id) ?? Number.NEGATIVE_INFINITY) < USED_INTERVAL_MS) return
+    if (noted.size >= MAX_NOTED) noted.clear()
+    noted.set(id, at)
+    sightings.set(id, address)
+    wake()
   }
 
   return {
@@ -87,14 +99,8 @@ export function createJournal(options: { store: Store; now: () => number; log: L
       wake()
       return settle.promise
     },
-    used(credential, address) {
-      const at = now()
-      if (at - (noted.get(credential) ?? Number.NEGATIVE_INFINITY) < USED_INTERVAL_MS) return
-      if (noted.size >= MAX_CREDENTIALS) noted.clear()
-      noted.set(credential, at)
-      sightings.set(credential, address)
-      wake()
-    },
+    used: see,
+    acted: grant => see(grant, ''),
     async close() {
       await running
     },
@@ -112,10 +118,13 @@ async function insertOnce(tx: Tx, uses: readonly Use[]): Promise<Set<string>> {
   return new Set(rows.map(row => row.id))
 }
 
-async function noteUse(tx: Tx, credential: string, address: string, now: number): Promise<void> {
-  await tx
-    .updateTable('credential')
-    .set({ lastUsedAt: isoTime(now), lastUsedFrom: address })
-    .where('id', '=', credential)
-    .execute()
+async function noteUse(tx: Tx, id: string, address: string, now: number): Promise<void> {
+  const lastUsedAt = isoTime(now)
+  if (isId(id, 'grant')) await tx.updateTable('grant').set({ lastUsedAt }).where('id', '=', id).execute()
+  else
+    await tx
+      .updateTable('credential')
+      .set({ lastUsedAt, lastUsedFrom: address })
+      .where('id', '=', id)
+      .execute()
 }

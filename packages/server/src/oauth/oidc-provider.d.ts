@@ -64,6 +64,7 @@ declare module 'oidc-provider' {
     }
     class Prompt {
       constructor(info: { name: string; requestable: boolean }, ...checks: Check[])
+      readonly checks: { clear(): void }
     }
   }
 

@@ -2,7 +2,6 @@ import { generateKeyPairSync } from 'node:crypto'
 import { type KoaContext, Provider } from 'oidc-provider'
 import type { ActingOptions } from './acting-token.ts'
 import { CLOCK_SKEW_SECONDS } from './assertion.ts'
-import { OFFLINE } from './authorization-code.ts'
 import {
   addPeopleGrants,
   forPeople,
@@ -10,6 +9,7 @@ import {
   renderError,
   resourceIndicators,
 } from './authorization-endpoint.ts'
+import { OFFLINE } from './authorize.ts'
 import {
   assertionHook,
   authenticateByOwnTables,

@@ -24,10 +24,19 @@ export function applicationTypeOf(uris: readonly string[]): 'native' | 'web' {
   return uris.every(uri => uri.startsWith('https:')) ? 'web' : 'native'
 }
 
-/** A place as people read it, and as a Content-Security-Policy names it. */
-export function describeRedirect(uri: string): { host: string | null; source: string } {
+/** Where a client returns to, as people are told. */
+export interface Returning {
+  /** A host of the web, a program on the person's own device, or an app by a scheme that any other app could take. */
+  kind: 'web' | 'loopback' | 'scheme'
+  /** The host, or the scheme without its colon. */
+  name: string
+  /** As a Content-Security-Policy names it. */
+  source: string
+}
+
+export function describeRedirect(uri: string): Returning {
   const url = new URL(uri)
-  if (url.protocol === 'https:') return { host: url.host, source: url.origin }
-  if (url.protocol === 'http:') return { host: null, source: url.origin }
-  return { host: url.protocol.slice(0, -1), source: url.protocol }
+  if (url.protocol === 'https:') return { kind: 'web', name: url.host, source: url.origin }
+  if (url.protocol === 'http:') return { kind: 'loopback', name: url.host, source: url.origin }
+  return { kind: 'scheme', name: url.protocol.slice(0, -1), source: url.protocol }
 }

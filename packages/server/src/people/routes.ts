@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import type { AuthorizationRequests } from '../oauth/index.ts'
+import { addInteraction } from './consent/interaction.ts'
 import { addFederation } from './federation/routes.ts'
-import { addInteraction } from './interaction.ts'
 import { findInvited, redeem } from './invitation.ts'
 import { accountPage, messagePage, refuseForm } from './pages/account.ts'
 import { invitationPage } from './pages/invitation.ts'

@@ -39,6 +39,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
       thaw: directory.thawOrganization,
     },
     signIn: { get: directory.showSignInPolicy, update: directory.updateSignInPolicy },
+    consent: { get: directory.showConsentPolicy, update: directory.updateConsentPolicy },
     people: {
       list: directory.listPeople,
       get: directory.showPerson,
@@ -134,7 +135,13 @@ export function createHandlers(parts: HandlerParts): Handlers {
       create: directory.createService,
       update: directory.updateService,
     },
-    grants: { list: directory.listGrants, create: directory.createGrant, revoke: directory.revokeGrant },
+    grants: {
+      list: directory.listGrants,
+      get: directory.showGrant,
+      create: directory.createGrant,
+      revoke: directory.revokeGrant,
+      revokeAll: directory.revokeGrants,
+    },
     access: {
       check: directory.checkAccess,
       checkMany: directory.checkManyAccess,

@@ -8,11 +8,21 @@ import * as signIn from './migrations/0004-sign-in.ts'
 import * as federation from './migrations/0005-federation.ts'
 import * as signingKeys from './migrations/0007-signing-keys.ts'
 import * as requests from './migrations/0008-requests.ts'
+import * as consent from './migrations/0009-consent.ts'
 import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
 
 /** Forward only; never edited after a release. */
-const MIGRATIONS: readonly Migration[] = [first, resources, people, signIn, federation, signingKeys, requests]
+const MIGRATIONS: readonly Migration[] = [
+  first,
+  resources,
+  people,
+  signIn,
+  federation,
+  signingKeys,
+  requests,
+  consent,
+]
 
 interface Migration {
   up(tx: Tx, define: (statement: string) => Promise<void>): Promise<void>

@@ -65,6 +65,8 @@ interface OrganizationTable {
   nextPrincipalSeq: Generated<number>
   nextResourceSeq: Generated<number>
   createdAt: ColumnType<string, string, never>
+  /** JSON of how far its people may go when they let agents act; null is as everywhere. */
+  consentPolicy: ColumnType<string | null, string | null | undefined, string | null>
 }
 
 /** One row a changed fact, in the order of `ord`; revisions of an organization have no gaps. */
@@ -103,6 +105,8 @@ interface AgentTable {
   purpose: string
   kind: 'autonomous' | 'user_authorized' | 'both'
   ceiling: string
+  /** It cannot do with less than it asks for: people give it all of that, or nothing. */
+  allOrNothing: ColumnType<number, number | undefined, number>
 }
 
 interface ClientTable {
@@ -184,6 +188,11 @@ interface GrantTable {
   /** Who it comes from: an administrator, or the person's own consent. */
   source: ColumnType<'administrator' | 'consent', 'administrator' | 'consent' | undefined, never>
   createdBy: ColumnType<string, string | undefined, never>
+  /** The one server that it is for; null is every one. */
+  serverId: ColumnType<string | null, string | null | undefined, never>
+  /** JSON of what it holds for a shorter time: until when (ms), by permission. */
+  elevated: Generated<string>
+  lastUsedAt: ColumnType<string | null, string | null | undefined, string | null>
 }
 
 interface RevokedTokenTable {
@@ -317,7 +326,7 @@ interface ScimGroupTable {
 /** Where a client may return to. One that registered itself is here before it has an agent. */
 interface ClientRegistrationTable {
   clientId: string
-  kind: 'pre-registered' | 'dynamic'
+  kind: 'pre-registered' | 'dynamic' | 'metadata-document'
   /** As the client calls itself: never verified. */
   name: string
   uri: string | null

@@ -11,6 +11,8 @@ export const Agent = z.object({
   kind: z.enum(['autonomous', 'user_authorized', 'both']),
   status: z.enum(['active', 'suspended', 'retired', 'pending']),
   ceiling: z.array(z.string()),
+  /** People give it all that it asks for, or nothing. */
+  allOrNothing: z.boolean(),
   createdAt: Time,
 })
 /** A public key as a JWK (RFC 7517). A private member is refused: the key stays with the agent. */

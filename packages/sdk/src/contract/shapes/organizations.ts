@@ -29,3 +29,19 @@ export const ApiToken = z.object({
   expiresAt: Time.nullable(),
   lastUsedAt: Time.nullable(),
 })
+/** From an hour to a year. */
+const GrantSeconds = z
+  .number()
+  .int()
+  .min(3600)
+  .max(365 * 86_400)
+/** How far the people of an organization may go when they let agents act for them. */
+export const ConsentPolicy = z.object({
+  organization: z.string(),
+  /** The longest that somebody may let an agent act. */
+  longestSeconds: GrantSeconds,
+  /** What the page proposes. */
+  proposedSeconds: GrantSeconds,
+  /** Whether a person may take on an agent that nobody knows yet; null is as the authority is set up. */
+  mayAdopt: z.boolean().nullable(),
+})

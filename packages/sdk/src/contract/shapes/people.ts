@@ -39,8 +39,16 @@ export const Grant = z.object({
   personEmail: z.string(),
   scopes: z.array(z.string()),
   resources: z.array(z.string()),
+  /** The one server that it is for, by id and name; null is every one. */
+  server: z.string().nullable(),
+  serverName: z.string().nullable(),
+  /** What it holds for a shorter time than the rest: until when, by permission. */
+  elevated: z.record(z.string(), Time),
+  source: z.enum(['administrator', 'consent']),
   createdAt: Time,
   createdBy: z.string(),
   expiresAt: Time.nullable(),
+  /** When a token was last issued under it. */
+  lastUsedAt: Time.nullable(),
   status: z.enum(['live', 'expired', 'revoked']),
 })

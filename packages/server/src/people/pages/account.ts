@@ -1,4 +1,5 @@
 import { html } from './html.ts'
+import type { Words } from './languages.ts'
 import { type Page, toResponse } from './layout.ts'
 import { STRINGS } from './strings.ts'
 
@@ -19,15 +20,16 @@ export function accountPage(options: {
 
 /** One sentence, and what to do: the end of a way. */
 export function messagePage(options: {
+  words?: Words
   title: string
   text: string
   status?: number
   reference?: string
 }): Page {
-  const { title, text, status = 200, reference } = options
+  const { words = STRINGS, title, text, status = 200, reference } = options
   const body = html`<h1>${title}</h1><p role="status">${text}</p>
-${reference !== undefined && html`<p><small>${STRINGS.stopped.reference(reference)}</small></p>`}`
-  return { title, body, status }
+${reference !== undefined && html`<p><small>${words.stopped.reference(reference)}</small></p>`}`
+  return { words, title, body, status }
 }
 
 /** The answer to a form that is not ours, or is not any more. */

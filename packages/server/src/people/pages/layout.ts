@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { type Html, html } from './html.ts'
+import type { Words } from './languages.ts'
 import { STRINGS } from './strings.ts'
 
 /** A page: what is on it, and how it is answered. */
 export interface Page {
   title: string
   body: Html
+  /** The language that it is in; English where nothing is said. */
+  words?: Words
   status?: number
   /** Origins (or schemes) besides ours to which a form on it may lead in the end. */
   leadsTo?: string | undefined
@@ -21,21 +24,23 @@ p{margin:.5rem 0;overflow-wrap:anywhere}small,.dim{color:var(--dim)}.warn{color:
 fieldset{border:1px solid var(--line);border-radius:.5rem;margin:1rem 0;padding:.25rem .75rem .5rem;background:var(--card);min-width:0}legend{font-weight:600;padding:0 .25rem}
 label{display:flex;gap:.6rem;align-items:flex-start;min-height:44px;padding:.55rem 0;overflow-wrap:anywhere}label.field{display:block;min-height:0}
 input[type=checkbox],input[type=radio]{width:1.25rem;height:1.25rem;flex:none;margin:.15rem 0 0}
-input[type=email],input[type=password],input[type=text]{display:block;width:100%;min-height:44px;font:inherit;padding:.4rem .6rem;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:.4rem}
+input[type=email],input[type=password],input[type=text],input[type=search]{display:block;width:100%;min-height:44px;font:inherit;padding:.4rem .6rem;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:.4rem}
 button,.button{flex:1 1 8rem;min-height:44px;font:inherit;font-weight:600;padding:.4rem 1rem;border:2px solid var(--act);border-radius:.4rem;background:var(--card);color:var(--act);cursor:pointer}.button{text-align:center;text-decoration:none}
 .row{display:flex;flex-wrap:wrap;gap:.75rem;margin:1rem 0}.link{flex:none;min-height:0;border:0;background:none;padding:0 .25rem;font-weight:400;text-decoration:underline}
 :focus-visible{outline:3px solid var(--act);outline-offset:2px}.in{padding-inline-start:1.8rem}form{margin:0}.one{display:inline}`
 
 /** A page as a response: no script at all, styles by nonce, nothing kept, nobody may frame it. */
-export function toResponse({ title, body, status = 200, leadsTo, cookies = [], goesTo }: Page): Response {
+export function toResponse(page: Page): Response {
+  const { title, body, words = STRINGS, status = 200, leadsTo, cookies = [], goesTo } = page
   const nonce = randomBytes(16).toString('base64')
-  const { language, direction, product } = STRINGS
+  const { language, direction, product } = words
   const text = html`<!doctype html>
 <html lang="${language}" dir="${direction}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="color-scheme" content="light dark"><title>${title} · ${product}</title><style nonce="${nonce}">${{ html: STYLE }}</style></head>
 <body><main>${body}</main></body></html>`.html
   const headers = new Headers({
     'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-store',
+    'content-language': language,
     'content-security-policy': policyOf(nonce, leadsTo),
     'referrer-policy': 'same-origin',
     'x-content-type-options': 'nosniff',

@@ -82,26 +82,53 @@ export const STRINGS = {
   },
   consent: {
     title: (agent: string) => `Let ${agent} act for you?`,
-    unverified: 'calls itself so; nobody has checked it',
-    returns: (place: string) => `It goes back to ${place}.`,
-    thisComputer: 'a program on this computer',
-    at: (server: string, address: string) => `It wants to work with ${server} (${address}).`,
-    first: 'First time here.',
+    titleMore: (agent: string) => `Let ${agent} do more for you?`,
+    quoted: (name: string) => `“${name}”`,
+    runBy: (name: string, email: string) => `${name} (${email}) answers for it.`,
+    unverified: 'It registered itself under this name. Nobody has checked who is behind it.',
+    vouched: (host: string) => `${host} vouches for it.`,
+    takenOn: (agent: string, owner: string) => `Here it is known as ${agent}; ${owner} answers for it.`,
+    first: 'It has never acted for you.',
     owner: 'You will be the one who answers for it.',
+    at: (server: string, address: string) => `It wants to work with ${server} (${address}).`,
+    returns: {
+      web: (host: string) => `Your answer goes to ${host}.`,
+      loopback: (host: string) => `Your answer goes to a program on this device (${host}).`,
+      scheme: (scheme: string) => `Your answer goes to whichever app on this device opens ${scheme}: links.`,
+    },
+    started: 'Allow it only if you have just started it yourself.',
+    thisDevice: 'a program on this device',
     scopes: 'What it may do',
-    risks: { read: '', write: 'changes things', dangerous: 'can do harm: think twice' },
+    more: 'What it asks for now',
+    whole: 'It cannot do with less: you give all of this, or nothing.',
+    already: (labels: readonly string[]) => `It may already do this: ${labels.join(', ')}.`,
+    onThese: (resources: readonly string[]) => `On ${resources.join(', ')}.`,
+    until: (at: number) => `Until ${timeIn('en', at)}.`,
+    review: 'Review all of it',
+    before: 'allowed before',
+    risks: {
+      read: '',
+      write: 'changes things',
+      dangerous: 'can do harm: for one hour at most, then you are asked again',
+    },
     reach: 'For which',
     everything: 'Everything that I can reach',
     only: 'Only these:',
-    more: (count: number) => `The first ${count} are shown.`,
+    find: 'Name or id',
+    search: 'Search',
+    found: (count: number, text: string) =>
+      count === 0 ? `Nothing of yours is called “${text}”.` : `Found for “${text}”:`,
+    thereIsMore: (count: number) => `These are ${count} of them. Search for others.`,
     duration: 'For how long',
-    durations: { hour: '1 hour', day: '1 day', month: '30 days' },
+    lasting: (seconds: number) => lengthIn('en', seconds),
+    kept: (at: number) => `As before: until ${timeIn('en', at)}`,
     deny: 'Deny',
     allow: 'Allow',
     promise:
-      'It can never do more than you can, and never more than your company allows agents like it. Every call is recorded.',
+      'It can never do more than you can, and never more than your company allows agents like it. Every call is recorded. You can stop it at any time under “Your agents”.',
     nothing: 'Nothing was ticked. Tick what it may do, or deny.',
     nowhere: 'Choose at least one, or everything that you can reach.',
+    changed: 'Something has changed while you were reading. Please look again.',
   },
   stopped: {
     title: 'This cannot go on',
@@ -116,9 +143,24 @@ export const STRINGS = {
     alone: 'This agent acts for itself only, never for people.',
     nothing:
       'You hold nothing of what it asks for, so there is nothing that you could give it. Ask your administrator.',
+    lacking: (permissions: readonly string[]) =>
+      `It takes all that it asks for or nothing, and you do not hold ${permissions.join(', ')}. Ask your administrator.`,
     back: 'Go back',
     form: 'This form is not valid any more. Go back, load the page again and repeat.',
     trouble: 'Something failed here. Try again in a moment.',
     reference: (id: string) => `Reference: ${id}`,
   },
 } as const
+
+/** Times are said in UTC, since a page without a script does not know where it is read. */
+export function timeIn(language: string, at: number): string {
+  const format = { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' } as const
+  return `${new Intl.DateTimeFormat(language, format).format(at)} UTC`
+}
+
+/** In the largest unit that leaves no rest. */
+export function lengthIn(language: string, seconds: number): string {
+  const [unit, size] = seconds % 86_400 === 0 ? (['day', 86_400] as const) : (['hour', 3_600] as const)
+  const format = { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 } as const
+  return new Intl.NumberFormat(language, format).format(seconds / size)
+}

@@ -1,14 +1,16 @@
-import type { AuthorizationRequest } from '../oauth/index.ts'
-import type { Person } from './person.ts'
+import type { AuthorizationRequest } from '../../oauth/index.ts'
+import type { Person } from '../person.ts'
 
 /**
  * Where a client stands with the organization of a person: an agent that may be authorized, one that waits for an
  * administrator, one that nobody knows yet, or one that is not for this person.
  */
 export type Standing =
-  | { kind: 'agent'; ceiling: readonly string[] | null }
+  | { kind: 'agent'; id: string; ceiling: readonly string[] | null }
   | { kind: 'new' }
-  | { kind: 'stopped'; why: 'pending' | 'unknown' | 'foreign' | 'alone' }
+  | { kind: 'stopped'; why: 'pending' | 'foreign' | 'alone' }
+  /** It may be put before the administrators, if it came by itself. */
+  | { kind: 'stopped'; why: 'unknown'; mayAsk: boolean }
 
 /** `mayAdopt`: the consenting person takes on what nobody knows yet, and gives what the person holds. */
 export function standingOf(
@@ -17,14 +19,15 @@ export function standingOf(
   owner: string | undefined,
   mayAdopt: boolean,
 ): Standing {
-  const { caller, client } = request
-  if (!caller) {
-    if (!client.isDynamic) return { kind: 'stopped', why: 'unknown' }
-    return mayAdopt ? { kind: 'new' } : { kind: 'stopped', why: 'unknown' }
-  }
+  const { caller } = request
+  const cameByItself = request.client.kind !== 'pre-registered'
+  if (!caller)
+    return cameByItself && mayAdopt
+      ? { kind: 'new' }
+      : { kind: 'stopped', why: 'unknown', mayAsk: cameByItself }
   if (caller.organization !== person.organization.id) return { kind: 'stopped', why: 'foreign' }
   if (caller.barred !== undefined) return { kind: 'stopped', why: 'pending' }
   if (caller.agentKind === 'autonomous') return { kind: 'stopped', why: 'alone' }
-  const isOwn = mayAdopt && client.isDynamic && owner === person.id
-  return { kind: 'agent', ceiling: isOwn ? null : caller.ceiling }
+  const isOwn = mayAdopt && cameByItself && owner === person.id
+  return { kind: 'agent', id: caller.agent, ceiling: isOwn ? null : caller.ceiling }
 }

@@ -9,10 +9,10 @@ import {
   showAgent,
   updateAgent,
   withIndex,
-} from '../directory/index.ts'
-import type { AuthorizationRequest } from '../oauth/index.ts'
-import { beginChange, type Tx } from '../store/index.ts'
-import type { Person } from './person.ts'
+} from '../../directory/index.ts'
+import type { AuthorizationRequest } from '../../oauth/index.ts'
+import { beginChange, type Tx } from '../../store/index.ts'
+import type { Person } from '../person.ts'
 
 /** A role of the person's, and where it is given: what an agent of the person's is lent. */
 export interface Lent {
@@ -53,12 +53,12 @@ export async function adopt(
     organization,
     name: agentName(request),
     owner: person.id,
-    purpose: `Registered itself as "${request.client.name}", returns to ${request.client.host ?? 'this computer'}`,
+    purpose: `Registered itself as "${request.client.name}", returns to ${request.client.returns.name}`,
     kind: 'user_authorized',
     ceiling: [...(ceiling ?? [])],
   })
   await ctx.store.write(async tx => {
-    await bindClient(ctx, tx, request.clientId, { agent: agent.id, organization })
+    await bindClient(ctx, tx, request, { agent: agent.id, organization })
     if (ceiling === null) await makePending(ctx, tx, { agent: agent.id, organization })
   })
   return { id: agent.id, name: agent.name }
@@ -92,12 +92,12 @@ export async function lend(
 async function bindClient(
   ctx: Context,
   tx: Tx,
-  clientId: string,
+  { clientId, client: { kind } }: Pick<AuthorizationRequest, 'clientId' | 'client'>,
   { agent, organization }: { agent: string; organization: string },
 ): Promise<void> {
   const change = await beginChange(tx, organization, { actor: ctx.actor.id, now: ctx.now() })
   const createdAt = new Date(ctx.now()).toISOString()
-  const client = { id: clientId, organizationId: organization, kind: 'dynamic' as const, agentId: agent }
+  const client = { id: clientId, organizationId: organization, kind, agentId: agent }
   await tx
     .insertInto('client')
     .values({ ...client, legacyAudience: 0, createdAt })

@@ -1,0 +1,100 @@
+import { agree, asOneChange, type StandingGrant } from '../../directory/index.ts'
+import { noteConsent } from '../federation/sessions.ts'
+import { refuseForm } from '../pages/account.ts'
+import { redirectTo } from '../pages/layout.ts'
+import { adopt, lend, readLent } from './adoption.ts'
+import { keepHeld, toRefs } from './reach.ts'
+import type { Visit } from './scene.ts'
+import { readSituation, type Situation } from './situation.ts'
+import { type Choice, type Terms, termsOf } from './terms.ts'
+import { showConsent } from './view.ts'
+
+const HOUR_MS = 60 * 60_000
+/** How long an answer under way may take, for a second one that came with it. */
+const ANSWER_WAIT_MS = 3_000
+
+/** Takes a yes: what was ticked, of what can be given at this very moment. */
+export async function allow(visit: Visit, choice: Choice): Promise<Response> {
+  const situation = await readSituation(visit)
+  const { standing, offer, policy, grant, isWhole } = situation
+  const again = (fault: Parameters<typeof showConsent>[3], given?: Choice) =>
+    showConsent(visit, situation, given, fault)
+  if (standing.kind === 'stopped' || (isWhole && offer.lacking.length > 0)) return again(undefined)
+  // What the page had shown as standing has gone: it must be seen whole.
+  if (choice.view === 'added' && !grant) return again('changed')
+  const terms = termsOf(offer, choice, { standing: grant, policy, isWhole, now: visit.stage.now() })
+  if (!terms) return refuseForm()
+  if (terms.token.length === 0) return again('nothing', choice)
+  const resources = await resourcesOf(visit, terms, choice, grant)
+  if (resources === undefined) return again('nowhere', choice)
+  const id = await grantOnce(visit, standing, terms, resources)
+  return id === undefined ? whenAnswered(visit) : goOn(visit, id, terms.token)
+}
+
+/** Answers with what the person has agreed to before. */
+export function passOn(visit: Visit, { offer, grant }: Situation): Promise<Response> {
+  const asked = offer.scopes.filter(({ isAsked, isGranted }) => isAsked && isGranted)
+  const scopes = asked.map(({ slug }) => slug)
+  return goOn(visit, grant?.id ?? '', scopes)
+}
+
+async function goOn(visit: Visit, grant: string, scopes: string[]): Promise<Response> {
+  const { c, requests, request, person } = visit
+  const given = { person: person.id, grant, scopes, isOffline: request.isOffline }
+  return redirectTo(await requests.allow(c.env.incoming, c.env.outgoing, given))
+}
+
+/** The resources that are agreed to; none is the whole organization, undefined is that nothing was chosen. */
+async function resourcesOf(
+  { ctx, person }: Visit,
+  { scopes, elevated }: Terms,
+  choice: Choice,
+  grant: StandingGrant | undefined,
+): Promise<string[] | undefined> {
+  if (choice.view === 'added') return toRefs(ctx, person.organization.id, grant?.resources ?? [])
+  if (choice.resources === undefined) return []
+  const held = await keepHeld(ctx, person, [...scopes, ...Object.keys(elevated)], choice.resources)
+  return held.length > 0 ? held : undefined
+}
+
+/** Writes the grant down, and takes the agent on where there is none, as one change; undefined where this request has its answer. */
+async function grantOnce(
+  visit: Visit,
+  standing: Situation['standing'],
+  terms: Terms,
+  resources: string[],
+): Promise<string | undefined> {
+  const { request, person, stage } = visit
+  const organization = person.organization.id
+  const { scopes, elevated, expiresAt } = terms
+  const isLending = standing.kind === 'new' || (standing.kind === 'agent' && standing.ceiling === null)
+  const all = [...scopes, ...Object.keys(elevated)]
+  const lent = isLending ? await readLent(visit.ctx, person, all) : []
+  return asOneChange(visit.ctx, [organization], async ctx => {
+    const first = await ctx.store.db
+      .insertInto('replay')
+      .values({ id: `consent:${request.id}`, expiresAt: stage.now() + HOUR_MS })
+      .onConflict(conflict => conflict.doNothing())
+      .returning('id')
+      .executeTakeFirst()
+    if (!first) return undefined
+    const agent = request.caller?.agent ?? (await adopt(ctx, request, person, all)).id
+    const parties = { organization, agent, person: person.id, server: request.target.server }
+    const grant = await agree(ctx, { ...parties, scopes, elevated, resources, expiresAt })
+    await noteConsent(ctx, visit.session.id, grant.id)
+    if (isLending) await lend(ctx, { agent, person, scopes: all, lent, grant: grant.id, expiresAt })
+    return grant.id
+  })
+}
+
+/** Goes where the answer leads that was given by another click. */
+async function whenAnswered({ c, requests, path }: Visit): Promise<Response> {
+  const { incoming, outgoing } = c.env
+  for (const until = Date.now() + ANSWER_WAIT_MS; Date.now() < until; ) {
+    const request = await requests.find(incoming, outgoing)
+    if (!request) break
+    if (request.answered !== null) return redirectTo(request.answered)
+    await new Promise(resolve => setTimeout(resolve, 25))
+  }
+  return redirectTo(path)
+}

@@ -1,0 +1,86 @@
+import type { Hono } from 'hono'
+import { asOneChange } from '../../directory/index.ts'
+import type { Form } from '../form.ts'
+import { messagePage, refuseForm } from '../pages/account.ts'
+import { wordsFor } from '../pages/languages.ts'
+import { redirectTo, toResponse } from '../pages/layout.ts'
+import type { Ask, Env } from '../sign-in.ts'
+import type { Stage } from '../stage.ts'
+import { adopt } from './adoption.ts'
+import { allow, passOn } from './answer.ts'
+import { type ConsentOptions, placeOf, purposeOf, type Scene, type Visit, visitOf } from './scene.ts'
+import { isSettled, readSituation } from './situation.ts'
+import { readChoice } from './terms.ts'
+import { showConsent } from './view.ts'
+
+/** The page on which a person answers what an agent asks: signs in first, then allows some of it, or nothing. */
+export function addInteraction(app: Hono<Env>, stage: Stage, options: ConsentOptions): void {
+  const setScene = async (c: Ask): Promise<Scene | Response> => {
+    const { incoming, outgoing } = c.env
+    const words = wordsFor(c.req.header('accept-language'))
+    const request = await options.requests.find(incoming, outgoing)
+    if (!request || request.id !== c.req.param('id')) {
+      const { title, expired: text } = words.stopped
+      return toResponse(messagePage({ words, title, text, status: 400 }))
+    }
+    if (request.answered !== null) return redirectTo(request.answered)
+    return { ...options, c, stage, words, request, path: `${stage.base}/interaction/${request.id}` }
+  }
+  app.get('/interaction/:id', async c => {
+    const scene = await setScene(c)
+    if (scene instanceof Response) return scene
+    const visit = await visitBy(scene)
+    if (!visit) return toResponse(await stage.showSignIn(placeOf(scene)))
+    const situation = await readSituation(visit)
+    // What was agreed to before is passed on; nothing is agreed to here.
+    return isSettled(visit, situation) ? passOn(visit, situation) : showConsent(visit, situation)
+  })
+  app.post('/interaction/:id', async c => {
+    const scene = await setScene(c)
+    if (scene instanceof Response) return scene
+    const form = await stage.readForm(c)
+    if (!form) return refuseForm()
+    if (form.one('action') === 'sign-in') return stage.signIn(c, placeOf(scene), form, scene.path)
+    const visit = await visitBy(scene)
+    if (!visit || !stage.isOwnForm(purposeOf(visit), form)) return refuseForm()
+    return answer(visit, form)
+  })
+}
+
+/** The visit of whoever is signed in, and was so late enough for this request. */
+async function visitBy(scene: Scene): Promise<Visit | undefined> {
+  const { c, stage, request } = scene
+  const who = await stage.whoIs(c)
+  const isLate = request.signInAfter === null || (who?.session.signedInAt ?? 0) >= request.signInAfter
+  return who && isLate ? visitOf(scene, who) : undefined
+}
+
+async function answer(visit: Visit, form: Form): Promise<Response> {
+  const { c, stage, requests, path } = visit
+  switch (form.one('action')) {
+    case 'sign-out':
+      return stage.signOut(c, visit, path)
+    case 'deny':
+      return redirectTo(await requests.deny(c.env.incoming, c.env.outgoing))
+    case 'ask':
+      return ask(visit)
+    case 'find':
+      return showConsent(visit, await readSituation(visit), readChoice(form))
+    case 'review':
+      return showConsent(visit, await readSituation(visit), 'review')
+    case 'allow':
+      return allow(visit, readChoice(form))
+    default:
+      return refuseForm()
+  }
+}
+
+/** Puts an unknown client before the administrators, as an agent that waits. */
+async function ask(visit: Visit): Promise<Response> {
+  const { ctx, request, person, words } = visit
+  const { standing } = await readSituation(visit)
+  if (standing.kind !== 'stopped' || standing.why !== 'unknown' || !standing.mayAsk) return refuseForm()
+  const agent = await asOneChange(ctx, [person.organization.id], one => adopt(one, request, person, null))
+  const { title, asked } = words.stopped
+  return toResponse(messagePage({ words, title, text: asked(agent.name), status: 202 }))
+}

@@ -1,0 +1,60 @@
+import type { Context } from '../../directory/index.ts'
+import type { AuthorizationRequest, AuthorizationRequests } from '../../oauth/index.ts'
+import type { Desk } from '../pages/consent.ts'
+import type { Words } from '../pages/languages.ts'
+import type { Ask } from '../sign-in.ts'
+import type { SignedIn, Stage } from '../stage.ts'
+
+/** What requests for consent rest on. */
+export interface ConsentOptions {
+  requests: AuthorizationRequests
+  /** Whether people may take on agents that nobody knows, where their organization says nothing else. */
+  mayAdopt: boolean
+}
+
+/** One request for consent, in the browser that it began in. */
+export interface Scene extends ConsentOptions {
+  c: Ask
+  stage: Stage
+  words: Words
+  request: AuthorizationRequest
+  path: string
+}
+
+/** The same, with the person who is to answer. */
+export interface Visit extends Scene, SignedIn {
+  /** In whose name things are done. */
+  ctx: Context
+}
+
+export function visitOf(scene: Scene, who: SignedIn): Visit {
+  const { id, email } = who.person
+  const { store, now } = scene.stage
+  return { ...scene, ...who, ctx: { store, now, actor: { id, name: email, permissions: [] } } }
+}
+
+/** Where somebody is to sign in who is to answer a request. */
+export function placeOf({ words, request, path }: Scene) {
+  const { id, caller, client } = request
+  const agent = nameOf(request, words)
+  const isFresh = request.signInAfter !== null
+  const leadsTo = client.returns.source
+  return { path, purpose: id, organization: caller?.organization, agent, leadsTo, isFresh }
+}
+
+/** What a client calls itself, or where it is where it has no name. */
+export function nameOf({ client }: AuthorizationRequest, words: Words): string {
+  if (client.name !== '') return client.name
+  return client.returns.kind === 'web' ? client.returns.name : words.consent.thisDevice
+}
+
+/** What the forms of a visit are bound to: the request, and the session. */
+export function purposeOf({ request, session }: Visit): string {
+  return `consent:${request.id}:${session.id}`
+}
+
+export function deskOf(visit: Visit): Desk {
+  const { words, stage, request, person, path } = visit
+  const formToken = stage.sealForm(purposeOf(visit))
+  return { words, action: path, formToken, person, leadsTo: request.client.returns.source }
+}
