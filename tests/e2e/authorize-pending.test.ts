@@ -101,9 +101,7 @@ describe.each(DATABASES)('on %s', database => {
     expect(await maya.answer(page, { action: 'allow' })).toMatchObject({ status: 403 })
     expect((await api.agents.list({})).items).toEqual([])
 
-    const fields = maya.browser.fieldsOf(page)
-    fields.set('action', 'ask')
-    const asked = await maya.browser.post(page.url, fields)
+    const asked = await maya.answer(page, { action: 'ask' })
     expect(asked.status).toBe(202)
     const [agent] = (await api.agents.list({})).items
     expect(agent).toMatchObject({

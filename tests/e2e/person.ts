@@ -12,7 +12,7 @@ export interface Answer {
   /** In seconds. */
   duration?: number
   find?: string
-  action?: 'allow' | 'deny' | 'find' | 'review'
+  action?: 'allow' | 'deny' | 'find' | 'review' | 'ask'
 }
 
 /** Somebody with a password and a browser. */
