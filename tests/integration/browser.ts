@@ -69,6 +69,7 @@ export function createBrowser(site: string) {
   }
   return {
     cookies,
+    keep,
     open: (target: string | URL) => go(target),
     fieldsOf,
     post: (target: string | URL, fields: URLSearchParams, headers: Record<string, string> = {}) =>

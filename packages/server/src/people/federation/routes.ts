@@ -50,7 +50,7 @@ export function addFederation(app: Hono<Env>, stage: FederationSite, federation:
   )
   app.get(
     '/federation/:provider/metadata',
-    at((_, provider) => showMetadata(stage, federation, provider)),
+    at((_, provider) => showMetadata(federation, provider)),
   )
   app.get(
     '/federation/:provider/logout',
@@ -177,13 +177,9 @@ async function takeAnswer(
   return row && (JSON.parse(store.secrets.open(row.payload, `${TICKET}:${provider.id}:${id}`)) as SamlAnswer)
 }
 
-async function showMetadata(
-  stage: FederationSite,
-  federation: Federation,
-  provider: ProviderRow,
-): Promise<Response> {
+async function showMetadata(federation: Federation, provider: ProviderRow): Promise<Response> {
   if (provider.kind !== 'saml') return gone()
-  const xml = (await loadSaml()).samlMetadata(provider, federation.selfOf(provider), stage.now())
+  const xml = (await loadSaml()).samlMetadata(provider, federation.selfOf(provider))
   const headers = { 'content-type': 'application/samlmetadata+xml', 'x-content-type-options': 'nosniff' }
   return new Response(xml, { headers })
 }

@@ -36,6 +36,17 @@ const one = <T extends z.ZodType>(element: T) => z.tuple([element]).transform(([
 const words = z.object({ _: z.string() }).transform(element => element._)
 const Value = z.looseObject({ _: z.string().optional() })
 
+const Statement = z.object({
+  Attribute: z
+    .array(
+      z.object({
+        $: z.object({ Name: z.string() }),
+        AttributeValue: z.array(z.union([Value, z.string().transform(text => ({ _: text }))])).optional(),
+      }),
+    )
+    .default([]),
+})
+
 const Parsed = z.object({
   Assertion: z.object({
     $: z.object({ ID: z.string().min(1).max(256), Version: z.literal('2.0'), IssueInstant: time }),
@@ -83,21 +94,9 @@ const Parsed = z.object({
         }),
       )
       .min(1),
+    // An empty one is parsed as a text.
     AttributeStatement: z
-      .array(
-        z.object({
-          Attribute: z
-            .array(
-              z.object({
-                $: z.object({ Name: z.string() }),
-                AttributeValue: z
-                  .array(z.union([Value, z.string().transform(text => ({ _: text }))]))
-                  .optional(),
-              }),
-            )
-            .optional(),
-        }),
-      )
+      .array(z.union([Statement, z.string().transform(() => ({ Attribute: [] }))]))
       .optional(),
   }),
 })
@@ -162,7 +161,7 @@ type Statements = NonNullable<z.output<typeof Parsed>['Assertion']['AttributeSta
 
 function readAttributes(statements: Statements): Map<string, string[]> {
   const attributes = new Map<string, string[]>()
-  for (const { $, AttributeValue = [] } of statements.flatMap(statement => statement.Attribute ?? [])) {
+  for (const { $, AttributeValue = [] } of statements.flatMap(statement => statement.Attribute)) {
     const values = AttributeValue.flatMap(value => (typeof value._ === 'string' ? [value._.trim()] : []))
     attributes.set($.Name, [...(attributes.get($.Name) ?? []), ...values])
   }

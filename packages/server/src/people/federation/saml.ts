@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { inflateRawSync } from 'node:zlib'
 import { type Profile, SAML, type SamlConfig, ValidateInResponseTo } from '@node-saml/node-saml'
 import { type ProviderRow, type SamlSettings, samlSettings } from '../../directory/index.ts'
+import { html } from '../pages/html.ts'
 import { FederationError, type Said, textOf, textsOf } from './said.ts'
 import { type ParsedAssertion, readAssertion } from './saml-assertion.ts'
 import { readResponse, refuseStrangeXml, trustedToday } from './saml-document.ts'
@@ -230,13 +231,18 @@ export function takesUnsolicited(row: ProviderRow): boolean {
   return samlSettings(row).takesUnsolicited
 }
 
-/** What a provider's administrators load to get to know us. */
-export function samlMetadata(row: ProviderRow, self: SamlSelf, now: number): string {
+/** What a provider's administrators load to get to know us (SAML metadata section 2.4.4). */
+export function samlMetadata(row: ProviderRow, self: SamlSelf): string {
   const { signsRequests } = samlSettings(row)
-  const certificate = row.certificate ?? ''
-  const library = saml(row, self, now, {
-    logoutCallbackUrl: self.logout,
-    ...(signsRequests && { privateKey: self.key }),
-  })
-  return library.generateServiceProviderMetadata(null, certificate)
+  const certificate = (row.certificate ?? '').replace(/-----[A-Z ]+-----|\s/g, '')
+  return html`<?xml version="1.0" encoding="UTF-8"?>
+<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="${self.entityId}">
+  <SPSSODescriptor AuthnRequestsSigned="${String(signsRequests)}" WantAssertionsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
+    <KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>${certificate}</X509Certificate></X509Data></KeyInfo></KeyDescriptor>
+    <SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="${self.logout}"/>
+    <NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</NameIDFormat>
+    <AssertionConsumerService index="0" isDefault="true" Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="${self.acs}"/>
+  </SPSSODescriptor>
+</EntityDescriptor>
+`.html
 }
