@@ -4,18 +4,22 @@ export interface Module {
   packages: readonly string[]
 }
 
-const SDK = ['sdk/core', 'sdk/engine', 'sdk/contract', 'sdk/agent', 'sdk/guard']
+const SDK = ['sdk/core', 'sdk/engine', 'sdk/contract', 'sdk/evidence', 'sdk/agent', 'sdk/guard']
 
 /** The house (design, section 3). Imports go down this list only. */
 export const MODULES: Record<string, Module> = {
   'sdk/core': { imports: [], packages: ['zod'] },
   'sdk/engine': { imports: ['sdk/core'], packages: ['@marcbachmann/cel-js', '@cfworker/json-schema'] },
   'sdk/contract': { imports: ['sdk/core'], packages: ['zod'] },
+  'sdk/evidence': { imports: ['sdk/core'], packages: [] },
   'sdk/agent': { imports: ['sdk/core'], packages: ['jose', 'zod'] },
-  'sdk/guard': { imports: ['sdk/core', 'sdk/engine', 'sdk/agent'], packages: ['jose', 'zod'] },
+  'sdk/guard': {
+    imports: ['sdk/core', 'sdk/engine', 'sdk/evidence', 'sdk/agent'],
+    packages: ['jose', 'zod'],
+  },
   'server/store': { imports: ['sdk/core'], packages: ['kysely', 'pg', 'better-sqlite3'] },
   'server/audit': {
-    imports: ['server/store', 'sdk/core', 'sdk/engine', 'sdk/contract'],
+    imports: ['server/store', 'sdk/core', 'sdk/engine', 'sdk/contract', 'sdk/evidence'],
     packages: ['kysely', 'better-sqlite3', 'zod'],
   },
   'server/directory': {
@@ -47,7 +51,7 @@ export const MODULES: Record<string, Module> = {
     ],
   },
   'server/feed': {
-    imports: ['server/store', 'server/directory', 'sdk/core'],
+    imports: ['server/store', 'server/directory', 'sdk/core', 'sdk/evidence'],
     packages: ['hono', 'jose', 'kysely', 'zod'],
   },
   'server/pdp': {

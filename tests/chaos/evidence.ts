@@ -28,7 +28,7 @@ export async function readCalls(api: Client<AdminApi>): Promise<Evidence['calls'
 /** Looks at the numbers of all records, outcomes too, in the file of an authority that has stopped. */
 export function readCounters(path: string): Pick<Evidence, 'records' | 'holes'> {
   const database = new DatabaseSync(path, { readOnly: true })
-  const number = (member: string) => `json_extract(body, '$.${member}')`
+  const number = (member: string) => `json_extract(body, '$.writer.${member}')`
   const rows = database
     .prepare(
       `select point, epoch, min(counter) as first, max(counter) as last, count(distinct counter) as numbers, count(*) as records

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { attempt } from '../storage/audit-samples.ts'
+import { ship } from '../storage/shipping.ts'
 import { start } from './product.ts'
 import { tenants } from './tenants.ts'
 import { openTerminal } from './terminal.ts'
@@ -129,7 +130,7 @@ test('why of a refused call says what it lacks as things stand now, and how to m
     detail: 'invoices:refund',
     assignments: [],
   })
-  await at.product.audit.ingest('pnt_1', 1, [refused])
+  await ship(at.product.audit, 'pnt_1', 1, [refused])
   const why = await at.seen('why', refused.id)
   expect(why.code).toBe(10)
   expect(why.out).toContain('As things stand now: Denied: no role of "support-bot"')
@@ -217,7 +218,7 @@ test('who names those who can and those who did, in one answer', async () => {
     resource: 'customer/acme/invoice/INV-1',
     assignments: [{ id: at.toAgent.id, role: 'account-reader', createdBy: at.maya.id }],
   })
-  await at.product.audit.ingest('pnt_1', 1, [call])
+  await ship(at.product.audit, 'pnt_1', 1, [call])
   const who = await at.seen('who', '--resource', 'customer/acme/invoice/INV-1')
   expect(who.code).toBe(0)
   expect(who.out).toContain(

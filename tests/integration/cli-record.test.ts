@@ -1,6 +1,7 @@
 import type { AttemptRecord } from '@valetkey/sdk/core'
 import { expect, test } from 'vitest'
 import { attempt, outcome } from '../storage/audit-samples.ts'
+import { ship } from '../storage/shipping.ts'
 import { northwind, type Product, start } from './product.ts'
 import { openTerminal } from './terminal.ts'
 
@@ -30,7 +31,7 @@ async function record(product: Product) {
     detail: 'invoices:refund',
     assignments: [],
   })
-  await product.audit.ingest('pnt_1', 1, [permitted, refused, outcome(3, permitted.id, { durationMs: 0.94 })])
+  await ship(product.audit, 'pnt_1', 1, [permitted, refused, outcome(3, permitted.id, { durationMs: 0.94 })])
   return { permitted, refused }
 }
 

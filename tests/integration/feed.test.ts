@@ -1,10 +1,11 @@
+import { KeyObject } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { compactDecrypt } from 'jose'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { CATALOGUE, type CallRecord } from '../../packages/sdk/src/core/index.ts'
+import { CATALOGUE, type CallRecord, type Shipment } from '../../packages/sdk/src/core/index.ts'
 import {
   revokeServerKey,
   setUpstreamCredential,
@@ -12,9 +13,12 @@ import {
 } from '../../packages/server/src/directory/index.ts'
 import type { Feed } from '../../packages/server/src/feed/index.ts'
 import { openStore, type Store } from '../../packages/server/src/store/index.ts'
+import { attempt, outcome } from '../storage/audit-samples.ts'
 import {
   addAgent,
   contextOf,
+  type FeedPoint,
+  type Keys,
   map,
   newKeys,
   openFeed,
@@ -27,6 +31,7 @@ import {
   startPoint,
   take,
 } from '../storage/feed-stand.ts'
+import { toShipments } from '../storage/shipping.ts'
 
 let store: Store
 let feed: Feed
@@ -41,8 +46,9 @@ beforeEach(async () => {
     leaseMs: 300,
     beatMs: 50,
     audit: {
-      async ingest(point, epoch, records) {
-        ingested.push({ point, epoch, count: records.length })
+      async ingest(point, epoch, shipments) {
+        const count = shipments.reduce((sum, { records }) => sum + records.length, 0)
+        ingested.push({ point, epoch, count })
       },
     },
   })
@@ -329,39 +335,73 @@ describe('leases and barriers', () => {
 })
 
 describe('what points report', () => {
-  const outcome = (epoch?: number): CallRecord => ({
-    ...{ v: 1, type: 'outcome', id: 'dec_1', at: '2026-01-01T00:00:00.000Z', organization: null },
-    ...{ outcome: 'ok', durationMs: 1, counter: 1, ...(epoch === undefined ? {} : { epoch }) },
-  })
+  const ship = async (point: FeedPoint, keys: Keys, records: readonly CallRecord[]) =>
+    point.post('/feed/records', {
+      shipments: toShipments(point.id, KeyObject.from(keys.privateKey), records),
+    })
+  const made = async () => {
+    const keys = await newKeys()
+    return { keys, point: await start(keys) }
+  }
 
   test('records go on under the point and start of the session', async () => {
     const keys = await newKeys()
     await start(keys)
     const point = await start(keys)
-    const response = await point.post('/feed/records', { records: [outcome(1), outcome(2), outcome()] })
-    expect(await response.json()).toEqual({ accepted: 3 })
+    const records = [
+      attempt(4, { server: seeded.billing.id }),
+      outcome(5, 'dec_4'),
+      attempt(1, { server: seeded.billing.id, organization: null }, 2),
+    ]
+    expect(await (await ship(point, keys, records)).json()).toEqual({ accepted: 3 })
     expect(ingested).toEqual([{ point: point.id, epoch: 2, count: 3 }])
   })
 
-  test('records of a start that has not happened, or of another server, are refused whole', async () => {
-    const point = await start()
-    expect(await codeOf(await point.post('/feed/records', { records: [outcome(1), outcome(2)] }))).toEqual([
+  test('point.forged: records of a start that has not happened, or of another server, are refused whole', async () => {
+    const { keys, point } = await made()
+    const own = attempt(1, { server: seeded.billing.id })
+    for (const forged of [
+      attempt(2, { server: seeded.billing.id }, 2),
+      attempt(2, { server: seeded.crm.id }),
+    ])
+      expect(await codeOf(await ship(point, keys, [own, forged]))).toEqual([403, 'point.forged'])
+    expect(ingested).toEqual([])
+  })
+
+  test('point.forged: a shipment under another key, of another point, or changed on the way', async () => {
+    const { keys, point } = await made()
+    const records = [attempt(1, { server: seeded.billing.id }), attempt(2, { server: seeded.billing.id })]
+    expect(await codeOf(await ship(point, await newKeys(), records))).toEqual([403, 'point.forged'])
+    const other = await made()
+    expect(await codeOf(await ship({ ...point, id: other.point.id }, other.keys, records))).toEqual([
       403,
       'point.forged',
     ])
-    const attempt = {
-      ...{ v: 1, type: 'attempt', id: 'dec_2', at: '2026-01-01T00:00:00.000Z', organization: null },
-      ...{ agent: null, agentName: null, credential: null, client: null, owner: null, person: null },
-      ...{ grant: null, chain: [], token: null, server: seeded.crm.id, method: 'tools/call', kind: 'tool' },
-      ...{ tool: 'x', definition: null, permission: null, arguments: {}, resource: null, decision: 'deny' },
-      ...{ reason: 'stale', detail: null, enforced: true, mode: 'enforce', assignments: [], trace: null },
-      ...{ revision: { catalogue: 1, organization: 1 }, epoch: 1, counter: 1 },
-    }
-    expect(await codeOf(await point.post('/feed/records', { records: [attempt] }))).toEqual([
-      403,
-      'point.forged',
+    const [good] = toShipments(point.id, KeyObject.from(keys.privateKey), records)
+    if (!good) throw new Error('there is a shipment')
+    const [first, second] = good.records
+    const changed: Shipment[] = [
+      { ...good, records: [{ ...first, leaf: { ...first?.leaf, tool: 'other' } }, second] as never },
+      { ...good, records: [{ ...first, data: { arguments: { customer: 'other' } } }, second] as never },
+      { ...good, records: [{ ...first, data: null, key: null }, second] as never },
+      { ...good, records: [second] as never },
+      { ...good, records: [first] as never },
+      { ...good, organization: 'org_other' },
+      { ...good, signature: good.signature.replace(/^./, letter => (letter === 'A' ? 'B' : 'A')) },
+      { ...good, signature: '' },
+    ]
+    for (const shipment of changed)
+      expect(await codeOf(await point.post('/feed/records', { shipments: [shipment] }))).toEqual([
+        403,
+        'point.forged',
+      ])
+    const backwards = { ...good, records: [second, first] as never }
+    expect(await codeOf(await point.post('/feed/records', { shipments: [backwards] }))).toEqual([
+      400,
+      'request.invalid',
     ])
     expect(ingested).toEqual([])
+    expect((await point.post('/feed/records', { shipments: [good] })).status).toBe(200)
   })
 
   test('what is not JSON, not a record or too large is refused', async () => {
@@ -369,8 +409,8 @@ describe('what points report', () => {
     const raw = (body: string) =>
       point.send('/feed/records', { method: 'POST', body, headers: { 'content-type': 'application/json' } })
     expect(await codeOf(await raw('{'))).toEqual([400, 'request.invalid'])
-    expect(await codeOf(await raw('{"records":[{"v":1}]}'))).toEqual([400, 'request.invalid'])
-    expect(await codeOf(await raw(`{"records":"${'x'.repeat(17 * 1024 * 1024)}"}`))).toEqual([
+    expect(await codeOf(await raw('{"shipments":[{"v":1}]}'))).toEqual([400, 'request.invalid'])
+    expect(await codeOf(await raw(`{"shipments":"${'x'.repeat(17 * 1024 * 1024)}"}`))).toEqual([
       413,
       'request.too_large',
     ])

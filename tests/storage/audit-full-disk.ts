@@ -1,6 +1,7 @@
 import { openAudit } from '../../packages/server/src/audit/index.ts'
 import { openStore } from '../../packages/server/src/store/index.ts'
 import { attempt } from './audit-samples.ts'
+import { ship } from './shipping.ts'
 
 /**
  * Run under `ulimit -f`: ships records until the file may not grow, then says as JSON what was acknowledged, what was
@@ -13,7 +14,7 @@ const errors: string[] = []
 for (let batch = 0; batch < 2000 && errors.length < 3; batch++) {
   const records = Array.from({ length: 10 }, (_, index) => attempt(acknowledged + index + 1))
   try {
-    await audit.ingest('pnt_1', 1, records)
+    await ship(audit, 'pnt_1', 1, records)
     acknowledged += records.length
   } catch (error) {
     errors.push(error instanceof Error && 'code' in error ? String(error.code) : String(error))

@@ -5,6 +5,7 @@ import { auditHandlers } from '../../packages/server/src/audit/index.ts'
 import { NOW, openEvidence } from './audit-evidence.ts'
 import { attempt, refusal } from './audit-samples.ts'
 import { describeOnBoth } from './databases.ts'
+import { ship } from './shipping.ts'
 
 describeOnBoth('evidence answers', (open, place) => {
   const start = () => openEvidence(open, place)
@@ -38,7 +39,7 @@ describeOnBoth('evidence answers', (open, place) => {
         const records = paths.map((resource, index) =>
           attempt(index + 1, { id: `dec_${run}_${index}`, resource, organization }),
         )
-        await evidence.audit.ingest(`pnt_run${run}`, 1, records)
+        await ship(evidence.audit, `pnt_run${run}`, 1, records)
         const expected = records.filter(
           ({ resource }) => resource === asked || resource?.startsWith(`${asked}/`),
         )
@@ -56,8 +57,13 @@ describeOnBoth('evidence answers', (open, place) => {
       resource: 'customer/acme/invoice/1',
       otherResources: ['customer/acme/invoice/2', 'customer/globex/invoice/3', 'customer/globex/invoice/3'],
     })
-    const elsewhere = { ...several, id: 'dec_elsewhere', organization: 'org_other', counter: 2 }
-    await evidence.audit.ingest('pnt_1', 1, [several, elsewhere, several, attempt(3)])
+    const elsewhere = attempt(2, {
+      ...several,
+      id: 'dec_elsewhere',
+      organization: 'org_other',
+      writer: attempt(2).writer,
+    })
+    await ship(evidence.audit, 'pnt_1', 1, [several, elsewhere, several, attempt(3)])
     for (const resource of [
       'customer/acme/invoice/1',
       'customer/acme/invoice/2',
@@ -84,7 +90,7 @@ describeOnBoth('evidence answers', (open, place) => {
     // Five share each moment, so that pages end between calls of the same time.
     const moment = (counter: number) => new Date(NOW - Math.floor(counter / 5) * 1000).toISOString()
     const records = Array.from({ length: 137 }, (_, index) => attempt(index + 1, { at: moment(index + 1) }))
-    await evidence.audit.ingest('pnt_1', 1, records)
+    await ship(evidence.audit, 'pnt_1', 1, records)
     const whole = await evidence.audit.calls({ limit: 200 })
     expect(await evidence.all()).toEqual(whole.items.map(({ id }) => id))
     expect(whole.items.map(({ at }) => at)).toEqual(records.map(({ at }) => at))
@@ -93,7 +99,8 @@ describeOnBoth('evidence answers', (open, place) => {
     const during = await evidence.all({ limit: 10 }, () => {
       counter += 3
       const times = [NOW + counter, NOW - 7000, NOW - 90_000].map(time => new Date(time).toISOString())
-      return evidence.audit.ingest(
+      return ship(
+        evidence.audit,
         'pnt_2',
         1,
         times.map((at, index) => attempt(counter - index, { id: `dec_late_${counter - index}`, at })),
@@ -105,7 +112,7 @@ describeOnBoth('evidence answers', (open, place) => {
 
   test('request.invalid: a cursor that was made up, changed, or given for another question', async () => {
     await using evidence = await start()
-    await evidence.audit.ingest('pnt_1', 1, [attempt(1), attempt(2)])
+    await ship(evidence.audit, 'pnt_1', 1, [attempt(1), attempt(2)])
     const { next } = await evidence.audit.calls({ limit: 1, tool: 'get_invoice' })
     const refused = { code: 'request.invalid', path: 'cursor' }
     for (const cursor of ['', 'x', 'v1.AAAA', `${next}A`, next?.slice(0, -1)])
@@ -135,7 +142,7 @@ describeOnBoth('evidence answers', (open, place) => {
       at: '2026-08-01T00:00:00.000Z',
     }
     const mine = attempt(1, { person: 'usr_maya' })
-    await evidence.audit.ingest('pnt_1', 1, [mine, attempt(2, other)])
+    await ship(evidence.audit, 'pnt_1', 1, [mine, attempt(2, other)])
     for (const query of [
       { organization: 'org_nw' },
       { organization: 'northwind' },
@@ -185,7 +192,7 @@ describeOnBoth('evidence answers', (open, place) => {
       })
     const report = { agent: 'agt_report', agentName: 'report-bot', chain: ['agt_report'] }
     const byToken = [{ id: 'asg_2', role: 'auditor', createdBy: 'usr_gone' }]
-    await evidence.audit.ingest('pnt_1', 1, [
+    await ship(evidence.audit, 'pnt_1', 1, [
       ...Array.from({ length: 31 }, () => on(tuesday, { resource: 'customer/acme/invoice/7' })),
       ...Array.from({ length: 8 }, () => on(tuesday, { decision: 'deny' })),
       on(tuesday, { ...report, assignments: byToken }),
@@ -238,7 +245,7 @@ describeOnBoth('evidence answers', (open, place) => {
         .execute(),
     )
     const given = (createdBy: string) => [{ id: 'asg', role: 'r', createdBy }]
-    await evidence.audit.ingest('pnt_1', 1, [
+    await ship(evidence.audit, 'pnt_1', 1, [
       attempt(2, { agentName: 'new-name', assignments: given('tok_ci') }),
       attempt(1, { agentName: 'old-name', assignments: given('usr_maya') }),
       attempt(3, { agentName: 'new-name', person: 'usr_maya', grant: 'gnt_1' }),
@@ -265,7 +272,7 @@ describeOnBoth('evidence answers', (open, place) => {
       sentence: 'No call is on record for customer/acme since 2026-09-22T00:00:00Z.',
       rows: [],
     })
-    await evidence.audit.ingest('pnt_1', 1, [refusal(3)])
+    await ship(evidence.audit, 'pnt_1', 1, [refusal(3)])
     expect((await evidence.audit.who({ resource: 'customer' })).sentence).toBe(
       'No agent touched customer between 2026-09-01T00:00:03.000Z and 2026-09-01T00:00:03.000Z: 1 call was refused. ' +
         '2 records of enforcement points have not arrived, so this may not be all.',
@@ -274,15 +281,15 @@ describeOnBoth('evidence answers', (open, place) => {
 
   test('request.invalid: records that cannot be numbered, questions that cannot be exact', async () => {
     await using evidence = await start()
-    const { counter: _counter, ...unnumbered } = attempt(1)
+    const { writer: _writer, ...unnumbered } = attempt(1)
     for (const bad of [
       unnumbered,
       attempt(0),
-      attempt(1, { counter: 2 ** 52 }),
+      attempt(1, { writer: { point: 'pnt_1', epoch: 1, counter: 2 ** 52, previous: 0 } }),
       attempt(1, { id: '' }),
       attempt(1, { id: 'ü'.repeat(300) }),
     ])
-      await expect(evidence.audit.ingest('pnt_1', 1, [bad])).rejects.toMatchObject({
+      await expect(ship(evidence.audit, 'pnt_1', 1, [bad])).rejects.toMatchObject({
         code: 'request.invalid',
       })
     for (const resource of ['', '/', 'x'.repeat(450)])
@@ -292,7 +299,7 @@ describeOnBoth('evidence answers', (open, place) => {
 
   test('decisions.get says what was decided and why', async () => {
     await using evidence = await start()
-    await evidence.audit.ingest('pnt_1', 1, [
+    await ship(evidence.audit, 'pnt_1', 1, [
       attempt(1),
       refusal(2),
       refusal(3, { enforced: false, mode: 'audit' }),

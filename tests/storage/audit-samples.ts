@@ -1,8 +1,13 @@
 import type { AttemptRecord, OutcomeRecord } from '@valetkey/sdk/core'
 import type { Store } from '../../packages/server/src/store/index.ts'
 
+const writerOf = (counter: number, epoch: number) => ({
+  ...{ point: 'pnt_1', epoch, counter },
+  previous: Math.max(0, counter - 1),
+})
+
 /** A permitted call of Northwind's support bot; name what matters to the test. */
-export function attempt(counter: number, fields: Partial<AttemptRecord> = {}): AttemptRecord {
+export function attempt(counter: number, fields: Partial<AttemptRecord> = {}, epoch = 1): AttemptRecord {
   return {
     v: 1,
     type: 'attempt',
@@ -18,6 +23,7 @@ export function attempt(counter: number, fields: Partial<AttemptRecord> = {}): A
     grant: null,
     chain: ['agt_support'],
     token: 'jti-1',
+    scopes: ['invoices:*'],
     server: 'srv_billing',
     method: 'tools/call',
     kind: 'tool',
@@ -34,8 +40,7 @@ export function attempt(counter: number, fields: Partial<AttemptRecord> = {}): A
     assignments: [{ id: 'asg_1', role: 'billing-reader', createdBy: 'usr_maya' }],
     revision: { catalogue: 1, organization: 1 },
     trace: null,
-    epoch: 1,
-    counter,
+    writer: writerOf(counter, epoch),
     ...fields,
   }
 }
@@ -60,8 +65,7 @@ export function outcome(counter: number, id: string, fields: Partial<OutcomeReco
     organization: 'org_nw',
     outcome: 'ok',
     durationMs: 12.5,
-    epoch: 1,
-    counter,
+    writer: writerOf(counter, 1),
     ...fields,
   }
 }

@@ -6,6 +6,7 @@ import { auditHandlers, record } from '../../packages/server/src/audit/index.ts'
 import { NOW, openEvidence, openTestAudit } from './audit-evidence.ts'
 import { attempt, outcome, refusal } from './audit-samples.ts'
 import { describeOnBoth, freshDirectory } from './databases.ts'
+import { ship } from './shipping.ts'
 
 describeOnBoth('evidence is kept', (open, place) => {
   const start = () => openEvidence(open, place)
@@ -14,9 +15,9 @@ describeOnBoth('evidence is kept', (open, place) => {
     await using evidence = await start()
     const { audit } = evidence
     const records = Array.from({ length: 30 }, (_, index) => attempt(index + 1))
-    expect(await audit.ingest('pnt_1', 1, records)).toMatchObject({ accepted: 30, repeated: 0, counter: 30 })
-    expect(await audit.ingest('pnt_1', 1, records.slice(20))).toMatchObject({ accepted: 0, repeated: 10 })
-    expect(await audit.ingest('pnt_1', 1, [...records, ...records])).toMatchObject({ repeated: 60 })
+    expect(await ship(audit, 'pnt_1', 1, records)).toMatchObject({ accepted: 30, repeated: 0, counter: 30 })
+    expect(await ship(audit, 'pnt_1', 1, records.slice(20))).toMatchObject({ accepted: 0, repeated: 10 })
+    expect(await ship(audit, 'pnt_1', 1, [...records, ...records])).toMatchObject({ repeated: 60 })
     expect(await evidence.all()).toEqual(records.map(({ id }) => id).reverse())
     expect(await audit.figures()).toMatchObject({ accepted: 30, repeated: 70, conflicts: 0, missing: 0 })
   })
@@ -25,7 +26,7 @@ describeOnBoth('evidence is kept', (open, place) => {
     await using evidence = await start()
     const records = Array.from({ length: 50 }, (_, index) => attempt(index + 1))
     const results = await Promise.all(
-      [0, 10, 0, 20].map(from => evidence.audit.ingest('pnt_1', 1, records.slice(from))),
+      [0, 10, 0, 20].map(from => ship(evidence.audit, 'pnt_1', 1, records.slice(from))),
     )
     expect(results.map(({ accepted }) => accepted).reduce((a, b) => a + b)).toBe(50)
     expect(await evidence.all()).toHaveLength(50)
@@ -37,14 +38,15 @@ describeOnBoth('evidence is kept', (open, place) => {
     const { audit, store } = evidence
     const onPoint = () =>
       store.db.selectFrom('enforcementPoint').select(['recordCounter', 'recordGaps']).executeTakeFirst()
-    expect(await audit.ingest('pnt_1', 1, [attempt(1), attempt(5), attempt(9)])).toMatchObject({
+    expect(await ship(audit, 'pnt_1', 1, [attempt(1), attempt(5), attempt(9)])).toMatchObject({
       counter: 1,
       missing: 6,
     })
     await audit.flush()
     expect(await onPoint()).toEqual({ recordCounter: 1, recordGaps: 6 })
-    expect(await audit.ingest('pnt_1', 1, [attempt(7), attempt(2)])).toMatchObject({ counter: 2, missing: 4 })
-    await audit.ingest(
+    expect(await ship(audit, 'pnt_1', 1, [attempt(7), attempt(2)])).toMatchObject({ counter: 2, missing: 4 })
+    await ship(
+      audit,
       'pnt_1',
       1,
       [3, 4, 6, 8].map(counter => attempt(counter)),
@@ -57,14 +59,14 @@ describeOnBoth('evidence is kept', (open, place) => {
   test('what an earlier start left behind is numbered on its own, and its gaps stay counted', async () => {
     await using evidence = await start()
     const left = [attempt(1, { id: 'dec_a' }), attempt(3, { id: 'dec_b' })]
-    const later = [attempt(1, { id: 'dec_c', epoch: 2 })]
-    expect(await evidence.audit.ingest('pnt_1', 2, [...left, ...later])).toMatchObject({
+    const later = [attempt(1, { id: 'dec_c' }, 2)]
+    expect(await ship(evidence.audit, 'pnt_1', 2, [...left, ...later])).toMatchObject({
       accepted: 3,
       counter: 1,
       missing: 1,
     })
-    await expect(evidence.audit.ingest('pnt_1', 2, [attempt(1, { epoch: 3 })])).rejects.toMatchObject({
-      code: 'request.invalid',
+    await expect(ship(evidence.audit, 'pnt_1', 2, [attempt(1, {}, 3)])).rejects.toMatchObject({
+      code: 'point.forged',
     })
   })
 
@@ -82,7 +84,7 @@ describeOnBoth('evidence is kept', (open, place) => {
           let last: unknown
           for (let from = 0, cut = 0; from < records.length; cut++) {
             const size = cuts[cut] ?? 4
-            last = await evidence.audit.ingest(point, 1, records.slice(from, from + size))
+            last = await ship(evidence.audit, point, 1, records.slice(from, from + size))
             from += size
           }
           expect(last).toMatchObject({ counter: 12, missing: 0, conflicts: 0 })
@@ -96,14 +98,14 @@ describeOnBoth('evidence is kept', (open, place) => {
     await using evidence = await start()
     const { audit } = evidence
     const first = attempt(1)
-    await audit.ingest('pnt_1', 1, [first])
+    await ship(audit, 'pnt_1', 1, [first])
     const forged = [
       attempt(1, { tool: 'wipe' }),
       attempt(2, { id: first.id, tool: 'wipe' }),
       attempt(1, { id: 'dec_other' }),
     ]
-    expect(await audit.ingest('pnt_1', 1, forged)).toMatchObject({ accepted: 0, conflicts: 3, counter: 2 })
-    expect(await audit.ingest('pnt_1', 1, forged)).toMatchObject({ conflicts: 3 })
+    expect(await ship(audit, 'pnt_1', 1, forged)).toMatchObject({ accepted: 0, conflicts: 3, counter: 2 })
+    expect(await ship(audit, 'pnt_1', 1, forged)).toMatchObject({ conflicts: 3 })
     expect((await audit.get(first.id)).tool).toBe('get_invoice')
     await expect(audit.get('dec_other')).rejects.toMatchObject({ code: 'not_found' })
     const { items } = await audit.changes({ limit: 50, type: 'record.conflict' })
@@ -114,7 +116,7 @@ describeOnBoth('evidence is kept', (open, place) => {
   test('an id used twice in one batch keeps the first content', async () => {
     await using evidence = await start()
     const batch = [attempt(1), attempt(2, { id: attempt(1).id, tool: 'wipe' })]
-    expect(await evidence.audit.ingest('pnt_1', 1, batch)).toMatchObject({ accepted: 1, conflicts: 1 })
+    expect(await ship(evidence.audit, 'pnt_1', 1, batch)).toMatchObject({ accepted: 1, conflicts: 1 })
     expect((await evidence.audit.get(attempt(1).id)).tool).toBe('get_invoice')
   })
 
@@ -122,12 +124,12 @@ describeOnBoth('evidence is kept', (open, place) => {
     await using evidence = await start()
     const { audit } = evidence
     const [first, second] = [attempt(1), attempt(4)]
-    await audit.ingest('pnt_1', 1, [first, outcome(2, first.id), outcome(5, second.id)])
-    await audit.ingest('pnt_2', 1, [outcome(1, second.id, { outcome: 'cancelled' })])
-    await audit.ingest('pnt_1', 1, [second])
+    await ship(audit, 'pnt_1', 1, [first, outcome(2, first.id), outcome(5, second.id)])
+    await ship(audit, 'pnt_2', 1, [outcome(1, second.id, { outcome: 'cancelled' })])
+    await ship(audit, 'pnt_1', 1, [second])
     expect(await audit.get(first.id)).toMatchObject({ outcome: 'ok', durationMs: 12.5, point: 'pnt_1' })
     expect(await audit.get(second.id)).toMatchObject({ outcome: 'ok' })
-    await audit.ingest('pnt_1', 1, [attempt(3)])
+    await ship(audit, 'pnt_1', 1, [attempt(3)])
     expect(await audit.get(attempt(3).id)).toMatchObject({ outcome: null, durationMs: null })
   })
 
@@ -153,8 +155,8 @@ describeOnBoth('evidence is kept', (open, place) => {
         revision: { catalogue: 2 ** 53 - 1, organization: 0 },
       }),
     ]
-    expect(await evidence.audit.ingest('pnt_1', 1, records)).toMatchObject({ accepted: 5 })
-    expect(await evidence.audit.ingest('pnt_1', 1, records)).toMatchObject({ repeated: 5, conflicts: 0 })
+    expect(await ship(evidence.audit, 'pnt_1', 1, records)).toMatchObject({ accepted: 5 })
+    expect(await ship(evidence.audit, 'pnt_1', 1, records)).toMatchObject({ repeated: 5, conflicts: 0 })
     for (const sent of records) expect(await evidence.audit.get(sent.id)).toMatchObject(sent)
     expect(await evidence.all({ tool: nasty })).toEqual([attempt(1).id])
     expect(await evidence.all({ resource: 'customer', reason: 'permitted' })).toHaveLength(4)

@@ -30,7 +30,10 @@ export const ERRORS = {
   'audit.unavailable': [503, 'The record of a call cannot be made durable, so the call is refused.'],
   'spool.locked': [503, 'Another process uses the same spool directory.'],
   'point.fenced': [409, 'A newer start of the same enforcement point has taken its place.'],
-  'point.forged': [403, 'A batch names another enforcement point than the one that sends it.'],
+  'point.forged': [
+    403,
+    'An enforcement point ships records that are not its own, or that it does not vouch for.',
+  ],
   'authority.unreachable': [503, 'The authority does not answer.'],
   'upstream.unreachable': [502, 'The MCP server behind the gateway does not answer.'],
   'upstream.timeout': [504, 'The MCP server behind the gateway took too long.'],

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { ActionKind, Change } from './facts.ts'
-import { CallRecord } from './record.ts'
+import type { JsonObject } from './json.ts'
 
 /**
  * What an enforcement point and the authority say to each other, under `/feed` of the issuer. The point registers with
@@ -62,8 +62,48 @@ export const LeaseResponse = z.object({
 })
 export type LeaseResponse = z.infer<typeof LeaseResponse>
 
+const JsonMembers = z.custom<JsonObject>(
+  value => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'This is no JSON object.',
+)
+
+/** A record in its two parts (`partRecord`), and the key of the commitment to the second. */
+export const ShippedRecord = z.object({
+  leaf: JsonMembers,
+  data: JsonMembers.nullable().default(null),
+  key: z.string().max(64).nullable().default(null),
+})
+export type ShippedRecord = z.infer<typeof ShippedRecord>
+
+/** Records of one organization and one start, in the order of their counters, under the signature of the point's key. */
+export const Shipment = z.object({
+  organization: z.string().nullable(),
+  epoch: z.number().int(),
+  records: z.array(ShippedRecord).min(1).max(5000),
+  signature: z.string().max(200),
+})
+export type Shipment = z.infer<typeof Shipment>
+
+/** What the signature of a shipment stands under: which records these are, and the SHA-256 of their leaf hashes. */
+export interface ShipmentTerms {
+  point: string
+  epoch: number
+  organization: string | null
+  first: number
+  last: number
+  count: number
+  digest: string
+}
+
+/** The text that is signed. */
+export function shipmentText(terms: ShipmentTerms): string {
+  const { point, epoch, organization, first, last, count, digest } = terms
+  const lines = ['valetkey shipment 1', point, epoch, organization ?? '-', `${first}-${last}`, count, digest]
+  return `${lines.join('\n')}\n`
+}
+
 /** `POST /feed/records`: at least once; a record that is known already is ignored. */
-export const RecordsRequest = z.object({ records: z.array(CallRecord).max(5000) })
+export const RecordsRequest = z.object({ shipments: z.array(Shipment).max(5000) })
 export const RecordsResponse = z.object({ accepted: z.number().int() })
 
 /** `POST /feed/definitions`: what the server offers, as its lists say now. */

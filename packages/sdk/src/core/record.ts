@@ -40,46 +40,62 @@ export const Carrier = z.object({ id: z.string(), role: z.string(), createdBy: z
 export type Carrier = z.infer<typeof Carrier>
 
 /**
+ * Where a record comes from. An enforcement point counts its records 1, 2, 3 … within each start, and names beside it
+ * the number before of the same organization: so each tenant can see by its own records alone that none is missing.
+ */
+export const Writer = z.object({
+  point: z.string(),
+  epoch: z.number().int(),
+  counter: z.number().int(),
+  previous: z.number().int(),
+})
+export type Writer = z.infer<typeof Writer>
+
+const text = z.string().nullable().default(null)
+
+/**
  * What an enforcement point records of a call. `attempt` is durable before the call is released, `outcome` follows it
- * and names the same decision. Arguments are redacted by rule; a credential is never in a record.
+ * and names the same decision. Arguments are redacted by rule; a credential is never in a record. A member without a
+ * value may be left out.
  */
 export const AttemptRecord = z.object({
   v: z.literal(1),
   type: z.literal('attempt'),
   id: z.string(),
   at: z.string(),
-  organization: z.string().nullable(),
-  agent: z.string().nullable(),
-  agentName: z.string().nullable(),
-  credential: z.string().nullable(),
-  client: z.string().nullable(),
-  owner: z.string().nullable(),
-  person: z.string().nullable(),
-  grant: z.string().nullable(),
-  chain: z.array(z.string()),
-  token: z.string().nullable(),
+  organization: text,
+  agent: text,
+  agentName: text,
+  credential: text,
+  client: text,
+  owner: text,
+  person: text,
+  grant: text,
+  chain: z.array(z.string()).default([]),
+  token: text,
+  /** What the token allowed, as an upper bound. */
+  scopes: z.array(z.string()).default([]),
   server: z.string(),
   method: z.string(),
-  kind: ActionKind.nullable(),
-  tool: z.string().nullable(),
-  definition: z.string().nullable(),
-  permission: z.string().nullable(),
-  arguments: z.json(),
-  /** Path in the tree, as `customer/acme/invoice/INV-1`; of several resources the first. */
-  resource: z.string().nullable(),
+  kind: ActionKind.nullable().default(null),
+  tool: text,
+  definition: text,
+  permission: text,
+  arguments: z.json().default(null),
+  /** Path in the tree at that time, as `customer/acme/invoice/INV-1`; of several resources the first. */
+  resource: text,
   /** The others that one call names. */
   otherResources: z.array(z.string()).optional(),
   decision: Verdict,
   reason: z.string(),
-  detail: z.string().nullable(),
+  detail: text,
   /** What was done: in audit mode a denied call passes. */
   enforced: z.boolean(),
   mode: Mode,
-  assignments: z.array(Carrier),
+  assignments: z.array(Carrier).default([]),
   revision: Revision,
-  trace: z.string().nullable(),
-  epoch: z.number().int().optional(),
-  counter: z.number().int().optional(),
+  trace: text,
+  writer: Writer.optional(),
 })
 export type AttemptRecord = z.infer<typeof AttemptRecord>
 
@@ -89,7 +105,7 @@ export const OutcomeRecord = z.object({
   /** The decision that this is the outcome of. */
   id: z.string(),
   at: z.string(),
-  organization: z.string().nullable(),
+  organization: text,
   /** `superseded`: the policy changed before the call was released, and it was decided again under another id. */
   outcome: z.enum([
     'ok',
@@ -101,8 +117,7 @@ export const OutcomeRecord = z.object({
     'superseded',
   ]),
   durationMs: z.number(),
-  epoch: z.number().int().optional(),
-  counter: z.number().int().optional(),
+  writer: Writer.optional(),
 })
 export type OutcomeRecord = z.infer<typeof OutcomeRecord>
 

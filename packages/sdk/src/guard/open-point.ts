@@ -8,11 +8,13 @@ import type { Point } from './enforcement/point.ts'
 import { createStrangerLog } from './enforcement/stranger.ts'
 import { createMetrics } from './metrics.ts'
 import { createSeenTools } from './offer/seen-tools.ts'
+import { createRecorder } from './recorder.ts'
 import { type Link, openLink } from './replica/link.ts'
 import { loadPointKeys } from './replica/point-key.ts'
 import { startReplica } from './replica/replica.ts'
 import { metadataUrlOf } from './resource-metadata.ts'
 import { createSessions } from './sessions.ts'
+import { toRequestBody } from './shipping.ts'
 import { openSpool, type SpoolFilePort, startShipper } from './spool/index.ts'
 
 export interface PointOptions {
@@ -65,10 +67,11 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
     now: clock.now,
     ...(options.files && { file: options.files }),
   })
+  const vouching = { point: registration.point, key: keys.signing.key }
   const shipper = startShipper({
     spool,
     limits: { maxRecords: 2_000, maxBytes: 1 << 20 },
-    send: async batch => void (await link.sendRecords(batch.records)),
+    send: async batch => void (await link.sendRecords(toRequestBody(batch, vouching))),
     onFailure: (failure, inARow) => log(`Records could not be shipped (${inARow} times in a row).`, failure),
   })
   const replica = await startReplica({
@@ -95,7 +98,7 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
     allowedOrigins: options.allowedOrigins ?? [],
     clock,
     replica,
-    spool,
+    spool: createRecorder(spool),
     checkToken: createTokenCheck({
       issuer: registration.issuer,
       audience: registration.server.url,

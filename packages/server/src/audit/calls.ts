@@ -1,5 +1,5 @@
 import type { AdminApi, Output, Parsed } from '@valetkey/sdk/contract'
-import { AppError, AttemptRecord, isoTime } from '@valetkey/sdk/core'
+import { AppError, AttemptRecord, isoTime, type JsonObject, joinRecord } from '@valetkey/sdk/core'
 import type { Store } from '../store/index.ts'
 import { fromCursor, toCursor } from './cursor.ts'
 import { callsMatching, resolveFilter } from './filter.ts'
@@ -10,6 +10,7 @@ export type RecordedCall = CallPage['items'][number]
 
 interface CallRow {
   body: string
+  data: string | null
   point: string
   receivedAt: number
   outcome: string | null
@@ -64,6 +65,7 @@ function selectCalls(ledger: Ledger) {
     )
     .select([
       'auditCall.body',
+      'auditCall.data',
       'auditCall.point',
       'auditCall.receivedAt',
       'auditOutcome.outcome',
@@ -73,10 +75,17 @@ function selectCalls(ledger: Ledger) {
 
 function toCall(row: CallRow): RecordedCall {
   return {
-    ...AttemptRecord.parse(JSON.parse(row.body)),
+    ...AttemptRecord.parse(
+      joinRecord({ leaf: parse(row.body), data: row.data === null ? null : parse(row.data) }),
+    ),
     point: row.point,
     receivedAt: isoTime(row.receivedAt),
     outcome: row.outcome,
     durationMs: row.durationMs,
   }
+}
+
+/** A text that was written as a JSON object. */
+function parse(text: string): JsonObject {
+  return JSON.parse(text) as JsonObject
 }

@@ -1,4 +1,5 @@
-import { AppError, type AttemptRecord, type CallRecord, type OutcomeRecord } from '@valetkey/sdk/core'
+import type { AttemptRecord } from '@valetkey/sdk/core'
+import type { CheckedRecord, CheckedShipment } from '@valetkey/sdk/evidence'
 
 type Value = string | number | null
 
@@ -26,8 +27,6 @@ export interface Batch {
 /** Longest text of a column that is searched by; what is longer is whole in the body. Keeps B-tree entries legal. */
 export const MAX_TEXT = 500
 export const MAX_TOOL = 2000
-/** More calls than any point makes; keeps sums of what is missing exact. */
-const MAX_COUNTER = 1e12
 const MAX_TIME = Date.UTC(9999, 11, 31)
 
 /** A text as a column can hold it: PostgreSQL takes neither NUL nor half a character. */
@@ -36,48 +35,36 @@ export function column(value: string, max = MAX_TEXT): string {
 }
 const optional = (value: string | null, max?: number) => (value === null ? null : column(value, max))
 
-/** Turns the records of a shipment into rows; refuses those that cannot be numbered. */
+/** Turns what a point ships into rows. */
 export function toBatch(
   point: string,
   epoch: number,
-  records: readonly CallRecord[],
+  shipments: readonly CheckedShipment[],
   receivedAt: number,
 ): Batch {
-  const entries = records.map(record => {
-    const position = { epoch: record.epoch ?? epoch, counter: record.counter ?? 0 }
-    if (position.counter < 1 || position.counter > MAX_COUNTER)
-      throw new AppError('request.invalid', 'A record has no counter, or an impossible one.')
-    if (position.epoch < 1 || position.epoch > epoch)
-      throw new AppError(
-        'request.invalid',
-        'A record names a start of its enforcement point that has not been.',
-      )
-    if (!/^[\x21-\x7e]{1,200}$/.test(record.id))
-      throw new AppError('request.invalid', 'A record has an unusable id.')
-    const numbered = { ...record, ...position }
-    const body = JSON.stringify(numbered)
-    const { id, organization } = record
-    return numbered.type === 'attempt'
-      ? ({
-          table: 'audit_call',
-          id,
-          organization: optional(organization),
-          ...position,
-          body,
-          values: callValues(point, numbered, position, receivedAt, body),
-          otherResources: othersOf(numbered),
-        } as const)
-      : ({
-          table: 'audit_outcome',
-          id,
-          organization: optional(organization),
-          ...position,
-          body,
-          values: outcomeValues(point, numbered, body),
-          otherResources: [],
-        } as const)
-  })
+  const entries = shipments.flatMap(({ records }) =>
+    records.map(checked => toEntry(point, checked, receivedAt)),
+  )
   return { point, epoch, receivedAt, entries }
+}
+
+function toEntry(point: string, checked: CheckedRecord, receivedAt: number): Entry {
+  const { record, writer, leaf } = checked
+  const { epoch, counter } = writer
+  const common = { id: record.id, organization: optional(record.organization), epoch, counter, body: leaf }
+  return record.type === 'attempt'
+    ? {
+        ...common,
+        table: 'audit_call',
+        values: callValues(point, record, checked, receivedAt),
+        otherResources: othersOf(record),
+      }
+    : {
+        ...common,
+        table: 'audit_outcome',
+        values: [record.id, point, record.outcome, record.durationMs, leaf],
+        otherResources: [],
+      }
 }
 
 /** Each once, as its column holds it. */
@@ -89,9 +76,8 @@ function othersOf({ otherResources = [] }: AttemptRecord): string[] {
 function callValues(
   point: string,
   record: AttemptRecord,
-  position: { epoch: number; counter: number },
+  { writer, leaf, data, key }: CheckedRecord,
   receivedAt: number,
-  body: string,
 ): Value[] {
   const at = Date.parse(record.at)
   const passed = record.decision === 'permit' || !record.enforced
@@ -99,8 +85,8 @@ function callValues(
   return [
     record.id,
     point,
-    position.epoch,
-    position.counter,
+    writer.epoch,
+    writer.counter,
     receivedAt,
     // A point whose clock tells no time is placed where its record arrived; the body holds what it said.
     Number.isNaN(at) ? receivedAt : Math.min(Math.max(at, 0), MAX_TIME),
@@ -118,11 +104,8 @@ function callValues(
     column(record.reason),
     passed ? 1 : 0,
     JSON.stringify([...new Set(creators)].sort()),
-    body,
+    leaf,
+    data,
+    key,
   ]
-}
-
-/** In the order of OUTCOME_COLUMNS. */
-function outcomeValues(point: string, record: OutcomeRecord, body: string): Value[] {
-  return [record.id, point, record.outcome, record.durationMs, body]
 }

@@ -1,5 +1,5 @@
 import type { AdminApi, Output, Parsed } from '@valetkey/sdk/contract'
-import type { CallRecord } from '@valetkey/sdk/core'
+import type { CheckedShipment } from '@valetkey/sdk/evidence'
 import type { Store } from '../store/index.ts'
 import { findCalls, getCall, type RecordedCall } from './calls.ts'
 import { findChanges } from './changes.ts'
@@ -37,7 +37,7 @@ export interface AuditFigures {
 
 export interface Audit {
   /** Stores what a point ships, once, however often it comes; durable when it resolves. `point` is the session's. */
-  ingest(point: string, epoch: number, records: readonly CallRecord[]): Promise<Ingested>
+  ingest(point: string, epoch: number, shipments: readonly CheckedShipment[]): Promise<Ingested>
   calls(query: Parsed<AdminApi['audit']['calls']>): Promise<Output<AdminApi['audit']['calls']>>
   who(query: CallQuery): Promise<Output<AdminApi['audit']['who']>>
   changes(query: Parsed<AdminApi['audit']['changes']>): Promise<Output<AdminApi['audit']['changes']>>
@@ -64,8 +64,8 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
   const timer = setInterval(() => rounds.wake(), ROUND_EVERY_MS).unref()
   const counts = { accepted: 0, repeated: 0, conflicts: 0 }
   return {
-    async ingest(point, epoch, records) {
-      const result = await ledger.ingest(toBatch(point, epoch, records, now()))
+    async ingest(point, epoch, shipments) {
+      const result = await ledger.ingest(toBatch(point, epoch, shipments, now()))
       counts.accepted += result.accepted
       counts.repeated += result.repeated
       counts.conflicts += result.conflicts

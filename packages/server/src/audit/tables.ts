@@ -39,6 +39,9 @@ type AuditCallTable = {
   /** JSON: who made the assignments that carried a permitted call, in order. */
   carriers: string
   body: string
+  /** What the leaf in `body` only commits to, and the key of that commitment. */
+  data: string | null
+  commitmentKey: string | null
 }
 
 type AuditOutcomeTable = {
@@ -82,6 +85,8 @@ export const CALL_COLUMNS = {
   passed: 'bigint',
   carriers: 'text',
   body: 'text',
+  data: 'text',
+  commitment_key: 'text',
 } as const
 export const RESOURCE_COLUMNS = { call: 'text', organization: 'text', resource: 'text' } as const
 export const OUTCOME_COLUMNS = {
@@ -141,5 +146,6 @@ export function auditMigrations(dialect: 'sqlite' | 'postgres'): string[][] {
         primary key (call, resource))${sqlite ? ' without rowid' : ''}`,
       `create index audit_resource_organization on audit_resource (organization, resource)`,
     ],
+    [`alter table audit_call add column data text`, `alter table audit_call add column commitment_key text`],
   ]
 }

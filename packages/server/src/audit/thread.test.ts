@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { afterAll, expect, test } from 'vitest'
 import { attempt } from '../../../../tests/storage/audit-samples.ts'
+import { checkedShipments } from '../../../../tests/storage/shipping.ts'
 import { toBatch } from './entry.ts'
 import { openSqliteLedger } from './sqlite-ledger.ts'
 import { startThread } from './thread.ts'
@@ -17,7 +18,11 @@ const calls = (first: number, count: number) =>
   toBatch(
     'pnt_1',
     1,
-    Array.from({ length: count }, (_, index) => attempt(first + index)),
+    checkedShipments(
+      'pnt_1',
+      1,
+      Array.from({ length: count }, (_, index) => attempt(first + index)),
+    ),
     0,
   )
 

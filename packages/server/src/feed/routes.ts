@@ -132,12 +132,13 @@ function requireOrganizationIds(ids: readonly string[]): void {
 }
 
 async function records(c: Context<Env>, options: RouteOptions): Promise<Response> {
-  const { records } = await parseBody(c, RecordsRequest)
+  const { shipments } = await parseBody(c, RecordsRequest)
   const { session } = c.var
-  requireOwnRecords(session, records)
+  const checked = requireOwnRecords(session, shipments)
   if (!options.audit) throw new AppError('audit.unavailable', 'This authority keeps no records of calls.')
-  await options.audit.ingest(session.point, session.epoch, records)
-  return c.json({ accepted: records.length } satisfies RecordsResponseBody)
+  await options.audit.ingest(session.point, session.epoch, checked)
+  const accepted = checked.reduce((sum, { records }) => sum + records.length, 0)
+  return c.json({ accepted } satisfies RecordsResponseBody)
 }
 
 function limit(maxSize: number) {

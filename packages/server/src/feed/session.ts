@@ -8,6 +8,8 @@ export interface Session {
   kind: 'guard' | 'gateway'
   /** SHA-256 of the session token; another start has another one. */
   hash: string
+  /** The point's own key, and the one that upstream credentials are encrypted to; as JSON. */
+  publicJwk: string
   sealingJwk: string | null
   server: { id: string; name: string; url: string }
 }
@@ -26,8 +28,8 @@ export async function requireSession(db: Db, authorization: string | undefined):
   const hash = hashSecret(bearerOf(authorization))
   const [row] = await findSession(db, { hash })
   if (row) {
-    const { id, epoch, kind, sealingJwk, serverId, name, url } = row
-    return { point: id, epoch, kind, hash, sealingJwk, server: { id: serverId, name, url } }
+    const { id, epoch, kind, publicJwk, sealingJwk, serverId, name, url } = row
+    return { point: id, epoch, kind, hash, publicJwk, sealingJwk, server: { id: serverId, name, url } }
   }
   const fenced = await db
     .selectFrom('replay')
@@ -56,6 +58,7 @@ function liveSessions(db: Db) {
       'enforcementPoint.epoch',
       'enforcementPoint.kind',
       'enforcementPoint.sessionHash',
+      'enforcementPoint.publicJwk',
       'enforcementPoint.sealingJwk',
       'server.id as serverId',
       'server.name',

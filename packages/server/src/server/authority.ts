@@ -127,8 +127,9 @@ async function openEvidence(
 /** The evidence as enforcement points ship to it; what is new in it is told on. */
 function watched(audit: Audit, tell: (records: readonly AttemptRecord[]) => Promise<void>): RecordSink {
   return {
-    async ingest(point, epoch, records) {
-      const stored = await audit.ingest(point, epoch, records)
+    async ingest(point, epoch, shipments) {
+      const stored = await audit.ingest(point, epoch, shipments)
+      const records = shipments.flatMap(shipment => shipment.records.map(({ record }) => record))
       // A batch whose answer was lost comes again whole.
       if (stored.accepted > 0) await tell(records.filter(record => record.type === 'attempt'))
       return stored

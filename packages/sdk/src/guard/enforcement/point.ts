@@ -3,9 +3,9 @@ import type { createTokenCheck } from '../access-token.ts'
 import type { Metrics } from '../metrics.ts'
 import type { SeenTools } from '../offer/seen-tools.ts'
 import type { Message } from '../protocol/message.ts'
+import type { Recorder } from '../recorder.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { Sessions } from '../sessions.ts'
-import type { Spool } from '../spool/index.ts'
 import type { OpenExchanges } from './open-exchanges.ts'
 
 /** Records a call of who cannot be named. */
@@ -28,7 +28,7 @@ export interface Point {
   allowedOrigins: readonly string[]
   clock: Clock
   replica: Replica
-  spool: Pick<Spool, 'append' | 'note'>
+  spool: Recorder
   checkToken: ReturnType<typeof createTokenCheck>
   sessions: Sessions
   seen: SeenTools

@@ -161,6 +161,7 @@ function toRecord(
     grant: caller.grant,
     chain: [...caller.chain],
     token: caller.token,
+    scopes: [...caller.scopes],
     server: point.server.id,
     method: message.method ?? '',
     kind: target.kind,

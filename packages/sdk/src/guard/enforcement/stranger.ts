@@ -35,6 +35,7 @@ export function createStrangerLog(): StrangerLog {
       grant: null,
       chain: [],
       token: null,
+      scopes: [],
       server: server.id,
       method: (message?.method ?? '').slice(0, 100),
       kind: null,

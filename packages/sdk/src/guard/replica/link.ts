@@ -39,7 +39,8 @@ export interface Link {
   lease(request: LeaseRequest): Promise<LeaseResponse>
   /** Gives the lease back, after the last decision: nobody need wait for it to end. */
   leave(): Promise<void>
-  sendRecords(lines: readonly string[]): Promise<number>
+  /** `body` is a RecordsRequest. */
+  sendRecords(body: string): Promise<number>
   sendDefinitions(request: DefinitionsRequest): Promise<void>
   upstreamCredential(): Promise<UpstreamCredential | null>
 }
@@ -73,8 +74,8 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     },
     lease: async body => LeaseResponse.parse(await post('lease', JSON.stringify(body), LeaseResponse)),
     leave: async () => void (await post('leave', '{}', undefined)),
-    async sendRecords(lines) {
-      const answer = await post('records', `{"records":[${lines.join(',')}]}`, RecordsResponse)
+    async sendRecords(body) {
+      const answer = await post('records', body, RecordsResponse)
       return answer?.accepted ?? 0
     },
     sendDefinitions: async body => void (await post('definitions', JSON.stringify(body), undefined)),

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createPrivateKey, type JsonWebKey, type KeyObject, randomUUID } from 'node:crypto'
 import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
@@ -13,7 +13,8 @@ const KeyFile = z.object({
 
 /** The keys of one enforcement point: one to sign with, one that upstream credentials are encrypted to. */
 export interface PointKeys {
-  signing: { publicJwk: JWK; privateKey: CryptoKey }
+  /** The same key twice, since tokens and plain signatures are made by different hands. */
+  signing: { publicJwk: JWK; privateKey: CryptoKey; key: KeyObject }
   sealing: { publicJwk: JWK; privateKey: CryptoKey }
 }
 
@@ -27,7 +28,10 @@ export async function loadPointKeys(directory: string): Promise<PointKeys> {
   })
   const stored = text === undefined ? await createKeyFile(directory, path) : parseKeyFile(path, text)
   return {
-    signing: await toKey(stored.signing as JWK, 'ES256'),
+    signing: {
+      ...(await toKey(stored.signing as JWK, 'ES256')),
+      key: createPrivateKey({ key: stored.signing as JsonWebKey, format: 'jwk' }),
+    },
     sealing: await toKey(stored.sealing as JWK, 'ECDH-ES'),
   }
 }

@@ -1,14 +1,14 @@
 import { unavailable } from './failure.ts'
 import type { Log } from './log.ts'
-import type { Writer } from './writer.ts'
+import type { Numberless, Writer } from './writer.ts'
 
 const NOTES_REST_MS = 25
 const MOST_TURNS = 8
 
 /** Records that wait for the disk, and the rule for when they go there. */
 export interface Queue {
-  append(record: object | string): Promise<void>
-  note(record: object | string): void
+  append(record: object | string, lane?: string): Promise<void>
+  note(record: object | string, lane?: string): void
   /** Notes that were given up. */
   lost(): number
   /** Commits what waits now. */
@@ -19,8 +19,8 @@ export interface Queue {
 
 /** What the next commit will write. Its callers share one promise: they are all durable together, or none is. */
 interface Group {
-  records: string[]
-  notes: string[]
+  records: Numberless[]
+  notes: Numberless[]
   /** How many callers wait for it. */
   awaited: number
   settled: PromiseWithResolvers<void>
@@ -38,16 +38,16 @@ export function createQueue(
 ): Queue {
   let next = createGroup()
   /** Notes of failed commits, to be written with the next one. */
-  let held: string[] = []
+  let held: Numberless[] = []
   let queuedBytes = 0
   let lost = 0
   let isClosed = false
   let running: Promise<void> | undefined
   let resting: NodeJS.Timeout | undefined
 
-  function add(record: string): void {
+  function add(record: Numberless): void {
     next.records.push(record)
-    queuedBytes += record.length
+    queuedBytes += record.text.length
   }
 
   async function run(): Promise<void> {
@@ -89,10 +89,10 @@ export function createQueue(
       hold(group.notes)
       group.settled.reject(failure)
     }
-    for (const record of group.records) queuedBytes -= record.length
+    for (const { text } of group.records) queuedBytes -= text.length
   }
 
-  function hold(notes: string[]): void {
+  function hold(notes: Numberless[]): void {
     const all = [...held, ...notes]
     held = all.slice(0, options.maxQueued)
     lost += all.length - held.length
@@ -112,24 +112,24 @@ export function createQueue(
   }
 
   return {
-    append(record) {
-      const line = toLine(record)
+    append(record, lane = '') {
+      const text = toLine(record)
       const refused = refusal()
       if (refused) return Promise.reject(refused)
-      add(line)
+      add({ text, lane })
       next.awaited++
       running ??= run()
       return next.settled.promise
     },
-    note(record) {
-      const line = toLine(record)
+    note(record, lane = '') {
+      const noted = { text: toLine(record), lane }
       // Beyond the limits of append, with a bound of its own: these calls have been released, so their number is limited.
       if (isClosed || next.notes.length >= options.maxQueued) {
         lost++
         return
       }
-      next.notes.push(line)
-      add(line)
+      next.notes.push(noted)
+      add(noted)
       if (!running) rest()
     },
     lost: () => lost,

@@ -35,6 +35,28 @@ test('counters are contiguous and in the order of the calls, under concurrency',
   await spool.close()
 })
 
+test('each record names the one before it in its lane, and a commit that failed is nobody’s predecessor', async () => {
+  using dir = temporaryDirectory()
+  const { files, faults } = faultyFiles()
+  const spool = await openSpool({ dir: dir.path, epoch: 1, file: files })
+  const append = (id: string, lane: string) => spool.append({ id }, lane)
+  await Promise.all([append('a1', 'a'), append('b1', 'b'), append('a2', 'a')])
+  faults.free = 0
+  await Promise.allSettled([append('lost', 'a'), append('lost', 'b')])
+  faults.free = Number.POSITIVE_INFINITY
+  await append('b2', 'b')
+  spool.note({ id: 'a3' }, 'a')
+  await spool.flush()
+  expect(await drain(spool)).toMatchObject([
+    { id: 'a1', counter: 1, previous: 0 },
+    { id: 'b1', counter: 2, previous: 0 },
+    { id: 'a2', counter: 3, previous: 1 },
+    { id: 'b2', counter: 4, previous: 2 },
+    { id: 'a3', counter: 5, previous: 3 },
+  ])
+  await spool.close()
+})
+
 test('what queues while a commit runs goes into the next one: far fewer syncs than records', async () => {
   using dir = temporaryDirectory()
   const { files, faults } = faultyFiles()
@@ -218,7 +240,7 @@ test('what is not an object on one line is refused before it can spoil the log',
     expect(() => spool.note(record)).toThrow(TypeError)
   }
   await spool.append({ id: 'a', epoch: 99, counter: 99 })
-  expect(await drain(spool)).toEqual([{ id: 'a', epoch: 1, counter: 1 }])
+  expect(await drain(spool)).toEqual([{ id: 'a', epoch: 1, counter: 1, previous: 0 }])
   await spool.close()
 })
 

@@ -37,11 +37,12 @@ export interface Backlog {
 export interface Spool {
   /**
    * Resolves once the record is durable; rejects with `audit.unavailable` when it is not. The record is an object or its
-   * JSON text on one line; its line in the spool also carries the boot `epoch` and the next `counter` (1, 2, 3 …).
+   * JSON text on one line; its line in the spool also carries the boot `epoch`, the next `counter` (1, 2, 3 …), and as
+   * `previous` the counter of the record before it in the same lane, 0 for the first.
    */
-  append(record: object | string): Promise<void>
+  append(record: object | string, lane?: string): Promise<void>
   /** Takes a record that nobody waits for. It survives a failed commit, in memory, until one succeeds. */
-  note(record: object | string): void
+  note(record: object | string, lane?: string): void
   /** The oldest records that are durable and not yet shipped, for one reader at a time. */
   read(limits: BatchLimits): Promise<Batch | undefined>
   /** Resolves once there is something to read. */

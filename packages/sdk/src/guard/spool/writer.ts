@@ -3,10 +3,16 @@ import type { SpoolFile } from './file.ts'
 import { extend, type Log } from './log.ts'
 import { type Header, type Segment, segmentPath } from './segment.ts'
 
+/** A record that has no number yet: a JSON object as text, and what it is numbered within besides. */
+export interface Numberless {
+  text: string
+  lane: string
+}
+
 /** Puts records on disk, one commit at a time. */
 export interface Writer {
-  /** Resolves once all the records (JSON objects as text) are durable; rejects when none of them counts. */
-  commit(records: readonly string[]): Promise<void>
+  /** Resolves once all the records are durable; rejects when none of them counts. */
+  commit(records: readonly Numberless[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -29,6 +35,8 @@ export function createWriter(
   const { files, directory } = log
   let active: Active | undefined
   let counter = 0
+  /** By lane, the number of its last record. */
+  const last = new Map<string, number>()
 
   async function begin(): Promise<Active> {
     const number = log.nextNumber++
@@ -51,16 +59,18 @@ export function createWriter(
     active = undefined
   }
 
-  async function write(records: readonly string[]): Promise<void> {
+  async function write(records: readonly Numberless[]): Promise<void> {
     if (active && active.segment.length >= options.segmentBytes) await closeFile()
     active ??= await begin()
     const { file, segment, header } = active
     const isNew = segment.length === 0
-    const bytes = Buffer.from((isNew ? header : '') + numbered(records, options.epoch, counter))
+    const { text, lanes } = numbered(records, options.epoch, { counter, last })
+    const bytes = Buffer.from((isNew ? header : '') + text)
     file.write(bytes)
     await file.datasync()
     if (isNew) await files.syncDirectory(directory)
     counter += records.length
+    for (const [lane, number] of lanes) last.set(lane, number)
     extend(log, segment, { records: records.length, bytes: bytes.length, at: options.now() })
   }
 
@@ -79,10 +89,22 @@ export function createWriter(
   }
 }
 
-/** One line a record, its epoch and counter put in as the last members (where they also win over any of that name). */
-function numbered(records: readonly string[], epoch: number, counter: number): string {
-  const before = `,"epoch":${epoch},"counter":`
+/**
+ * One line a record, its numbers put in as the last members (where they also win over any of that name): the epoch, its
+ * counter, and the counter of the record before it in its lane.
+ */
+function numbered(
+  records: readonly Numberless[],
+  epoch: number,
+  before: { counter: number; last: ReadonlyMap<string, number> },
+): { text: string; lanes: ReadonlyMap<string, number> } {
+  const lanes = new Map<string, number>()
+  let { counter } = before
   let text = ''
-  for (const record of records) text += `${record.slice(0, -1)}${before}${++counter}}\n`
-  return text
+  for (const record of records) {
+    const previous = lanes.get(record.lane) ?? before.last.get(record.lane) ?? 0
+    lanes.set(record.lane, ++counter)
+    text += `${record.text.slice(0, -1)},"epoch":${epoch},"counter":${counter},"previous":${previous}}\n`
+  }
+  return { text, lanes }
 }
