@@ -162,7 +162,7 @@ test('every command begins its help with two examples of itself', async () => {
     const examples = /^Examples:\n((?: {2}.+\n)+)/.exec(out)?.[1]?.match(/\bvaletkey /g) ?? []
     expect(examples.length, path.join(' ')).toBeGreaterThanOrEqual(2)
     const commands = /\nCommands:\n([\s\S]*)$/.exec(out)?.[1] ?? ''
-    for (const [, name = ''] of commands.matchAll(/^ {2}([a-z]+)/gm))
+    for (const [, name = ''] of commands.matchAll(/^ {2}([a-z-]+)/gm))
       if (name !== 'help') await visit([...path, name])
   }
   await visit([])

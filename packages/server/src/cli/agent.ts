@@ -19,6 +19,7 @@ export const agentView: View<Agent> = {
     { header: 'CREATED', value: agent => ({ time: agent.createdAt }) },
     { header: 'ID', value: agent => agent.id },
     { header: 'PURPOSE', value: agent => agent.purpose, wide: true },
+    { header: 'ALL OR NOTHING', value: agent => (agent.allOrNothing ? 'yes' : 'no'), wide: true },
     { header: 'ORGANIZATION', value: agent => agent.organization, wide: true },
   ],
 }
@@ -67,6 +68,7 @@ export function register(program: Command, io: Io): void {
     .requiredOption('--owner <person>', 'the person who answers for it, by email address or id')
     .option('--scope <scopes>', 'the most it may ever be given; several times, or with commas', collect, [])
     .option('--purpose <text>', 'what it is for')
+    .option('--all-or-nothing', 'people give it all that it asks for, or nothing')
     .addOption(kindOption())
     .action(withSession(io, create))
   addCommand(group, 'set <agent>', {
@@ -79,6 +81,8 @@ export function register(program: Command, io: Io): void {
     .option('--owner <person>', 'the person who answers for it')
     .option('--scope <scopes>', 'the new ceiling, whole', collect)
     .option('--purpose <text>', 'what it is for')
+    .option('--all-or-nothing', 'people give it all that it asks for, or nothing')
+    .option('--no-all-or-nothing', 'people may give it less than it asks for')
     .addOption(kindOption())
     .action(withSession(io, set))
   addConfirmOptions(
@@ -114,18 +118,20 @@ interface Settings {
   scope?: string[]
   purpose?: string
   kind?: Agent['kind']
+  allOrNothing?: boolean
 }
 
 async function create(session: Session, name: string, options: Settings & { owner: string }): Promise<void> {
-  const { owner, scope: ceiling = [], purpose, kind } = options
+  const { owner, scope: ceiling = [], purpose, kind, allOrNothing } = options
   const { api, organization, print } = session
-  const agent = await api.agents.create({ ...organization, name, owner, ceiling, purpose, kind })
+  const settings = { owner, ceiling, purpose, kind, allOrNothing }
+  const agent = await api.agents.create({ ...organization, name, ...settings })
   print.item(agentView, agent)
   print.note(`Next: valetkey credential create ${agent.name} --generate --key-file ${agent.name}.jwk`)
 }
 
 async function set(session: Session, text: string, options: Settings): Promise<void> {
-  const { owner, scope: ceiling, purpose, kind } = options
+  const { owner, scope: ceiling, purpose, kind, allOrNothing } = options
   const { id } = await findAgent(session, text)
   const agent = await session.api.agents.update({
     ...session.organization,
@@ -134,6 +140,7 @@ async function set(session: Session, text: string, options: Settings): Promise<v
     ceiling,
     purpose,
     kind,
+    allOrNothing,
   })
   session.print.item(agentView, agent)
 }

@@ -77,6 +77,7 @@ export function findService({ api, organization }: Session, text: string) {
 export function findGrant({ api, organization }: Session, text: string) {
   return find(text, {
     noun: 'grant',
+    get: id => api.grants.get({ id, ...organization }),
     list: page => api.grants.list({ ...page, ...organization }),
     names: grant => [grant.id],
   })

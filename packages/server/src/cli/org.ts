@@ -1,6 +1,7 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import type { Command } from 'commander'
 import { addConfirmOptions, type ConfirmOptions, confirm } from './confirm.ts'
+import { registerConsent } from './consent-policy.ts'
 import { findOrganization } from './find.ts'
 import { addCommand, addGroup, allPages, type Session, withSession } from './session.ts'
 import { registerSignIn } from './sign-in-policy.ts'
@@ -63,6 +64,7 @@ export function register(program: Command, io: Io): void {
     .option('--reason <text>', 'why; goes on record')
     .action(withSession(io, thaw))
   registerSignIn(group, io)
+  registerConsent(group, io)
 }
 
 async function list({ api, print }: Session): Promise<void> {
