@@ -1,5 +1,7 @@
 import { Hono } from 'hono'
 import type { AuthorizationRequests } from '../oauth/index.ts'
+import type { Evidence } from './agents/read.ts'
+import { addAgents } from './agents/routes.ts'
 import { addInteraction } from './consent/interaction.ts'
 import { addFederation } from './federation/routes.ts'
 import { findInvited, redeem } from './invitation.ts'
@@ -21,9 +23,11 @@ export interface PagesOptions extends StageOptions {
   requests: AuthorizationRequests
   /** Whether a consenting person may take on an agent that nobody knows yet. */
   mayAdopt: boolean
+  evidence: Evidence
 }
 
-const PATHS = /^\/(sign-in|sign-out|account|(invitation|interaction)\/[^/]+|federation\/[^/]+\/[a-z-]+)$/
+const PATHS =
+  /^\/(sign-in|sign-out|account|agents(\/[^/]+){0,2}|(invitation|interaction)\/[^/]+|federation\/[^/]+\/[a-z-]+)$/
 
 /** Puts the pages up: signing in and out, and setting a password by invitation. GET changes nothing, anywhere. */
 export function createPages(options: PagesOptions): Pages {
@@ -33,6 +37,7 @@ export function createPages(options: PagesOptions): Pages {
   addSignIn(app, stage)
   addInvitation(app, stage)
   addInteraction(app, stage, options)
+  addAgents(app, stage, options.evidence)
   addFederation(app, stage, stage.federation)
   return { serves: path => PATHS.test(path), app }
 }

@@ -86,7 +86,7 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   limitIndex(store, config.indexMemoryMb * 2 ** 20)
   const pdp = openPdp({ store, now, issuer, log })
   const pages = opened.add(
-    await openPages({ config, store, now, addressOf, log, requests: oauth.requests }),
+    await openPages({ config, store, now, addressOf, log, requests: oauth.requests, evidence: audit }),
     it => it.close(),
   )
   const edge = opened.add(await openEdge({ config, oauth, api, feed, pdp, pages, drainMs }), it => it.close())

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
+import type { Audit } from '../audit/index.ts'
 import { type AuthorizationRequests, openKeptSecret } from '../oauth/index.ts'
 import { createPages, openAccounts, type Pages } from '../people/index.ts'
 import type { Store } from '../store/index.ts'
@@ -14,8 +15,9 @@ export async function openPages(options: {
   addressOf(request: IncomingMessage): string
   log: Logger
   requests: AuthorizationRequests
+  evidence: Pick<Audit, 'calls' | 'who'>
 }): Promise<Pages & { close(): Promise<void> }> {
-  const { config, store, now, addressOf, log, requests } = options
+  const { config, store, now, addressOf, log, requests, evidence } = options
   const { issuer, passwordCost } = config
   const accounts = openAccounts({
     url: accountsUrl(config.databaseUrl),
@@ -26,7 +28,7 @@ export async function openPages(options: {
   const onFault = (fault: unknown, reference: string) =>
     log.error({ err: fault, requestId: reference }, 'a page failed')
   const pages = createPages({
-    ...{ store, accounts, issuer, now, addressOf, onFault, requests },
+    ...{ store, accounts, issuer, now, addressOf, onFault, requests, evidence },
     mayAdopt: config.consentMayAdoptAgents,
   })
   return { ...pages, close: () => accounts.close() }

@@ -85,6 +85,19 @@ export function toRefs(ctx: Context, organization: string, numbers: readonly num
   )
 }
 
+/** What resources are called, those that are gone left out. */
+export function namesOfRefs(ctx: Context, organization: string, refs: readonly string[]): Promise<string[]> {
+  return withIndex(ctx, { organization }, async ({ view }) => {
+    const found = refs.flatMap(ref => numberOf(view, ref).map(seq => ({ ref, seq })))
+    const names = await readNames(
+      ctx.store,
+      organization,
+      found.map(({ seq }) => seq),
+    )
+    return found.map(({ ref, seq }) => names.get(seq) || ref)
+  })
+}
+
 function numberOf(view: OrganizationView, text: string): number[] {
   const ref = parseRef(text)
   const seq = ref ? findResource(view, ref.type, ref.id) : 0

@@ -2,7 +2,7 @@ import { ROOT_RESOURCE } from '@valetkey/sdk/core'
 import type { StandingGrant } from '../../directory/index.ts'
 import { type Asking, consentPage, stoppedPage } from '../pages/consent.ts'
 import { toResponse } from '../pages/layout.ts'
-import { readReach, toRefs } from './reach.ts'
+import { namesOfRefs, readReach, toRefs } from './reach.ts'
 import { deskOf, nameOf, type Visit } from './scene.ts'
 import type { Situation } from './situation.ts'
 import { askedOn, type Choice, lengthsOf } from './terms.ts'
@@ -78,7 +78,8 @@ async function readAsking({ words, request, stage }: Visit, { agent }: Situation
 async function readAlready({ ctx, person }: Visit, { offer }: Situation, grant: StandingGrant) {
   const labels = offer.scopes.filter(({ isGranted }) => isGranted).map(({ label, slug }) => label || slug)
   const isAll = grant.resources.includes(ROOT_RESOURCE)
-  const on = isAll ? [] : await toRefs(ctx, person.organization.id, grant.resources)
+  const { id } = person.organization
+  const on = isAll ? [] : await namesOfRefs(ctx, id, await toRefs(ctx, id, grant.resources))
   return { labels, on, until: Date.parse(grant.expiresAt) }
 }
 

@@ -13,6 +13,7 @@ export function accountPage(options: {
   const { base, person, formToken } = options
   const body = html`<h1>${words.title}</h1>
 <p>${words.as(person.name, person.email, person.organization.name)}</p>
+<p><a class="button" href="${base}/agents">${words.agents}</a></p>
 <form method="post" action="${base}/sign-out"><input type="hidden" name="form" value="${formToken}">
 <div class="row"><button type="submit">${words.signOut}</button></div></form>`
   return { title: words.title, body }

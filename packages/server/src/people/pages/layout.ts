@@ -20,6 +20,7 @@ export interface Page {
 const STYLE = `:root{color-scheme:light dark;--ink:light-dark(#1a1c20,#eceef2);--dim:light-dark(#565b66,#a4aab6);--ground:light-dark(#f6f7f9,#16181c);--card:light-dark(#fff,#1f2228);--line:light-dark(#8b919d,#747b88);--act:light-dark(#1d4fd7,#9db8ff);--warn:light-dark(#9a3412,#fdba74)}
 *{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 main{max-width:30rem;margin:0 auto;padding:1.25rem 1rem 2rem}h1{font-size:1.4rem;line-height:1.25;margin:.5rem 0;overflow-wrap:anywhere}
+h2{font-size:1.15rem;margin:0 0 .25rem}h3{font-size:1rem;margin:.75rem 0 .25rem}ul,ol{margin:.25rem 0 .75rem;padding-inline-start:1.3rem;overflow-wrap:anywhere}section{border:1px solid var(--line);border-radius:.5rem;margin:1rem 0;padding:.75rem;background:var(--card)}
 p{margin:.5rem 0;overflow-wrap:anywhere}small,.dim{color:var(--dim)}.warn{color:var(--warn)}
 fieldset{border:1px solid var(--line);border-radius:.5rem;margin:1rem 0;padding:.25rem .75rem .5rem;background:var(--card);min-width:0}legend{font-weight:600;padding:0 .25rem}
 label{display:flex;gap:.6rem;align-items:flex-start;min-height:44px;padding:.55rem 0;overflow-wrap:anywhere}label.field{display:block;min-height:0}
