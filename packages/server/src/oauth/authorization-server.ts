@@ -4,6 +4,7 @@ import type { JWK } from 'jose'
 import type { Store } from '../store/index.ts'
 import { createTokenWriter } from './access-token.ts'
 import { createGrantLookup } from './acting-grant.ts'
+import { createAllowance } from './allowance.ts'
 import type { PeopleOptions } from './authorization-endpoint.ts'
 import { type AuthorizationRequests, createAuthorizationRequests } from './authorization-requests.ts'
 import { createAuthorize } from './authorize.ts'
@@ -54,6 +55,8 @@ export interface AuthorizationServer {
 }
 
 const SWEEP_INTERVAL_MS = 60_000
+/** Authorization requests from one address: each that nobody answers is kept for fifteen minutes. */
+const MOST_REQUESTS_A_MINUTE = 120
 
 /** Starts the authorization server: agents prove themselves by key or secret and get short-lived tokens for one server. */
 export async function createAuthorizationServer(
@@ -102,11 +105,18 @@ export async function createAuthorizationServer(
   const provider = createProvider(parts)
   const protocol = provider.callback()
   const isSecure = issuer.startsWith('https:')
+  const allows = createAllowance({ most: MOST_REQUESTS_A_MINUTE, windowMs: 60_000, now })
+  const mayBegin = (request: IncomingMessage) => allows(addressOf(request))
   const routes = createRoutes({
     paths,
     protocol,
-    authorize: people && createAuthorize({ base: paths.base, isSecure, protocol, findTarget: findTargetNow }),
-    push: people && createPush({ protocol, findTarget: findTargetNow }),
+    authorize:
+      people &&
+      createAuthorize({
+        ...{ base: paths.base, isSecure, protocol, findTarget: findTargetNow, mayBegin },
+        tooMany: () => people.problemPage({ error: 'too_many_requests', description: '' }),
+      }),
+    push: people && createPush({ protocol, findTarget: findTargetNow, mayBegin }),
     register: people?.dynamicRegistration ? createRegister({ store, now, addressOf }) : undefined,
     introspect: createServerIntrospection(parts),
     documents: documentsOf({ store, issuer, tokenAlgorithm, people }),

@@ -105,3 +105,25 @@ test('a request that cannot go back ends on a page of ours, a program gets JSON'
     error: 'invalid_request',
   })
 })
+
+test('what begins here and is never answered is bounded for each address, in the page’s words', async () => {
+  await using world = await startWorld({ people })
+  const clientId = await register(world)
+  const url = `${world.issuer}/authorize?${queryOf(clientId)}`
+  const statuses = new Map<number, number>()
+  for (let i = 0; i < 125; i++) {
+    const { status } = await get(url)
+    statuses.set(status, (statuses.get(status) ?? 0) + 1)
+  }
+  expect(Object.fromEntries(statuses)).toEqual({ 303: 120, 429: 5 })
+  const refused = await get(url)
+  expect([refused.headers['retry-after'], refused.headers['x-page']]).toEqual(['60', 'ours'])
+  const pushed = await fetch(`${world.issuer}/par`, { method: 'POST', body: new URLSearchParams() })
+  expect(pushed.status).toBe(429)
+  const { waiting } = await world.store.db
+    .selectFrom('oauthState')
+    .select(eb => eb.fn.countAll<number>().as('waiting'))
+    .where('model', '=', 'Interaction')
+    .executeTakeFirstOrThrow()
+  expect(Number(waiting)).toBe(120)
+})

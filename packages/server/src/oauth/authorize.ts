@@ -22,8 +22,12 @@ export function createAuthorize(options: {
   isSecure: boolean
   protocol: (request: IncomingMessage, response: ServerResponse) => Promise<void>
   findTarget(resource: string): Promise<Target | undefined>
+  /** Whether one more request may begin here: each is kept until somebody answers, or a while. */
+  mayBegin(request: IncomingMessage): boolean
+  /** What is shown where it may not. */
+  tooMany(): Promise<Response>
 }): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const { base, isSecure, protocol, findTarget } = options
+  const { base, isSecure, protocol, findTarget, mayBegin, tooMany } = options
   return async (request, response) => {
     const url = request.url ?? ''
     if (url.length > MAX_URL) {
@@ -31,12 +35,19 @@ export function createAuthorize(options: {
       return
     }
     const inner = url.slice(base.length)
+    const isBegun = inner.startsWith('/authorize/')
+    if (!isBegun && !mayBegin(request)) return send(response, await tooMany())
     // TLS ends before this process: cookies are marked by what the issuer says, not by a header from outside.
     request.headers['x-forwarded-proto'] = isSecure ? 'https' : 'http'
     request.headers.cookie = withoutSession(request.headers.cookie ?? '')
-    request.url = inner.startsWith('/authorize/') ? inner : await complete(inner, findTarget)
+    request.url = isBegun ? inner : await complete(inner, findTarget)
     await protocol(request, response)
   }
+}
+
+async function send(response: ServerResponse, page: Response): Promise<void> {
+  response.writeHead(429, { ...Object.fromEntries(page.headers), 'retry-after': '60' })
+  response.end(await page.text())
 }
 
 async function complete(

@@ -10,9 +10,18 @@ import type { Target } from './target.ts'
 export function createPush(options: {
   protocol: (request: IncomingMessage, response: ServerResponse) => Promise<void>
   findTarget(resource: string): Promise<Target | undefined>
+  mayBegin(request: IncomingMessage): boolean
 }): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const { protocol, findTarget } = options
+  const { protocol, findTarget, mayBegin } = options
   return async (request, response) => {
+    if (!mayBegin(request)) {
+      const body = JSON.stringify({
+        error: 'temporarily_unavailable',
+        error_description: 'too many requests',
+      })
+      response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '60' }).end(body)
+      return
+    }
     const form = (await readForm(request)) ?? new URLSearchParams()
     await completeRequest(form, findTarget)
     await protocol(withForm(request, '/par', form), response)

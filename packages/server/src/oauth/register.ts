@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isoTime, newId } from '@valetkey/sdk/core'
 import * as z from 'zod'
 import type { Store } from '../store/index.ts'
+import { createAllowance } from './allowance.ts'
 import { readText } from './body.ts'
 import { applicationTypeOf, findRedirectFault } from './redirect-uri.ts'
 
@@ -12,7 +13,6 @@ const MOST_BY_ADDRESS = 100
 /** Registrations that nobody has used yet, wherever they came from. */
 const MOST_UNUSED = 10_000
 const UNUSED_LIFE_MS = 24 * 60 * 60_000
-const MAX_ADDRESSES = 10_000
 
 /** What of RFC 7591 counts here. Everything else is passed over, as the RFC asks (§2), `scope` too: it grants nothing. */
 const Metadata = z.object({
@@ -47,7 +47,7 @@ export function createRegister(options: {
   addressOf(request: IncomingMessage): string
 }): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   const { store, now, addressOf } = options
-  const mayRegister = createAllowance(now)
+  const mayRegister = createAllowance({ most: MOST_BY_ADDRESS, windowMs: WINDOW_MS, now })
 
   async function register(request: IncomingMessage): Promise<Answer> {
     const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
@@ -88,21 +88,6 @@ export function createRegister(options: {
 
 function refusal(status: number, error: string, description: string): Answer {
   return { status, body: { error, error_description: description } }
-}
-
-/** So many an hour from one address; of addresses, so many are remembered. */
-function createAllowance(now: () => number): (address: string) => boolean {
-  let began = now()
-  const counts = new Map<string, number>()
-  return address => {
-    if (now() - began >= WINDOW_MS || counts.size >= MAX_ADDRESSES) {
-      counts.clear()
-      began = now()
-    }
-    const count = (counts.get(address) ?? 0) + 1
-    counts.set(address, count)
-    return count <= MOST_BY_ADDRESS
-  }
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {

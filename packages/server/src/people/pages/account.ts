@@ -41,8 +41,9 @@ export function refuseForm(): Response {
 
 /** A request that cannot go on, nor be sent back to its client; what is wrong with it is in the protocol's words. */
 export function problemPage({ error, description }: { error: string; description: string }): Response {
-  const text =
-    error === 'invalid_request' && description.includes('session') ? STRINGS.stopped.expired : description
+  const { expired, tooMany } = STRINGS.stopped
+  const isExpired = error === 'invalid_request' && description.includes('session')
+  const text = error === 'too_many_requests' ? tooMany : isExpired ? expired : description
   return toResponse(
     messagePage({ title: STRINGS.stopped.title, text: text || error, status: 400, reference: error }),
   )

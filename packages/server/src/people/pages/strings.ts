@@ -192,6 +192,7 @@ export const STRINGS = {
       'You hold nothing of what it asks for, so there is nothing that you could give it. Ask your administrator.',
     lacking: (permissions: readonly string[]) =>
       `It takes all that it asks for or nothing, and you do not hold ${permissions.join(', ')}. Ask your administrator.`,
+    tooMany: 'Too many requests have come from your network. Wait a minute, then start again.',
     back: 'Go back',
     form: 'This form is not valid any more. Go back, load the page again and repeat.',
     trouble: 'Something failed here. Try again in a moment.',
