@@ -35,7 +35,15 @@ export const MODULES: Record<string, Module> = {
     packages: ['oidc-provider', 'jose', 'kysely', 'zod'],
   },
   'server/people': {
-    imports: ['server/store', 'server/audit', 'server/directory', 'server/oauth', 'sdk/core', 'sdk/engine'],
+    imports: [
+      'server/store',
+      'server/audit',
+      'server/directory',
+      'server/oauth',
+      'sdk/core',
+      'sdk/engine',
+      'sdk/contract',
+    ],
     packages: [
       'better-auth',
       'better-sqlite3',

@@ -7,7 +7,6 @@ import type { Command } from 'commander'
 import { writeContext } from './context.ts'
 import { type DevAuthority, startDevAuthority } from './dev-authority.ts'
 import { toLiveLine } from './live-line.ts'
-import { releaseMemory } from './release-memory.ts'
 import { addExamples } from './session.ts'
 import { untilStopped } from './stop.ts'
 import { type Io, UsageError, wantsColor } from './terminal/index.ts'
@@ -54,7 +53,6 @@ async function dev(io: Io, options: DevOptions): Promise<void> {
     io.out.write(banner(started, directory, options))
     const isColored = wantsColor(io)
     authority.onCall((record, server) => io.out.write(toLiveLine(record, server, isColored)))
-    await releaseMemory()
     await stopped
   } finally {
     await authority.close()

@@ -20,11 +20,14 @@ export type { Grant } from './grant-row.ts'
 export { createGrant, listGrants, revokeGrant, revokeGrants, showGrant } from './grants.ts'
 export {
   addMember,
+  changeMembers,
   createGroup,
   dropMember,
   listGroups,
   listMembers,
+  type Membership,
   removeGroup,
+  renameGroup,
 } from './groups.ts'
 export * from './identity/index.ts'
 export { type InputOf, lock, type OutputOf } from './operation.ts'
@@ -35,12 +38,20 @@ export {
   showOrganization,
   thawOrganization,
 } from './organizations.ts'
-export { createPerson, listPeople, showPerson, updatePerson } from './people.ts'
+export {
+  changePerson,
+  createPerson,
+  listPeople,
+  retirePerson,
+  showPerson,
+  updatePerson,
+} from './people.ts'
 export { createPermission, listPermissions, updatePermission } from './permissions.ts'
 export { awaitPoints, listPoints } from './points.ts'
 export { listPrincipalNames } from './principals.ts'
 export * from './reference.ts'
 export { importResources } from './resource-import.ts'
+export { refuseExternalId } from './resource-rules.ts'
 export { readRef } from './resource-tree.ts'
 export { createResourceType, listResourceTypes, updateResourceType } from './resource-types.ts'
 export { listResources, moveResource, putResource, removeResource, showResource } from './resources.ts'

@@ -16,6 +16,7 @@ import { createMetrics } from './metrics.ts'
 import { openPages } from './pages.ts'
 import { openPdp } from './pdp.ts'
 import { createResolveTxt } from './resolve-txt.ts'
+import { openScim } from './scim.ts'
 import { createServerNames } from './server-names.ts'
 import type { Config } from './settings.ts'
 
@@ -85,11 +86,14 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   const api = await createApi({ store, audit, now, issuer, isDev, barrier, log, addressOf, resolveTxt })
   limitIndex(store, config.indexMemoryMb * 2 ** 20)
   const pdp = openPdp({ store, now, issuer, log })
+  const scim = openScim({ store, now, issuer, addressOf, log })
   const pages = opened.add(
     await openPages({ config, store, now, addressOf, log, requests: oauth.requests, evidence: audit }),
     it => it.close(),
   )
-  const edge = opened.add(await openEdge({ config, oauth, api, feed, pdp, pages, drainMs }), it => it.close())
+  const edge = opened.add(await openEdge({ config, oauth, api, feed, pdp, pages, scim, drainMs }), it =>
+    it.close(),
+  )
   health.become('serving')
   return {
     url: issuer,

@@ -6,15 +6,19 @@ export const MAX_LARGE_BODY_BYTES = 16_000_000
 const MAX_DEPTH = 64
 
 /** Reads a JSON body within limits of size and depth, as plain UTF-8; no body at all is an empty object. */
-export async function readBody(request: Request, maxBytes: number = MAX_BODY_BYTES): Promise<unknown> {
+export async function readBody(
+  request: Request,
+  maxBytes: number = MAX_BODY_BYTES,
+  type: 'application/json' | 'application/scim+json' = 'application/json',
+): Promise<unknown> {
   const encoding = request.headers.get('content-encoding')
   if (encoding !== null && encoding !== 'identity')
     throw new AppError('request.encoding', 'Send the body as it is, without a content encoding.')
   const bytes = await readBytes(request, maxBytes)
   if (bytes.length === 0) return {}
-  const type = request.headers.get('content-type') ?? ''
-  if (!/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i.test(type))
-    throw new AppError('request.encoding', 'Send the body as "Content-Type: application/json".')
+  const sent = /^([^;\s]+)\s*(;\s*charset="?utf-8"?\s*)?$/i.exec(request.headers.get('content-type') ?? '')
+  if (![type, 'application/json'].includes(sent?.[1]?.toLowerCase() ?? ''))
+    throw new AppError('request.encoding', `Send the body as "Content-Type: ${type}".`)
   const text = decode(bytes)
   refuseDeep(text)
   const value = parse(text)

@@ -306,7 +306,7 @@ interface ScimPersonTable {
   organizationId: string
   personId: string
   externalId: string | null
-  /** What the directory said last, 1 or 0; only a change of it suspends or reinstates. */
+  /** 0: it was the directory that has suspended the person, so that it may reinstate them. */
   active: number
   attributes: string
   createdAt: ColumnType<string, string, never>
