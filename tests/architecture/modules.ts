@@ -32,7 +32,7 @@ export const MODULES: Record<string, Module> = {
   },
   'server/oauth': {
     imports: ['server/store', 'server/audit', 'server/directory', 'sdk/core', 'sdk/engine'],
-    packages: ['oidc-provider', 'jose', 'kysely', 'zod'],
+    packages: ['oidc-provider', 'ipaddr.js', 'jose', 'kysely', 'zod'],
   },
   'server/people': {
     imports: [

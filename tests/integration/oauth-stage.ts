@@ -67,8 +67,8 @@ export async function startStage(settings: Partial<Record<SettingName, unknown>>
       shift += ms
     },
     /** Somebody who has set a password, in a browser of their own. */
-    async signedUp(email = 'maya@northwind.test'): Promise<Person> {
-      const { url } = await api.invitations.create({ id: email })
+    async signedUp(email = 'maya@northwind.test', invitation?: string): Promise<Person> {
+      const url = invitation ?? (await api.invitations.create({ id: email })).url
       const browser = createBrowser(authority.url)
       await browser.submit(await browser.open(url), { password: PASSWORD, again: PASSWORD })
       return personWith(browser, email)

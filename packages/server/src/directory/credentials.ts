@@ -1,6 +1,7 @@
 import { AppError, isoTime, newId, newSecret } from '@valetkey/sdk/core'
 import { beginChange, type Db, hashSecret } from '../store/index.ts'
 import { getAgentRow } from './agents.ts'
+import { clientIdOf } from './client-key.ts'
 import type { Context } from './context.ts'
 import { refuseDuplicate } from './duplicate.ts'
 import { credentialFact, type Row } from './fact-of.ts'
@@ -22,7 +23,7 @@ function toCredential(row: Row<'credential'>, now: number): Credential {
   return {
     id,
     agent: agentId,
-    clientId,
+    clientId: clientIdOf(clientId),
     kind,
     label,
     createdAt,

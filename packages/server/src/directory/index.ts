@@ -6,6 +6,7 @@ export { CLAIM, createApiToken, listApiTokens, may, revokeApiToken } from './api
 export { clearAssignments, createAssignment, listAssignments, removeAssignment } from './assignments.ts'
 export { BOOTSTRAP_CODE_LIFE_MS, claimBootstrapCode, createBootstrapCode } from './bootstrap.ts'
 export { type CallBy, checkDecision, type DecideCall, prepareCall } from './check.ts'
+export { clientIdOf, clientKeyOf } from './client-key.ts'
 export {
   type ConsentPolicy,
   readConsentPolicy,
@@ -49,6 +50,7 @@ export {
 export { createPermission, listPermissions, updatePermission } from './permissions.ts'
 export { awaitPoints, listPoints } from './points.ts'
 export { listPrincipalNames } from './principals.ts'
+export { type PublicKey, parsePublicKey } from './public-key.ts'
 export * from './reference.ts'
 export { importResources } from './resource-import.ts'
 export { refuseExternalId } from './resource-rules.ts'

@@ -2,6 +2,7 @@ import { errors, interactionPolicy, type KoaContext, type Provider } from 'oidc-
 import type { ActingOptions } from './acting-token.ts'
 import { authorizationCodeGrant } from './authorization-code.ts'
 import { REVIEW, SESSION_COOKIE } from './authorize.ts'
+import { attemptOf } from './client-authentication.ts'
 import type { RefreshKey } from './refresh-family.ts'
 import { refreshTokenGrant } from './refresh-token.ts'
 import type { Target } from './target.ts'
@@ -86,6 +87,10 @@ export function resourceIndicators({ findTargetNow }: PeopleOptions) {
   }
 }
 
+/** Says no more: whoever named the address must not learn what lies there. */
+const NO_DOCUMENT =
+  'The program says who it is by the address of a document, and that document could not be taken. Its maker, or your administrator, can tell why.'
+
 /** A program reads JSON; somebody whose browser has come here reads a page. */
 export async function renderError(
   people: PeopleOptions | undefined,
@@ -96,7 +101,9 @@ export async function renderError(
     ctx.body = out
     return
   }
-  const page = await people.problemPage({ error: out.error, description: out.error_description ?? '' })
+  const refusal = attemptOf(ctx).refusal ?? ''
+  const description = refusal.startsWith('document') ? NO_DOCUMENT : (out.error_description ?? '')
+  const page = await people.problemPage({ error: out.error, description })
   for (const [name, value] of page.headers) ctx.set(name, value)
   ctx.body = await page.text()
 }

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { intersectScopes } from '@valetkey/sdk/core'
 import { errors, type Interaction, type Provider } from 'oidc-provider'
-import type { Store } from '../store/index.ts'
+import { clientKeyOf } from '../directory/index.ts'
 import { OFFLINE, REVIEW } from './authorize.ts'
 import type { Caller } from './caller.ts'
-import { findRegistration, type Registration } from './client-registration.ts'
+import type { Registration } from './client-registration.ts'
 import { describeRedirect, type Returning } from './redirect-uri.ts'
+import type { FindRegistration } from './registrations.ts'
 import type { Target } from './target.ts'
 
 /** What an agent asks of a person, while it waits for the answer. */
@@ -42,6 +43,8 @@ export interface AuthorizationRequest {
 /** The requests that wait for a person, each for the browser that it began in. */
 export interface AuthorizationRequests {
   find(request: IncomingMessage, response: ServerResponse): Promise<AuthorizationRequest | undefined>
+  /** The request with the agent that stands behind its client in an organization: a client of a document has one in each. */
+  within(request: AuthorizationRequest, organization: string): Promise<AuthorizationRequest>
   /** Answers with a grant, and says where the browser goes on. */
   allow(
     request: IncomingMessage,
@@ -65,11 +68,10 @@ export function grantOf(answer: string | undefined): string {
 }
 
 interface Options {
-  store: Store
   provider: Provider
   findCaller(clientId: string): Promise<Caller | undefined>
+  findRegistration: FindRegistration
   findTarget(resource: string): Promise<Target | undefined>
-  now(): number
 }
 
 export function createAuthorizationRequests(options: Options): AuthorizationRequests {
@@ -89,6 +91,11 @@ export function createAuthorizationRequests(options: Options): AuthorizationRequ
     async find(request, response) {
       const interaction = await read(request, response)
       return interaction && describe(interaction, options)
+    },
+    async within(request, organization) {
+      if (request.client.kind !== 'metadata-document') return request
+      const key = clientKeyOf(request.clientId, organization)
+      return { ...request, caller: await options.findCaller(key) }
     },
     async allow(request, response, { person, grant: id, scopes, isOffline }) {
       const { params, uid } = await provider.interactionDetails(request, response)
@@ -113,10 +120,10 @@ export function createAuthorizationRequests(options: Options): AuthorizationRequ
 /** What a page has to know of a request; undefined where its client or server has gone since it began. */
 async function describe(
   interaction: Interaction,
-  { store, findCaller, findTarget, now }: Options,
+  { findRegistration, findCaller, findTarget }: Options,
 ): Promise<AuthorizationRequest | undefined> {
   const { client_id = '', redirect_uri = '', resource = '', scope = '', prompt = '' } = interaction.params
-  const registration = await findRegistration(store, client_id, now())
+  const registration = await findRegistration(client_id)
   const target = await findTarget(resource)
   if (!registration || !target) return undefined
   const { name, uri, kind, isConfidential } = registration

@@ -3,24 +3,29 @@ import { type AccessTokenClaims, AppError } from '@valetkey/sdk/core'
 import type { JWK } from 'jose'
 import type { Store } from '../store/index.ts'
 import { createTokenWriter } from './access-token.ts'
-import { createGrantLookup } from './acting-grant.ts'
+import { createGrantLookup, type GrantLookup } from './acting-grant.ts'
 import { createAllowance } from './allowance.ts'
 import type { PeopleOptions } from './authorization-endpoint.ts'
-import { type AuthorizationRequests, createAuthorizationRequests } from './authorization-requests.ts'
+import { type AuthorizationRequests, createAuthorizationRequests, grantOf } from './authorization-requests.ts'
 import { createAuthorize } from './authorize.ts'
-import { createCallerLookup } from './caller.ts'
-import { findRegistration } from './client-registration.ts'
+import { type Caller, createCallerLookup } from './caller.ts'
+import type { ClientAuthenticationOptions } from './client-authentication.ts'
+import { type ClientDocumentOptions, createClientDocuments } from './client-documents.ts'
+import { createDocumentCallerLookup } from './document-caller.ts'
 import { createFailureLimit } from './failure-limit.ts'
 import { createServerIntrospection } from './introspection.ts'
 import { createJournal } from './journal.ts'
 import { openKeptSecret } from './kept-secret.ts'
 import type { Log } from './log.ts'
 import { endpointPaths, type ForPeople, oauthMetadata, openidMetadata } from './metadata.ts'
-import { removeExpired } from './oauth-state.ts'
+import { createOauthState, removeExpired } from './oauth-state.ts'
+import { createOutboundFetch } from './outbound-fetch.ts'
 import { createProvider } from './provider.ts'
 import { createPush } from './pushed-request.ts'
+import type { RefreshKey } from './refresh-family.ts'
 import { createRefusals, type Refusal } from './refusals.ts'
 import { createRegister } from './register.ts'
+import { createFindRegistration } from './registrations.ts'
 import { createRoutes, type Document } from './routes.ts'
 import { ensureSigningKeys, readPublicKeys, removeEndedKeys, type TokenAlgorithm } from './signing-key.ts'
 import { createTargetLookup, readCatalogueRevision } from './target.ts'
@@ -38,7 +43,16 @@ export interface AuthorizationServerOptions {
   /** Where a request comes from; for servers behind a proxy that they trust. */
   addressOf?: (request: IncomingMessage) => string
   /** Lets people authorize agents; undefined is an authority for agents that act for themselves. */
-  people?: { dynamicRegistration: boolean; problemPage: PeopleOptions['problemPage'] } | undefined
+  people?:
+    | {
+        dynamicRegistration: boolean
+        /** Takes clients whose id is the address of a document about them; undefined takes none. */
+        clientDocuments?: ClientDocumentOptions | undefined
+        problemPage: PeopleOptions['problemPage']
+      }
+    | undefined
+  /** All addresses of a host name, for tests that need names of their own. */
+  resolveHost?: (host: string) => Promise<string[]>
   /** Told of every token that was issued or refused, for counting. */
   onToken?: (outcome: TokenOutcome) => void
 }
@@ -69,6 +83,7 @@ export async function createAuthorizationServer(
   const paths = endpointPaths(issuer)
   const findCaller = createCallerLookup(store)
   const findTarget = createTargetLookup(store)
+  const findGrant = createGrantLookup(store, now)
   const findTargetNow = async (resource: string) => findTarget(resource, await readCatalogueRevision(store))
   const people = options.people && {
     ...options.people,
@@ -86,8 +101,8 @@ export async function createAuthorizationServer(
     findCaller,
     findTarget,
     people,
-    findRegistration: (id: string) => findRegistration(store, id, now()),
-    findGrant: createGrantLookup(store, now),
+    ...(await findersOf(options, { findCaller, findGrant, refreshKey: people?.refreshKey ?? '' })),
+    findGrant,
     writeToken(claims: AccessTokenClaims, revision: string) {
       onToken({ grant: claims.gid === undefined ? 'client_credentials' : 'person' })
       return writeToken(claims, revision)
@@ -126,11 +141,29 @@ export async function createAuthorizationServer(
   return {
     ...routes,
     jwks: () => readPublicKeys(store),
-    requests: createAuthorizationRequests({ store, provider, findCaller, findTarget: findTargetNow, now }),
+    requests: createAuthorizationRequests({ ...parts, provider, findTarget: findTargetNow }),
     async close() {
       await stopSweeping()
       await journal.close()
     },
+  }
+}
+
+/** How clients are found: by a registration here, or by the document that their id names. */
+async function findersOf(
+  { store, people, resolveHost, now = Date.now }: AuthorizationServerOptions,
+  by: { findCaller(id: string): Promise<Caller | undefined>; findGrant: GrantLookup; refreshKey: RefreshKey },
+): Promise<Pick<ClientAuthenticationOptions, 'findRegistration' | 'findDocumentCaller' | 'keysOf'>> {
+  const settings = people?.clientDocuments
+  const fetch = settings && createOutboundFetch({ ...settings, resolve: resolveHost })
+  const documents = fetch && createClientDocuments({ ...settings, fetch, now })
+  const codes = createOauthState(store, now)('AuthorizationCode')
+  const grantOfCode = async (code: string) =>
+    grantOf((await codes.find(code))?.['grantId'] as string | undefined)
+  return {
+    findRegistration: createFindRegistration(store, documents, now),
+    findDocumentCaller: createDocumentCallerLookup({ store, ...by, grantOfCode }),
+    keysOf: async document => documents?.keysOf(document) ?? [],
   }
 }
 

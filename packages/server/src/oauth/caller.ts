@@ -1,10 +1,11 @@
 import type { InferResult } from 'kysely'
+import { clientIdOf } from '../directory/index.ts'
 import type { Db, Store } from '../store/index.ts'
 
 /** A credential that is not revoked; whether it has expired is for the moment of use to say. */
 export interface CallerCredential {
   readonly id: string
-  readonly kind: 'secret' | 'key' | 'public'
+  readonly kind: 'secret' | 'key' | 'public' | 'document'
   readonly secretHash: string | null
   readonly publicJwk: string | null
   /** Milliseconds since 1970. */
@@ -40,7 +41,7 @@ export function createCallerLookup(store: Store): (clientId: string) => Promise<
     const [first] = rows
     if (!first) return undefined
     return {
-      clientId: first.clientId,
+      clientId: clientIdOf(first.clientId),
       agent: first.agentId,
       agentKind: first.agentKind,
       organization: first.organizationId,

@@ -5,10 +5,13 @@ import { errors, type KoaContext, Provider } from 'oidc-provider'
 import { hashSecret } from '../store/index.ts'
 import { type Addressing, checkAssertion } from './assertion.ts'
 import type { Caller, CallerCredential } from './caller.ts'
+import { type ClientDocument, isDocumentId } from './client-document.ts'
+import { findKeys, hasExpired, type TriedKey } from './client-keys.ts'
 import { createClients } from './client-objects.ts'
 import type { Registration } from './client-registration.ts'
 import type { FailureLimit } from './failure-limit.ts'
 import type { Journal } from './journal.ts'
+import type { FindRegistration } from './registrations.ts'
 import { available, tooManyFailures } from './trouble.ts'
 
 /** What one request has shown so far about who sends it. */
@@ -20,6 +23,8 @@ export interface Attempt {
   /** The credential that the caller proved to hold. */
   credential?: CallerCredential
   addressing?: Addressing
+  /** The keys that the client's document names. */
+  documentKeys?: readonly JWK[]
   /** Why it is refused, for the record. */
   refusal?: string | undefined
 }
@@ -43,8 +48,11 @@ export interface ClientAuthenticationOptions {
   issuer: string
   tokenEndpoint: string
   findCaller: (clientId: string) => Promise<Caller | undefined>
+  /** The agent of a client whose id names a document: in the organization that the request is about. */
+  findDocumentCaller: (clientId: string, params: Record<string, unknown>) => Promise<Caller | undefined>
   /** Where a client may return to, and how it has to ask. */
-  findRegistration: (clientId: string) => Promise<Registration | undefined>
+  findRegistration: FindRegistration
+  keysOf: (document: ClientDocument) => Promise<readonly JWK[]>
   journal: Journal
   limit: FailureLimit
   addressOf: (request: IncomingMessage) => string
@@ -68,20 +76,25 @@ export function assertionHook(options: ClientAuthenticationOptions) {
 export function authenticateByOwnTables(provider: Provider, options: ClientAuthenticationOptions): void {
   const { issuer, tokenEndpoint, findCaller, findRegistration, journal, limit, addressOf, now } = options
   const clients = createClients(provider, {
-    selectForVerify: ({ kid }) => candidates(attemptOf(requireContext()), kid, now()),
-    getKeyObject(credential) {
-      triedKeys.set(requireContext(), credential as CallerCredential)
-      return publicKey(credential as CallerCredential)
+    selectForVerify: ({ kid }) => {
+      const attempt = attemptOf(requireContext())
+      const found = findKeys(attempt, kid, now())
+      if (found.length === 0) attempt.refusal = 'key_missing'
+      return found
+    },
+    getKeyObject(tried) {
+      triedKeys.set(requireContext(), tried as TriedKey)
+      return (tried as TriedKey).jwk
     },
     fresh: () => true,
   })
-
-  const proven = (ctx: KoaContext, credential: CallerCredential) => {
-    const attempt = attemptOf(ctx)
-    attempt.credential = credential
-    const address = addressOf(ctx.req)
-    limit.succeeded(attempt.client ?? '', address)
-    journal.used(credential.id, address)
+  const noteProof = (ctx: KoaContext, credential: CallerCredential) => {
+    attemptOf(ctx).credential = credential
+    journal.used(credential.id, addressOf(ctx.req))
+  }
+  const proven = (ctx: KoaContext, credential: CallerCredential | undefined) => {
+    limit.succeeded(attemptOf(ctx).client ?? '', addressOf(ctx.req))
+    if (credential) noteProof(ctx, credential)
   }
 
   provider.OIDCContext.prototype.clientJwtAuthExpectedAudience = () => new Set([issuer, tokenEndpoint])
@@ -90,31 +103,52 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     const ctx = Provider.ctx
     // RFC 6749 appendix A.1: client ids are visible ASCII.
     if (!ctx || typeof id !== 'string' || !/^[\x20-\x7e]{1,500}$/.test(id)) return undefined
-    const { route } = ctx.oidc
-    const registration = ASKING.has(route) ? await available(findRegistration(id)) : undefined
-    if (AT_THE_BROWSER.has(route)) return registration && clients(id, 'none', registration)
     const attempt = attemptOf(ctx)
     attempt.client = id
-    const waitSeconds = limit.waitSeconds(id, addressOf(ctx.req))
-    if (waitSeconds > 0) {
-      ctx.set('retry-after', String(waitSeconds))
-      throw tooManyFailures()
+    const { route } = ctx.oidc
+    if (!AT_THE_BROWSER.has(route)) refuseIfWaiting(ctx, limit.waitSeconds(id, addressOf(ctx.req)))
+    const isDocument = isDocumentId(id)
+    const refused = (reason: string) => {
+      attempt.refusal = reason
     }
-    const caller = await available(findCaller(id))
+    const registration =
+      ASKING.has(route) || isDocument ? await available(findRegistration(id, refused)) : undefined
+    if (AT_THE_BROWSER.has(route)) return registration && clients(id, 'none', registration)
+    if (isDocument && !registration) return undefined
+    const caller = await available(
+      isDocument ? options.findDocumentCaller(id, ctx.oidc.params) : findCaller(id),
+    )
     if (caller) attempt.caller = caller
     attempt.refusal = caller ? caller.barred : 'client_unknown'
     if (ASKING.has(route) && !registration) attempt.refusal = 'redirect_missing'
+    // Before anybody has taken a client on it can ask all the same, by pushing or through a browser.
+    const mayBeNobody = registration !== undefined && !caller
+    if (attempt.refusal !== undefined && !mayBeNobody) return undefined
+    const asking = ASKING.has(route) ? registration : undefined
+    if (registration?.document) return findByDocument(ctx, registration.document, asking)
     const method = methodOf(ctx)
-    // Before anybody has taken it on it can ask all the same, by pushing or through a browser.
-    if (!caller && registration && method === 'none') return clients(id, 'none', registration)
-    if (attempt.refusal !== undefined) return undefined
     const open = caller?.credentials.find(({ kind }) => kind === 'public')
-    if (method !== 'none' || !open) return clients(id, method === 'key' ? 'key' : 'secret', registration)
-    if (hasExpired(open, now())) return undefined
+    if (method !== 'none' || (caller && !open))
+      return clients(id, method === 'key' ? 'key' : 'secret', asking)
+    if (open && hasExpired(open, now())) return undefined
     // It has nothing to prove itself by: the code with its verifier, or the refresh token, has to do.
-    attempt.credential = open
-    journal.used(open.id, addressOf(ctx.req))
-    return clients(id, 'none', registration)
+    if (open) noteProof(ctx, open)
+    return clients(id, 'none', asking)
+  }
+
+  /** A client proves itself in the way that its document says at this moment, and in no other. */
+  async function findByDocument(ctx: KoaContext, document: ClientDocument, asking: Registration | undefined) {
+    const attempt = attemptOf(ctx)
+    const wanted = document.proof ? 'key' : 'none'
+    const own = attempt.caller?.credentials.find(({ kind }) => kind === 'document')
+    if (methodOf(ctx) !== wanted) attempt.refusal = 'client_method'
+    else if (attempt.caller && (!own || hasExpired(own, now()))) attempt.refusal = 'credential_expired'
+    else {
+      attempt.documentKeys = await options.keysOf(document)
+      if (wanted === 'none' && own) noteProof(ctx, own)
+      return clients(attempt.client ?? '', wanted, asking)
+    }
+    return undefined
   }
 
   provider.Client.prototype.compareClientSecret = secret => {
@@ -131,11 +165,14 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     const id = createHash('sha256').update(`${iss}\n${jti}`).digest('base64url')
     const first = await available(journal.useOnce(id, expiresAt * 1000))
     const tried = triedKeys.get(ctx)
-    if (first && tried) proven(ctx, tried)
+    if (first && tried) proven(ctx, tried.credential)
     else attemptOf(ctx).refusal = 'assertion_replayed'
     return first
   }
 }
+
+/** The key that was tried last; the verified one, once the signature holds. */
+const triedKeys = new WeakMap<KoaContext, TriedKey>()
 
 /** Where nobody proves anything: the browser of a person carries the request of a client. */
 const AT_THE_BROWSER = new Set(['authorization', 'resume'])
@@ -160,38 +197,10 @@ function methodOf(ctx: KoaContext): 'secret' | 'key' | 'none' {
   return client_secret === undefined && ctx.get('authorization') === '' ? 'none' : 'secret'
 }
 
-/** The key that was tried last; the verified one, once the signature holds. */
-const triedKeys = new WeakMap<KoaContext, CallerCredential>()
-
-const MAX_KEYS = 10_000
-
-/** The live keys that may have signed: the one that `kid` names, by our id or the key's own; else all are tried. */
-function candidates(attempt: Attempt, kid: string | undefined, now: number): CallerCredential[] {
-  const keys = (attempt.caller?.credentials ?? []).filter(credential => credential.kind === 'key')
-  const named = keys.filter(credential => credential.id === kid || publicKey(credential)?.kid === kid)
-  const wanted = kid !== undefined && named.length > 0 ? named : keys
-  const live = wanted.filter(credential => !hasExpired(credential, now))
-  if (keys.length === 0) attempt.refusal = 'key_missing'
-  else if (live.length === 0) attempt.refusal = 'credential_expired'
-  return live
-}
-
-/** Parsed once a text, so that jose keeps the imported key with the object. */
-const parsedKeys = new Map<string, JWK>()
-
-function publicKey(credential: CallerCredential): JWK | undefined {
-  const text = credential.publicJwk
-  if (text === null) return undefined
-  const known = parsedKeys.get(text)
-  if (known) return known
-  const key = JSON.parse(text) as JWK
-  if (parsedKeys.size >= MAX_KEYS) parsedKeys.clear()
-  parsedKeys.set(text, key)
-  return key
-}
-
-function hasExpired(credential: CallerCredential, now: number): boolean {
-  return credential.expiresAt !== null && credential.expiresAt <= now
+function refuseIfWaiting(ctx: KoaContext, waitSeconds: number): void {
+  if (waitSeconds === 0) return
+  ctx.set('retry-after', String(waitSeconds))
+  throw tooManyFailures()
 }
 
 function requireContext(): KoaContext {

@@ -1,4 +1,5 @@
 import { prepareQuery, type Store } from '../store/index.ts'
+import type { ClientDocument } from './client-document.ts'
 
 /** A client as it is registered: what it calls itself and where it may return to. */
 export interface Registration {
@@ -11,6 +12,8 @@ export interface Registration {
   readonly mustPush: boolean
   /** Whether it proves who it is when it redeems a code. */
   readonly isConfidential: boolean
+  /** Where its id names it. */
+  readonly document?: ClientDocument
 }
 
 const findRow = prepareQuery((db, { id }: { id: string }) =>

@@ -23,6 +23,8 @@ export const AUTH_METHODS = ['private_key_jwt', 'client_secret_basic', 'client_s
 /** Whether people sign in here and authorize agents, and how clients of theirs come to be known. */
 export interface ForPeople {
   dynamicRegistration: boolean
+  /** Undefined where no client is known by a document. */
+  clientDocuments?: object | undefined
 }
 
 /** The paths of the endpoints. Metadata is found at every form that clients probe (RFC 8414 §3, OpenID discovery §4). */
@@ -76,6 +78,7 @@ export function oauthMetadata(issuer: string, people?: ForPeople): Record<string
       scopes_supported: ['offline_access'],
       authorization_response_iss_parameter_supported: true,
     }),
+    ...(people?.clientDocuments && { client_id_metadata_document_supported: true }),
     ...(people?.dynamicRegistration && { registration_endpoint: `${issuer}/register` }),
   }
 }

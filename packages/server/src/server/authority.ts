@@ -66,11 +66,14 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   const health = opened.add(await startHealth({ config, store, audit, metrics, now }), it => it.close())
   const addressOf = createAddressOf(config.trustedProxies)
   const { tokenAlgorithm, dynamicRegistration } = config
+  const clientDocuments = config.clientDocuments
+    ? { hosts: config.clientDocumentHosts, privateHosts: config.clientDocumentPrivateHosts }
+    : undefined
   const oauth = opened.add(
     await createAuthorizationServer({
       ...{ store, issuer, tokenAlgorithm, log, now, addressOf },
       onToken: metrics.token,
-      people: { dynamicRegistration, problemPage: async problem => problemPage(problem) },
+      people: { dynamicRegistration, clientDocuments, problemPage: async problem => problemPage(problem) },
     }),
     it => it.close(),
   )

@@ -22,6 +22,11 @@ const BOOLEAN = z
   .union([z.boolean(), z.enum(['true', 'false']).transform(text => text === 'true')])
   .pipe(z.boolean())
 
+const HOSTS = z
+  .union([z.string().transform(text => text.split(',').map(part => part.trim())), z.array(z.string())])
+  .transform(hosts => hosts.filter(host => host !== ''))
+  .refine(hosts => hosts.every(host => /^(\*\.)?[a-z0-9.[\]:-]+$/.test(host)))
+
 const TAKES_PORT = 'a port number, 0 to 65535'
 
 /** How the process runs. Every one can be set in `valetkey.yaml`, as `VALETKEY_<NAME>`, or read from a file (`…_FILE`). */
@@ -130,6 +135,27 @@ export const SETTINGS = {
     default: 'true',
     meaning:
       'Whether MCP clients may register themselves. One that does gets an id and nothing else, until somebody who may answers for it.',
+  },
+  clientDocuments: {
+    schema: BOOLEAN,
+    takes: 'true or false',
+    default: 'true',
+    meaning:
+      'Whether an MCP client may be known by the address of a document about it (Client ID Metadata Documents). The authority fetches the document: by https, from public addresses only, five kilobytes at most.',
+  },
+  clientDocumentHosts: {
+    schema: HOSTS,
+    takes: 'host names, with a comma between them; *.example.com covers all below',
+    default: '',
+    meaning:
+      'Takes documents (and the keys that they name) from these hosts alone. From everywhere, where none is named.',
+  },
+  clientDocumentPrivateHosts: {
+    schema: HOSTS,
+    takes: 'host names, each with its port where it is not 443, for example localhost:8443',
+    default: '',
+    meaning:
+      'Hosts whose documents may come from this machine or from a private network: for development, and for clients of your own.',
   },
   consentMayAdoptAgents: {
     schema: BOOLEAN,

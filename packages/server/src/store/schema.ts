@@ -123,8 +123,11 @@ interface CredentialTable {
   organizationId: string
   agentId: string
   clientId: string
-  /** `public` proves nothing: it stands for a client that cannot keep a secret, so that it can be taken back. */
-  kind: 'secret' | 'key' | 'public'
+  /**
+   * `public` proves nothing: it stands for a client that cannot keep a secret, so that it can be taken back. `document` proves what
+   * the client's metadata document says that it does.
+   */
+  kind: 'secret' | 'key' | 'public' | 'document'
   /** SHA-256 of the secret, base64url. */
   secretHash: string | null
   publicJwk: string | null

@@ -25,8 +25,8 @@ export const Credential = z.object({
   id: z.string(),
   agent: z.string(),
   clientId: z.string(),
-  /** `public` proves nothing: it stands for a client that cannot keep a secret. */
-  kind: z.enum(['secret', 'key', 'public']),
+  /** `public` proves nothing: it stands for a client that cannot keep a secret. `document`: as the client's metadata document says. */
+  kind: z.enum(['secret', 'key', 'public', 'document']),
   label: z.string(),
   createdAt: Time,
   createdBy: z.string(),

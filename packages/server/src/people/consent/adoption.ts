@@ -1,7 +1,9 @@
+import { hash } from 'node:crypto'
 import { newId, ROOT_RESOURCE } from '@valetkey/sdk/core'
 import { refOf, rootsOf } from '@valetkey/sdk/engine'
 import {
   type Context,
+  clientKeyOf,
   createAgent,
   createAssignment,
   credentialFact,
@@ -13,6 +15,9 @@ import {
 import type { AuthorizationRequest } from '../../oauth/index.ts'
 import { beginChange, type Tx } from '../../store/index.ts'
 import type { Person } from '../person.ts'
+
+/** A client as it names itself. */
+type Named = Pick<AuthorizationRequest, 'clientId' | 'client'>
 
 /** A role of the person's, and where it is given: what an agent of the person's is lent. */
 export interface Lent {
@@ -44,7 +49,7 @@ export async function readLent(
  */
 export async function adopt(
   ctx: Context,
-  request: Pick<AuthorizationRequest, 'clientId' | 'client'>,
+  request: Named,
   person: Person,
   ceiling: readonly string[] | null,
 ): Promise<{ id: string; name: string }> {
@@ -53,7 +58,7 @@ export async function adopt(
     organization,
     name: agentName(request),
     owner: person.id,
-    purpose: `Registered itself as "${request.client.name}", returns to ${request.client.returns.name}`,
+    purpose: purposeOf(request),
     kind: 'user_authorized',
     ceiling: [...(ceiling ?? [])],
   })
@@ -92,12 +97,14 @@ export async function lend(
 async function bindClient(
   ctx: Context,
   tx: Tx,
-  { clientId, client: { kind } }: Pick<AuthorizationRequest, 'clientId' | 'client'>,
+  { clientId, client: { kind } }: Named,
   { agent, organization }: { agent: string; organization: string },
 ): Promise<void> {
   const change = await beginChange(tx, organization, { actor: ctx.actor.id, now: ctx.now() })
   const createdAt = new Date(ctx.now()).toISOString()
-  const client = { id: clientId, organizationId: organization, kind, agentId: agent }
+  const isDocument = kind === 'metadata-document'
+  const id = isDocument ? clientKeyOf(clientId, organization) : clientId
+  const client = { id, organizationId: organization, kind, agentId: agent }
   await tx
     .insertInto('client')
     .values({ ...client, legacyAudience: 0, createdAt })
@@ -105,9 +112,11 @@ async function bindClient(
   const credential = await tx
     .insertInto('credential')
     .values({
-      ...{ id: newId('credential', ctx.now()), organizationId: organization, agentId: agent, clientId },
-      ...{ kind: 'public' as const, secretHash: null, publicJwk: null, thumbprint: null },
-      ...{ label: 'client without a secret', createdAt, createdBy: ctx.actor.id },
+      ...{ id: newId('credential', ctx.now()), organizationId: organization, agentId: agent, clientId: id },
+      kind: isDocument ? ('document' as const) : ('public' as const),
+      ...{ secretHash: null, publicJwk: null, thumbprint: null },
+      label: isDocument ? 'as the document of the client says' : 'client without a secret',
+      ...{ createdAt, createdBy: ctx.actor.id },
       ...{ expiresAt: null, revokedAt: null, lastUsedAt: null, lastUsedFrom: null },
     })
     .returningAll()
@@ -135,9 +144,15 @@ async function makePending(
   await change.log({ fact: 'principal', id: agent, value: principalFact(principal) })
 }
 
+function purposeOf({ clientId, client: { kind, name, returns } }: Named): string {
+  const said = kind === 'metadata-document' ? `Is "${name}" by ${clientId}` : `Registered itself as "${name}"`
+  return `${said}, returns to ${returns.name}`.slice(0, 500)
+}
+
 /** A name that people can type, and that no other registration takes. */
-function agentName({ clientId, client }: Pick<AuthorizationRequest, 'clientId' | 'client'>): string {
+function agentName({ clientId, client }: Named): string {
   const words = client.name.toLowerCase().replace(/[^a-z0-9]+/g, '-')
   const name = words.replace(/^-+|-+$/g, '').slice(0, 48)
-  return `${name === '' ? 'client' : name}-${clientId.slice(-6)}`
+  const own = client.kind === 'metadata-document' ? hash('sha256', clientId, 'hex') : clientId
+  return `${name === '' ? 'client' : name}-${own.slice(-6)}`
 }

@@ -52,7 +52,9 @@ async function visitBy(scene: Scene): Promise<Visit | undefined> {
   const { c, stage, request } = scene
   const who = await stage.whoIs(c)
   const isLate = request.signInAfter === null || (who?.session.signedInAt ?? 0) >= request.signInAfter
-  return who && isLate ? visitOf(scene, who) : undefined
+  if (!who || !isLate) return undefined
+  const { requests } = scene
+  return visitOf({ ...scene, request: await requests.within(request, who.person.organization.id) }, who)
 }
 
 async function answer(visit: Visit, form: Form): Promise<Response> {
