@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { api as contract, createClient } from '@valetkey/sdk/contract'
 import pino from 'pino'
 import { findFreePort } from '../../packages/server/src/cli/demo/files.ts'
+import type { Mail } from '../../packages/server/src/mail/index.ts'
 import { readConfig, startAuthority } from '../../packages/server/src/server/index.ts'
 import { createBrowser } from './browser.ts'
 
@@ -13,10 +14,10 @@ export const PASSWORD = 'seven blue teapots'
 export type PeopleSite = Awaited<ReturnType<typeof openPeopleSite>>
 
 /** An authority on loopback with the organization Northwind, whose clock the test moves, and its pages. */
-export async function openPeopleSite(flags: Record<string, unknown> = {}) {
+export async function openPeopleSite(flags: Record<string, unknown> = {}, host = '127.0.0.1') {
   const directory = await mkdtemp(join(tmpdir(), 'valetkey-people-'))
   const port = await findFreePort()
-  const url = `http://127.0.0.1:${port}`
+  const url = `http://${host}:${port}`
   let aheadMs = 0
   const config = readConfig({
     flags: {
@@ -32,9 +33,16 @@ export async function openPeopleSite(flags: Record<string, unknown> = {}) {
   const api = clientWith(claimed.token)
   await api.organizations.create({ slug: 'northwind', name: 'Northwind' })
 
+  const mails: Mail[] = []
+  authority.onMail(mail => mails.push(mail))
+
   return {
     url,
     api,
+    /** What was mailed, the newest last. */
+    mails,
+    now,
+    clientWith,
     store: authority.store,
     passTime(minutes: number) {
       aheadMs += minutes * 60_000

@@ -1,7 +1,6 @@
 import { api as contract, createClient } from '@valetkey/sdk/contract'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { findPasswordFault } from '../../packages/server/src/people/password.ts'
-import { createSignInLimit, WINDOW_MS } from '../../packages/server/src/people/sign-in-limit.ts'
 import { createBrowser } from './browser.ts'
 import { openPeopleSite, PASSWORD, type PeopleSite } from './people-site.ts'
 
@@ -162,35 +161,19 @@ test('guessing is slowed down by account and address, whether or not there is su
   }
 })
 
-test('a limit is by account, by address and by both, and ends', () => {
-  let now = 0
-  const limit = createSignInLimit(() => now)
-  for (let i = 0; i < 5; i++) limit.failed('maya', '1.1.1.1')
-  expect([
-    limit.allows('maya', '1.1.1.1'),
-    limit.allows('maya', '2.2.2.2'),
-    limit.allows('jon', '1.1.1.1'),
-  ]).toEqual([false, true, true])
-  limit.succeeded('maya', '1.1.1.1')
-  expect(limit.allows('maya', '1.1.1.1')).toBe(true)
-  for (let i = 0; i < 30; i++) limit.failed('lea', `3.3.3.${i}`)
-  expect(limit.allows('lea', '4.4.4.4')).toBe(false)
-  for (let i = 0; i < 60; i++) limit.failed(`someone-${i}`, '5.5.5.5')
-  expect(limit.allows('nobody', '5.5.5.5')).toBe(false)
-  now += WINDOW_MS
-  expect(limit.allows('lea', '4.4.4.4')).toBe(true)
-})
-
 test.each([
   ['eleven char', 'short'],
   ['a'.repeat(30), 'common'],
   ['Password2024!!', 'common'],
+  ['thisismypassword', 'common'],
+  ['abcdefghijklmnop', 'common'],
+  ['letmeinplease1', 'common'],
   ['qwertyuiop123456', 'common'],
   ['maya@northwind.test', 'like_name'],
   ['northwind2024!', 'like_name'],
   ['x'.repeat(3) + 'yzw'.repeat(70), 'long'],
   [PASSWORD, undefined],
   ['пять зелёных чайников', undefined],
-])('password %j: %s', (password, fault) => {
-  expect(findPasswordFault(password, [MAYA, 'maya', 'Maya', 'northwind'])).toBe(fault)
+])('password %j: %s', async (password, fault) => {
+  expect(await findPasswordFault(password, [MAYA, 'maya', 'Maya', 'northwind'])).toBe(fault)
 })

@@ -1,4 +1,5 @@
 import { api, type Route } from '@valetkey/sdk/contract'
+import { newId } from '@valetkey/sdk/core'
 import { expect, test } from 'vitest'
 import { linkPerson } from './federation/linked.ts'
 import { INVOICE_RULE, northwind, type Product, start } from './product.ts'
@@ -33,6 +34,20 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
     'signIn.update': ['event', c => c.signIn.update({ id: 'northwind', secondFactor: 'required' })],
     'people.create': ['facts', c => c.people.create({ email: 'ada@northwind.test', name: 'Ada' })],
     'people.update': ['facts', c => c.people.update({ id: 'maya@northwind.test', status: 'suspended' })],
+    'people.signOut': ['event', c => c.people.signOut({ id: 'maya@northwind.test', reason: 'lost laptop' })],
+    'factors.remove': [
+      'event',
+      async (c, { maya, organization }, { store }) => {
+        const whose = { organizationId: organization.id, personId: maya.id }
+        const kept = { sealedSecret: 'v1.', lastStep: 0, createdAt: '2027-01-01T00:00:00Z', lastUsedAt: null }
+        const id = newId('factor')
+        await store.db
+          .insertInto('totp')
+          .values({ id, ...whose, ...kept })
+          .execute()
+        return c.factors.remove({ id: maya.id, factor: id })
+      },
+    ],
     'agents.create': [
       'facts',
       c => c.agents.create({ name: 'new', owner: 'maya@northwind.test', ceiling: [] }),

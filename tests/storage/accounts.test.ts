@@ -4,6 +4,7 @@ import { describeOnBoth } from './databases.ts'
 
 const PERSON = { id: `usr_${'0'.repeat(26)}`, name: 'Maya', epoch: 3 }
 const OTHER = { id: `usr_${'1'.repeat(26)}`, name: 'Maya', epoch: 0 }
+const BROWSER = { address: '192.0.2.1', userAgent: 'Firefox' }
 const PASSWORD = 'seven blue teapots'
 
 describeOnBoth('accounts', (_open, place) => {
@@ -15,7 +16,8 @@ describeOnBoth('accounts', (_open, place) => {
         throw fault
       },
     })
-  const cookiesOf = (cookies: string[]) => cookies.map(cookie => cookie.split(';')[0]).join('; ')
+  const cookiesOf = ({ cookies }: { cookies: string[] }) =>
+    cookies.map(cookie => cookie.split(';')[0]).join('; ')
 
   test('nodes that start at once share accounts and sessions', async () => {
     const url = await place.newUrl()
@@ -27,29 +29,32 @@ describeOnBoth('accounts', (_open, place) => {
     await first.setPassword(OTHER, `${PASSWORD} too`)
     expect(await second.checkPassword(PERSON.id, PASSWORD)).toBe(true)
     expect(await second.checkPassword(OTHER.id, PASSWORD)).toBe(false)
-    const cookies = await second.openSession(
-      PERSON,
-      { methods: ['password', 'totp'], secondFactor: true },
-      30,
-    )
+    const strong = { methods: ['password', 'totp'], secondFactor: true } as const
+    const opened = await second.openSession(PERSON, strong, 30, BROWSER)
     for (const attribute of ['Secure', 'HttpOnly', 'SameSite=Lax'])
-      expect(cookies.every(cookie => cookie.split('; ').includes(attribute))).toBe(true)
-    expect(await first.findSession(cookiesOf(cookies))).toMatchObject({
-      ...{ person: PERSON.id, epoch: 3, methods: ['password', 'totp'], secondFactor: true },
+      expect(opened.cookies.every(cookie => cookie.split('; ').includes(attribute))).toBe(true)
+    expect(await first.findSession(cookiesOf(opened))).toMatchObject({
+      ...{ person: PERSON.id, epoch: 3, ...strong },
       signedInAt: expect.any(Number),
     })
     expect(
-      await first.findSession(cookiesOf(cookies).replace('session_token=', 'session_token=x')),
+      await first.findSession(cookiesOf(opened).replace('session_token=', 'session_token=x')),
     ).toBeUndefined()
     await second.setPassword(PERSON, `${PASSWORD} again`)
-    expect(await first.findSession(cookiesOf(cookies))).toBeUndefined()
+    expect(await first.findSession(cookiesOf(opened))).toBeUndefined()
     expect(await first.checkPassword(PERSON.id, PASSWORD)).toBe(false)
     const weak = { methods: ['link'], secondFactor: false } as const
-    const again = cookiesOf(await first.openSession(PERSON, weak, 30))
+    const again = cookiesOf(await first.openSession(PERSON, weak, 30, BROWSER))
     expect(await second.findSession(again)).toMatchObject(weak)
-    await first.endSessions(PERSON.id)
-    expect(await second.findSession(again)).toBeUndefined()
-    const over = cookiesOf(await first.openSession(PERSON, weak, 0))
+    const [own] = await first.listSessions(PERSON.id)
+    expect(own).toMatchObject({ ...BROWSER, ...weak, epoch: 3 })
+    expect(await second.endSession(OTHER.id, own?.id ?? '')).toBe(false)
+    expect(await second.endSession(PERSON.id, own?.id ?? '')).toBe(true)
+    expect(await first.findSession(again)).toBeUndefined()
+    await first.openSession(PERSON, weak, 30, BROWSER)
+    await first.openSession({ ...PERSON, epoch: 4 }, weak, 30, BROWSER)
+    expect(await first.listSessions(PERSON.id)).toMatchObject([{ epoch: 4 }])
+    const over = cookiesOf(await first.openSession(PERSON, weak, 0, BROWSER))
     expect(await second.findSession(over)).toBeUndefined()
     await first.close()
     if (second !== first) await second.close()

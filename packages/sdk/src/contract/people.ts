@@ -52,6 +52,32 @@ export const people = {
       }),
       returns: s.Person,
     },
+    signOut: {
+      method: 'POST',
+      path: '/people/:id/sign-out',
+      summary: 'End all sessions of a person',
+      permission: 'person:write',
+      body: z.object({ ...inOrganization, reason: s.Text.default('') }),
+      returns: s.Person,
+    },
+  },
+  factors: {
+    list: {
+      method: 'GET',
+      path: '/people/:id/factors',
+      summary: 'List what a person signs in by beside a password',
+      permission: 'person:read',
+      query: z.object(inOrganization),
+      returns: z.object({ items: z.array(s.Factor), next: z.null() }),
+    },
+    remove: {
+      method: 'DELETE',
+      path: '/people/:id/factors/:factor',
+      summary: 'Take away a factor that a person has lost, and end the person’s sessions',
+      permission: 'person:write',
+      query: z.object(inOrganization),
+      returns: s.Factor,
+    },
   },
   invitations: {
     create: {
@@ -60,7 +86,11 @@ export const people = {
       summary:
         'Make the link by which a person sets a password; it is shown once, and takes back earlier ones',
       permission: 'person:write',
-      body: z.object(inOrganization),
+      body: z.object({
+        ...inOrganization,
+        /** Sends it to the person as well. */
+        mail: z.boolean().default(false),
+      }),
       returns: z.object({
         id: z.string(),
         person: z.string(),

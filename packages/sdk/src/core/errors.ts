@@ -28,6 +28,8 @@ export const ERRORS = {
   'store.other': [503, 'The database is another one than this node has worked with.'],
   'secret.unreadable': [503, 'A stored secret cannot be decrypted with this master key.'],
   'audit.unavailable': [503, 'The record of a call cannot be made durable, so the call is refused.'],
+  'mail.off': [409, 'This authority sends no mail.'],
+  'mail.failed': [502, 'The mail server did not take a mail.'],
   'spool.locked': [503, 'Another process uses the same spool directory.'],
   'point.fenced': [409, 'A newer start of the same enforcement point has taken its place.'],
   'point.forged': [

@@ -18,6 +18,7 @@ export const ID_PREFIX = {
   delegation: 'dlg',
   delegationRule: 'drl',
   invitation: 'inv',
+  factor: 'fac',
   refreshFamily: 'rfm',
   identityProvider: 'idp',
   identityLink: 'lnk',

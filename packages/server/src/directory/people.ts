@@ -10,6 +10,7 @@ import { readPage } from './page.ts'
 import { insertPrincipal, pagesOf } from './principals.ts'
 import { getOrganization, getPrincipal, locatePrincipal, quote } from './reference.ts'
 import { refuseExternalId } from './resource-rules.ts'
+import { endSessions } from './sessions.ts'
 import { asOneChange } from './transaction.ts'
 
 type Person = OutputOf<'people', 'get'>
@@ -105,14 +106,9 @@ export async function changePerson(
     throw new AppError('conflict.state', `${quote(before.externalId)} is retired, which is final.`)
   const change = await beginChange(tx, before.organizationId, byWhom(ctx))
   const after = { ...before, ...wanted }
-  const isLeaving = before.status === 'active' && after.status !== 'active'
-  const update = tx
-    .updateTable('principal')
-    .set(wanted)
-    .$if(isLeaving, query => query.set(eb => ({ sessionEpoch: eb('sessionEpoch', '+', 1) })))
-    .where('id', '=', before.id)
-    .execute()
+  const update = tx.updateTable('principal').set(wanted).where('id', '=', before.id).execute()
   await refuseDuplicate(update, `There is a person ${quote(after.externalId)} already.`)
+  if (after.status !== 'active') await endSessions(tx, after.id)
   await change.log({ fact: 'principal', id: after.id, value: principalFact(after) })
   const pick = (row: Row<'principal'>) => Object.fromEntries(keys.map(key => [key, row[key]]))
   await recordBy(ctx, tx, {

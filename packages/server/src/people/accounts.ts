@@ -12,6 +12,13 @@ export interface Session extends Proof {
   signedInAt: number
 }
 
+/** One of a person's sessions, as the person knows it again. */
+export interface OpenSession extends Session {
+  /** Where it was opened from, and by what. */
+  address: string
+  userAgent: string
+}
+
 /** Who a session is opened for. */
 export interface AccountHolder {
   id: string
@@ -23,15 +30,27 @@ export interface AccountHolder {
 export interface Accounts {
   /** Whether this is the person's password; takes the same time for nobody at all. */
   checkPassword(person: string | undefined, password: string): Promise<boolean>
-  /** Opens a session for whoever has proved to be this person, by whatever way, and gives its cookies. */
-  openSession(person: AccountHolder, proof: Proof, lifeMinutes: number): Promise<string[]>
+  /**
+   * Opens a session for whoever has proved to be this person, by whatever way: its id, and its cookies. Forgets those
+   * that were opened at an earlier epoch.
+   */
+  openSession(
+    person: AccountHolder,
+    proof: Proof,
+    lifeMinutes: number,
+    browser: Pick<OpenSession, 'address' | 'userAgent'>,
+  ): Promise<{ id: string; cookies: string[] }>
   /** The session that a request's cookies name, if it lives. */
   findSession(cookies: string | undefined): Promise<Session | undefined>
   /** Ends the session that these cookies name, and gives the cookies that clear them. */
   signOut(cookies: string | undefined): Promise<string[]>
+  /** All of a person's that live, the newest first. */
+  listSessions(person: string): Promise<OpenSession[]>
+  /** Ends one of a person's; false where the person has no such one. */
+  endSession(person: string, session: string): Promise<boolean>
+  hasPassword(person: string): Promise<boolean>
   /** Sets a person's password, and ends every session that the person has. */
   setPassword(person: Pick<AccountHolder, 'id' | 'name'>, password: string): Promise<void>
-  endSessions(person: string): Promise<void>
   close(): Promise<void>
 }
 

@@ -2,7 +2,7 @@ import { isId } from '@valetkey/sdk/core'
 import { type BetterAuthOptions, betterAuth } from 'better-auth'
 import { getMigrations } from 'better-auth/db/migration'
 import * as z from 'zod'
-import { type Accounts, type AccountsOptions, COOKIE_PREFIX } from './accounts.ts'
+import { type Accounts, type AccountsOptions, COOKIE_PREFIX, type OpenSession } from './accounts.ts'
 import { type AccountDatabase, openAccountDatabase } from './database.ts'
 import { createPasswordHash, LONGEST_PASSWORD, SHORTEST_PASSWORD } from './password.ts'
 import { METHODS, type Method } from './proof.ts'
@@ -33,6 +33,10 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
     } as never))
   const findPassword = async (user: string) =>
     (await internalAdapter.findAccounts(user)).find(({ providerId }) => providerId === 'credential')
+  const listRows = async (user: string | undefined) =>
+    user === undefined
+      ? []
+      : z.array(SessionRow).parse(await internalAdapter.listSessions(user, { onlyActiveSessions: true }))
 
   return {
     async checkPassword(person, password) {
@@ -41,20 +45,37 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
       if (!hash) return passwords.verifyNone(password)
       return passwords.verify({ hash, password })
     },
-    async openSession({ id, name, epoch }, { methods, secondFactor }, lifeMinutes) {
+    async openSession({ id, name, epoch }, { methods, secondFactor }, lifeMinutes, browser) {
       const { id: user } = await ensureUser({ id, name })
+      const over = (await listRows(user)).filter(row => row.epoch !== epoch)
+      if (over.length > 0) await internalAdapter.deleteSessions(over.map(({ token }) => token))
       const createdAt = new Date(options.now())
       const expiresAt = new Date(options.now() + lifeMinutes * 60_000)
-      const body = { user, createdAt, expiresAt, methods: JSON.stringify(methods), secondFactor, epoch }
-      return (await auth.api.openSession({ body, returnHeaders: true })).headers.getSetCookie()
+      const from = { ipAddress: browser.address, userAgent: browser.userAgent.slice(0, 300) }
+      const proof = { methods: JSON.stringify(methods), secondFactor, epoch }
+      const body = { user, createdAt, expiresAt, ...from, ...proof }
+      const { headers, response } = await auth.api.openSession({ body, returnHeaders: true })
+      return { id: response.id, cookies: headers.getSetCookie() }
     },
     async findSession(cookies) {
       const found = await auth.api.getSession({ headers: new Headers({ cookie: cookies ?? '' }) })
       const [person = ''] = found?.user.email.split('@') ?? []
       if (!found || !isId(person, 'person')) return undefined
-      const { id, createdAt, epoch, secondFactor } = found.session
-      const methods: Method[] = Methods.parse(JSON.parse(found.session.methods))
-      return { person, id, epoch, methods, secondFactor, signedInAt: createdAt.getTime() }
+      return toSession(person, found.session)
+    },
+    async listSessions(person) {
+      const rows = await listRows((await findUser(person))?.id)
+      return rows.map(row => toSession(person, row)).sort((a, b) => b.signedInAt - a.signedInAt)
+    },
+    async endSession(person, session) {
+      const rows = await listRows((await findUser(person))?.id)
+      const row = rows.find(({ id }) => id === session)
+      if (row) await internalAdapter.deleteSession(row.token)
+      return row !== undefined
+    },
+    async hasPassword(person) {
+      const user = await findUser(person)
+      return user !== undefined && (await findPassword(user.id)) !== undefined
     },
     async signOut(cookies) {
       const headers = new Headers({ cookie: cookies ?? '' })
@@ -73,12 +94,26 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
         } as never)
       await internalAdapter.deleteUserSessions(user.id)
     },
-    async endSessions(person) {
-      const user = await findUser(person)
-      if (user) await internalAdapter.deleteUserSessions(user.id)
-    },
     close,
   }
+}
+
+const SessionRow = z.object({
+  id: z.string(),
+  token: z.string(),
+  createdAt: z.date(),
+  epoch: z.number(),
+  methods: z.string(),
+  secondFactor: z.boolean(),
+  ipAddress: z.string().nullish(),
+  userAgent: z.string().nullish(),
+})
+
+function toSession(person: string, row: z.infer<typeof SessionRow>): OpenSession {
+  const { id, createdAt, epoch, secondFactor } = row
+  const methods: Method[] = Methods.parse(JSON.parse(row.methods))
+  const from = { address: row.ipAddress ?? '', userAgent: row.userAgent ?? '' }
+  return { person, id, epoch, methods, secondFactor, signedInAt: createdAt.getTime(), ...from }
 }
 
 /** Nothing by mail, nobody signs up, no limits of its own: ours stand before it. */

@@ -1,11 +1,14 @@
 import { AppError, isoTime, newId, newSecret } from '@valetkey/sdk/core'
 import { record } from '../audit/index.ts'
 import type { Context, InputOf, OutputOf } from '../directory/index.ts'
-import { locatePrincipal, quote } from '../directory/index.ts'
-import { hashSecret, type Store } from '../store/index.ts'
+import { getOrganization, locatePrincipal, quote } from '../directory/index.ts'
+import type { Mailer } from '../mail/index.ts'
+import { hashSecret, type Store, type Tx } from '../store/index.ts'
+import { STRINGS } from './pages/strings.ts'
 import { findPerson, type Person } from './person.ts'
 
-const LIFE_MS = 3 * 24 * 60 * 60_000
+const LIFE_DAYS = 3
+const LIFE_MS = LIFE_DAYS * 24 * 60 * 60_000
 
 /**
  * Makes the link by which a person sets a password, the first one or a new one, and takes back every earlier link. It is
@@ -14,18 +17,19 @@ const LIFE_MS = 3 * 24 * 60 * 60_000
 export async function invite(
   ctx: Context,
   input: InputOf<'invitations', 'create'>,
-  issuer: string,
+  { issuer, mailer }: { issuer: string; mailer: Mailer | undefined },
 ): Promise<OutputOf<'invitations', 'create'>> {
   const { db } = ctx.store
-  const {
-    id: person,
-    organizationId,
-    externalId,
-    status,
-  } = await locatePrincipal(db, 'user', input.id, input.organization)
+  const principal = await locatePrincipal(db, 'user', input.id, input.organization)
+  const { id: person, organizationId, externalId, status } = principal
   if (status !== 'active') throw new AppError('conflict.state', `${quote(externalId)} is ${status}.`)
   if (!externalId.includes('@'))
     throw new AppError('conflict.state', `${quote(externalId)} has no email address to sign in with.`)
+  if (input.mail && !mailer)
+    throw new AppError(
+      'mail.off',
+      'This authority sends no mail: set mailUrl and mailFrom, or hand the link over.',
+    )
   const secret = newSecret('vk_inv')
   const expiresAt = isoTime(ctx.now() + LIFE_MS)
   const id = newId('invitation', ctx.now())
@@ -45,7 +49,14 @@ export async function invite(
     }
     await record(tx, { ...event, detail: { invitation: id, email: externalId, expiresAt } }, ctx.now())
   })
-  return { id, person, email: externalId, expiresAt, url: `${issuer}/invitation/${secret}` }
+  const url = `${issuer}/invitation/${secret}`
+  if (input.mail) {
+    const { subject, text } = STRINGS.mail.invitation
+    const { name } = await getOrganization(db, organizationId)
+    const mail = { subject: subject(name), text: text(principal.name, name, url, LIFE_DAYS) }
+    await mailer?.send({ to: externalId, ...mail })
+  }
+  return { id, person, email: externalId, expiresAt, url }
 }
 
 /** The person whom a link invites, while it is good. */
@@ -61,17 +72,12 @@ export async function findInvited(store: Store, secret: string, now: number): Pr
 }
 
 /** Uses up a link; false where somebody was faster. */
-export function redeem(store: Store, secret: string, person: Person, now: number): Promise<boolean> {
-  return store.write(async tx => {
-    const { numUpdatedRows } = await tx
-      .updateTable('invitation')
-      .set({ usedAt: isoTime(now) })
-      .where('hash', '=', hashSecret(secret))
-      .where('usedAt', 'is', null)
-      .executeTakeFirstOrThrow()
-    if (numUpdatedRows === 0n) return false
-    const event = { organization: person.organization.id, type: 'person.password_set' }
-    await record(tx, { ...event, actor: person.id, target: person.id, detail: { by: 'invitation' } }, now)
-    return true
-  })
+export async function useInvitation(tx: Tx, secret: string, now: number): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('invitation')
+    .set({ usedAt: isoTime(now) })
+    .where('hash', '=', hashSecret(secret))
+    .where('usedAt', 'is', null)
+    .executeTakeFirstOrThrow()
+  return numUpdatedRows === 1n
 }

@@ -17,12 +17,13 @@ export function openAccounts(options: AccountsOptions): Accounts {
   const hasCookie = (cookies: string | undefined) => cookies?.includes(`${COOKIE_PREFIX}.session_token=`)
   return {
     checkPassword: async (person, password) => (await accounts()).checkPassword(person, password),
-    openSession: async (person, proof, lifeMinutes) =>
-      (await accounts()).openSession(person, proof, lifeMinutes),
+    openSession: async (...session) => (await accounts()).openSession(...session),
+    listSessions: async person => (await accounts()).listSessions(person),
+    endSession: async (person, session) => (await accounts()).endSession(person, session),
+    hasPassword: async person => (await accounts()).hasPassword(person),
     findSession: async cookies => (hasCookie(cookies) ? (await accounts()).findSession(cookies) : undefined),
     signOut: async cookies => (hasCookie(cookies) ? (await accounts()).signOut(cookies) : []),
     setPassword: async (person, password) => (await accounts()).setPassword(person, password),
-    endSessions: async person => (await accounts()).endSessions(person),
     async close() {
       await (await opened?.catch(() => undefined))?.close()
     },

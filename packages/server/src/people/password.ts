@@ -1,32 +1,43 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import { COMMON_PASSWORDS } from './common-passwords.ts'
 
 /** Why a password is not taken. */
 export type PasswordFault = 'short' | 'long' | 'like_name' | 'common'
 
 export const SHORTEST_PASSWORD = 12
 export const LONGEST_PASSWORD = 200
+/** Powers of ten of guesses that somebody needs who begins with what people choose most. */
+const FEWEST_GUESSES = 9
+/** Estimating takes longer with the square of it, and what comes after that makes nothing worse. */
+const LONGEST_ESTIMATED = 40
 
-/** What keeps a password out of a list that somebody tries (NIST SP 800-63B §3.1.1): length first, no rules of characters. */
-export function findPasswordFault(password: string, names: readonly string[]): PasswordFault | undefined {
+/**
+ * What keeps a password out of a list that somebody tries (NIST SP 800-63B-4 §3.1.1.2): length first, a list of passwords
+ * that leaked and what is close to them, and no rules of characters.
+ */
+export async function findPasswordFault(
+  password: string,
+  names: readonly string[],
+): Promise<PasswordFault | undefined> {
   const text = password.normalize('NFKC')
   if ([...text].length < SHORTEST_PASSWORD) return 'short'
   if ([...text].length > LONGEST_PASSWORD) return 'long'
-  const core = coreOf(text)
-  for (const name of names) {
-    const known = coreOf(name)
-    if (known.length >= 3 && core.startsWith(known) && core.length - known.length < 6) return 'like_name'
-  }
-  if (new Set(core).size < 5 || COMMON_PASSWORDS.has(core)) return 'common'
-  return undefined
+  const guesses = await loadGuesses()
+  if (guesses(text, []) < FEWEST_GUESSES) return 'common'
+  return guesses(text, names) < FEWEST_GUESSES ? 'like_name' : undefined
 }
 
-/** What is left when decoration is taken off: digits and signs at the end make no common password a good one. */
-function coreOf(text: string): string {
-  const folded = text.toLowerCase()
-  const bare = folded.replace(/[\d\p{P}\p{S}\s]+$/u, '')
-  return bare === '' ? folded : bare
+let loading: Promise<(text: string, names: readonly string[]) => number> | undefined
+
+/** The list and its matchers take 25 MB, so they come with the first password that somebody chooses. */
+function loadGuesses() {
+  loading ??= Promise.all([import('@zxcvbn-ts/core'), import('@zxcvbn-ts/language-common')]).then(
+    ([{ ZxcvbnFactory }, { dictionary, adjacencyGraphs: graphs }]) => {
+      const estimate = new ZxcvbnFactory({ dictionary, graphs, l33tMaxSubstitutions: 5 })
+      return (text, names) => estimate.check(text.slice(0, LONGEST_ESTIMATED), [...names]).guessesLog10
+    },
+  )
+  return loading
 }
 
 type Derive = (

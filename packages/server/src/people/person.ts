@@ -52,24 +52,37 @@ export async function findPerson(db: Db, id: string): Promise<Person | undefined
   return row && toPerson(row)
 }
 
-/** The same by what people type: the email address, and the organization by id or short name. */
-export async function findByEmail(db: Db, organization: string, email: string): Promise<Person | undefined> {
+/** The same by what people type: the email address. */
+export async function findByEmail(
+  db: Db,
+  organization: string | undefined,
+  email: string,
+): Promise<Person | undefined> {
   const row = await people(db)
     .where('principal.externalId', '=', foldName(email.trim()))
-    .where(eb =>
-      eb.or([eb('organization.id', '=', organization), eb('organization.slug', '=', organization)]),
-    )
+    .where('organization.id', '=', organization ?? '')
     .executeTakeFirst()
   return row && toPerson(row)
 }
 
-/** The organization, where there is only one. */
-export async function findOnlyOrganization(db: Db): Promise<string | undefined> {
+/** The organization in which somebody signs in, and how its people may. */
+export interface Home {
+  id: string
+  policy: SignInPolicy
+}
+
+/** By id or short name; where nothing is said, the only one. */
+export async function findHome(db: Db, organization: string | undefined): Promise<Home | undefined> {
   const rows = await db
     .selectFrom('organization')
-    .select('id')
+    .leftJoin('signInPolicy', 'signInPolicy.organizationId', 'organization.id')
+    .select(['id', 'methods', 'secondFactor', 'sessionMinutes'])
     .where('id', '!=', CATALOGUE)
+    .$if(organization !== undefined, query =>
+      query.where(eb => eb.or([eb('id', '=', organization ?? ''), eb('slug', '=', organization ?? '')])),
+    )
     .limit(2)
     .execute()
-  return rows.length === 1 ? rows[0]?.id : undefined
+  const [row] = rows
+  return row && rows.length === 1 ? { id: row.id, policy: toSignInPolicy(row) } : undefined
 }

@@ -6,6 +6,8 @@ const Opening = z.object({
   user: z.string(),
   createdAt: z.date(),
   expiresAt: z.date(),
+  ipAddress: z.string(),
+  userAgent: z.string(),
   methods: z.string(),
   secondFactor: z.boolean(),
   epoch: z.number(),
@@ -26,6 +28,7 @@ export function sessionOpening() {
         if (!user) throw new Error('a session for nobody')
         const session = await internalAdapter.createSession(id, true, fields, true)
         await setSessionCookie(ctx, { session, user }, true)
+        return ctx.json({ id: session.id })
       }),
     },
   }

@@ -1,13 +1,19 @@
 import { newId } from '@valetkey/sdk/core'
 import { record } from '../audit/index.ts'
 import type { Session } from './accounts.ts'
+import { createFactorSetup } from './factor-setup.ts'
 import { createFederation, type Federation } from './federation/federation.ts'
 import { isLiveThere } from './federation/sessions.ts'
 import { type Form, isFromElsewhere, isOwnForm, readForm, sealForm } from './form.ts'
 import { redirectTo } from './pages/layout.ts'
+import { STRINGS } from './pages/strings.ts'
+import { openPasskeys } from './passkeys.ts'
 import { findPerson, type Person } from './person.ts'
 import { judgeProof } from './proof.ts'
-import { type Ask, createSignIn, type Note, type StageOptions } from './sign-in.ts'
+import { createRecoveryCodes } from './recovery-codes.ts'
+import { createSecondFactor } from './second-factor.ts'
+import { type Ask, createSignIn, type SignInParts, type StageOptions } from './sign-in.ts'
+import { createSignInLimit } from './sign-in-limit.ts'
 
 /** Somebody who is signed in, and may be. */
 export interface SignedIn {
@@ -19,12 +25,22 @@ export interface SignedIn {
 export type Stage = ReturnType<typeof createStage>
 
 export function createStage(options: StageOptions) {
-  const { store, accounts, issuer, now, addressOf } = options
+  const { store, accounts, issuer, secret, mailer, now, addressOf } = options
   const { origin, pathname } = new URL(issuer)
-  const base = pathname.replace(/\/$/, '')
   const cookiesOf = (c: Ask) => c.req.header('cookie')
-  const note: Note = (organization, type, target, detail) =>
-    store.write(tx => record(tx, { organization, type, actor: target, target, detail }, now()))
+  const recoveryCodes = createRecoveryCodes(store, secret)
+  const passkeys = openPasskeys(options)
+  const parts: SignInParts = {
+    ...options,
+    base: pathname.replace(/\/$/, ''),
+    limit: createSignInLimit(store, secret, now),
+    recoveryCodes,
+    passkeys,
+    setup: createFactorSetup({ store, passkeys, recoveryCodes, now }),
+    note: (organization, type, target, detail) =>
+      store.write(tx => record(tx, { organization, type, actor: target, target, detail }, now())),
+    readForm: async c => (isFromElsewhere(c.req.raw, origin) ? undefined : readForm(c.req.raw)),
+  }
 
   /** Who is signed in, as the organization wants it today. A person who may not sign in any more counts as nobody. */
   async function whoIs(c: Ask): Promise<SignedIn | undefined> {
@@ -38,10 +54,11 @@ export function createStage(options: StageOptions) {
   }
 
   const newReference = () => newId('request', now())
-  const { showSignIn, signIn, enter } = createSignIn(options, note, (c, provider, to) =>
-    federation.start(c, provider, to),
-  )
-  const federation: Federation = createFederation({ ...options, base, note, newReference, enter })
+  const { showSignIn, signIn, enter, open } = createSignIn(parts, createSecondFactor(parts), {
+    leaveFor: (c, provider, to) => federation.start(c, provider, to),
+    keepSaid: (session, origin) => federation.keepSaid(session, origin),
+  })
+  const federation: Federation = createFederation({ ...parts, newReference, enter })
 
   /** Ends the session, here and at the provider where it began, and goes on. */
   async function signOut(c: Ask, who: SignedIn | undefined, next: string): Promise<Response> {
@@ -49,24 +66,26 @@ export function createStage(options: StageOptions) {
     const leave = who && (await federation.afterSignOut(who.session.id))
     const cookies = await accounts.signOut(cookiesOf(c))
     const detail = { address: addressOf(c.env.incoming) }
-    if (who) await note(who.person.organization.id, 'person.signed_out', who.person.id, detail)
+    if (who) await parts.note(who.person.organization.id, 'person.signed_out', who.person.id, detail)
     return leave ? leave(cookies) : redirectTo(next, cookies)
   }
 
+  /** Tells a person by mail what was changed about signing in, so that it is noticed where somebody else did it. */
+  function tell(person: Person, what: keyof typeof STRINGS.mail.changed.what): void {
+    const { subject, text, what: changes } = STRINGS.mail.changed
+    const to = person.email
+    if (to.includes('@')) mailer?.post({ to, subject, text: text(person.name, changes[what], issuer) })
+  }
+
   return {
-    ...options,
-    base,
-    note,
+    ...parts,
+    ...{ showSignIn, signIn, enter, open },
+    federation,
     whoIs,
-    showSignIn,
-    signIn,
-    enter,
     signOut,
-    /** The form of a request; undefined where another site sent it, or no form of ours looks like that. */
-    readForm: async (c: Ask) => (isFromElsewhere(c.req.raw, origin) ? undefined : readForm(c.req.raw)),
+    tell,
     sealForm: (purpose: string) => sealForm(store.secrets, purpose, now()),
     isOwnForm: (purpose: string, form: Form) => isOwnForm(store.secrets, purpose, form, now()),
     newReference,
-    federation,
   }
 }

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import manifest from '../../package.json' with { type: 'json' }
 import { type Audit, auditHandlers } from '../audit/index.ts'
 import { createBootstrapCode, type ResolveTxt, type WaitForPoints } from '../directory/index.ts'
+import type { Mailer } from '../mail/index.ts'
 import { applyPolicy, whatIfPolicy } from '../policy/index.ts'
 import type { Store } from '../store/index.ts'
 import { createAddressOf } from './client-address.ts'
@@ -22,6 +23,7 @@ export interface ApiOptions {
   /** Asks DNS; the resolvers of the machine unless said otherwise. */
   resolveTxt?: ResolveTxt
   log: Logger
+  mailer?: Mailer | undefined
   /** Where a request comes from; the other end of its connection unless said otherwise. */
   addressOf?(request: IncomingMessage): string
 }
@@ -34,14 +36,15 @@ export interface AdminApiServer {
 
 /** Puts the admin API together: every operation of the contract with its handler, behind who calls and may they. */
 export async function createApi(options: ApiOptions): Promise<AdminApiServer> {
-  const { store, audit, now, issuer, isDev, barrier, log, addressOf = createAddressOf([]) } = options
-  const { resolveTxt = createResolveTxt([]) } = options
+  const { store, audit, now, issuer, isDev, barrier, log, mailer } = options
+  const { addressOf = createAddressOf([]), resolveTxt = createResolveTxt([]) } = options
   const handlers = createHandlers({
     evidence: auditHandlers(audit),
     policy: { apply: applyPolicy, whatIf: whatIfPolicy },
     waitForPoints: barrier,
     resolveTxt,
     issuer,
+    mailer,
     dev: isDev,
   })
   const app = createRoutes({

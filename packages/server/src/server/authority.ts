@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { type Audit, openAudit } from '../audit/index.ts'
 import { limitIndex } from '../directory/index.ts'
 import { createFeed, type RecordSink } from '../feed/index.ts'
+import type { Mail } from '../mail/index.ts'
 import { createAuthorizationServer } from '../oauth/index.ts'
 import { problemPage } from '../people/index.ts'
 import { openStore, type Store } from '../store/index.ts'
@@ -12,6 +13,7 @@ import { createAddressOf } from './client-address.ts'
 import { openDataDirectory, requireSameDatabase } from './data-directory.ts'
 import { openEdge } from './edge.ts'
 import { startHealth } from './health.ts'
+import { openMail } from './mail.ts'
 import { createMetrics } from './metrics.ts'
 import { openPages } from './pages.ts'
 import { openPdp } from './pdp.ts'
@@ -33,6 +35,8 @@ export interface Authority {
   /** The one-time code for the first sign-in; null where somebody has signed in before. */
   readonly bootstrapCode: string | null
   onCall(listener: CallListener): void
+  /** Calls back with every mail that stays on this machine; there are none where a mail server is named. */
+  onMail(listener: (mail: Mail) => void): void
   /** Stops taking requests, lets those under way end, and leaves nothing unwritten. */
   close(): Promise<void>
 }
@@ -86,12 +90,20 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   })
   const { barrier } = feed
   const resolveTxt = createResolveTxt(config.dnsServers)
-  const api = await createApi({ store, audit, now, issuer, isDev, barrier, log, addressOf, resolveTxt })
+  const mail = openMail(config, { isDev, now, log })
+  const { mailer } = mail
+  const api = await createApi({
+    ...{ store, audit, now, issuer, isDev, barrier, log, addressOf },
+    ...{ resolveTxt, mailer },
+  })
   limitIndex(store, config.indexMemoryMb * 2 ** 20)
   const pdp = openPdp({ store, now, issuer, log })
   const scim = openScim({ store, now, issuer, addressOf, log })
   const pages = opened.add(
-    await openPages({ config, store, now, addressOf, log, requests: oauth.requests, evidence: audit }),
+    await openPages({
+      ...{ config, store, now, addressOf, log, mail },
+      ...{ requests: oauth.requests, evidence: audit },
+    }),
     it => it.close(),
   )
   const edge = opened.add(await openEdge({ config, oauth, api, feed, pdp, pages, scim, drainMs }), it =>
@@ -105,6 +117,7 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
     store,
     bootstrapCode: api.bootstrapCode,
     onCall: calls.add,
+    onMail: listener => mail.outbox?.onMail(listener),
     close() {
       health.become('stopping')
       return opened.close()

@@ -1,7 +1,8 @@
 import type { AdminApi } from '@valetkey/sdk/contract'
 import * as directory from '../directory/index.ts'
+import type { Mailer } from '../mail/index.ts'
 import { listSigningKeys, registerClient, retireSigningKey, rotateSigningKey } from '../oauth/index.ts'
-import { invite } from '../people/index.ts'
+import { invite, listFactorsOf, removeFactorOf, signOutPerson } from '../people/index.ts'
 
 /** One operation of the contract: authenticated, permitted and parsed input comes in, a value goes out. */
 type Handler<G extends keyof AdminApi, O extends keyof AdminApi[G]> = (
@@ -19,11 +20,12 @@ export interface HandlerParts {
   waitForPoints: directory.WaitForPoints
   resolveTxt: directory.ResolveTxt
   issuer: string
+  mailer: Mailer | undefined
   dev: boolean
 }
 
 export function createHandlers(parts: HandlerParts): Handlers {
-  const { evidence, policy, waitForPoints, resolveTxt, issuer, dev } = parts
+  const { evidence, policy, waitForPoints, resolveTxt, issuer, mailer, dev } = parts
   return {
     session: {
       bootstrap: directory.claimBootstrapCode,
@@ -45,6 +47,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
       get: directory.showPerson,
       create: directory.createPerson,
       update: directory.updatePerson,
+      signOut: signOutPerson,
     },
     clients: { register: registerClient },
     identityProviders: {
@@ -68,7 +71,8 @@ export function createHandlers(parts: HandlerParts): Handlers {
       create: directory.createScimToken,
       revoke: directory.revokeScimToken,
     },
-    invitations: { create: (ctx, input) => invite(ctx, input, issuer) },
+    invitations: { create: (ctx, input) => invite(ctx, input, { issuer, mailer }) },
+    factors: { list: listFactorsOf, remove: removeFactorOf },
     agents: {
       list: directory.listAgents,
       get: directory.showAgent,

@@ -5,6 +5,7 @@ import type { Audit } from '../audit/index.ts'
 import { type AuthorizationRequests, openKeptSecret } from '../oauth/index.ts'
 import { createPages, openAccounts, type Pages } from '../people/index.ts'
 import type { Store } from '../store/index.ts'
+import type { MailRoom } from './mail.ts'
 import type { Config } from './settings.ts'
 
 /** The pages for people, over accounts that are kept beside the database. */
@@ -14,24 +15,31 @@ export async function openPages(options: {
   now(): number
   addressOf(request: IncomingMessage): string
   log: Logger
+  mail: MailRoom
   requests: AuthorizationRequests
   evidence: Pick<Audit, 'calls' | 'who'>
 }): Promise<Pages & { close(): Promise<void> }> {
-  const { config, store, now, addressOf, log, requests, evidence } = options
+  const { config, store, now, addressOf, log, mail, requests, evidence } = options
   const { issuer, passwordCost } = config
+  const secret = await openKeptSecret(store, 'sessions')
   const accounts = openAccounts({
     url: accountsUrl(config.databaseUrl),
-    secret: await openKeptSecret(store, 'sessions'),
-    ...{ issuer, passwordCost, now },
+    ...{ secret, issuer, passwordCost, now },
     onFault: fault => log.error({ err: fault }, 'an account could not be read or kept'),
   })
   const onFault = (fault: unknown, reference: string) =>
     log.error({ err: fault, requestId: reference }, 'a page failed')
   const pages = createPages({
-    ...{ store, accounts, issuer, now, addressOf, onFault, requests, evidence },
+    ...{ store, accounts, issuer, secret, now, addressOf, onFault, requests, evidence, ...mail },
     mayAdopt: config.consentMayAdoptAgents,
   })
-  return { ...pages, close: () => accounts.close() }
+  return {
+    ...pages,
+    async close() {
+      await mail.mailer?.close()
+      await accounts.close()
+    },
+  }
 }
 
 /** `people.db` beside a SQLite file; the same PostgreSQL. */

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
+import { isMailUrl } from '../mail/index.ts'
 import { isNetwork } from './client-address.ts'
 import { parseMasterKey } from './master-key.ts'
 
@@ -163,6 +164,20 @@ export const SETTINGS = {
     default: 'false',
     meaning:
       'Whether a person who consents becomes the owner of an agent that registered itself, and gives it what that person holds. Otherwise it is pending until an administrator names its owner and its ceiling, and activates it.',
+  },
+  mailUrl: {
+    schema: z.string().refine(isMailUrl).optional(),
+    takes: '"smtp://USER:PASSWORD@HOST:PORT" (with STARTTLS) or "smtps://…"',
+    meaning:
+      'The mail server. Without one there are no links to sign in by, nobody sets a forgotten password anew, and invitations are only shown.',
+  },
+  mailFrom: {
+    schema: z
+      .string()
+      .regex(/^([^<>\r\n"]{1,100} )?<?[^\s<>@]{1,64}@[^\s<>@]{1,255}>?$/)
+      .optional(),
+    takes: 'an address, for example Valet Key <auth@example.com>',
+    meaning: 'Whom its mails are from. Needed with `mailUrl`.',
   },
   passwordCost: {
     schema: z

@@ -31,6 +31,11 @@ export interface Database {
   clientRegistration: ClientRegistrationTable
   refreshFamily: RefreshFamilyTable
   signInPolicy: SignInPolicyTable
+  totp: TotpTable
+  recoveryCode: RecoveryCodeTable
+  passkey: PasskeyTable
+  signInLink: SignInLinkTable
+  attempt: { bucket: string; count: number; endsAt: number }
 
   server: ServerTable
   serverKey: ServerKeyTable
@@ -366,6 +371,53 @@ interface SignInPolicyTable {
   methods: string
   secondFactor: 'optional' | 'required'
   sessionMinutes: number
+}
+
+/** An authenticator app of a person. */
+interface TotpTable {
+  id: string
+  organizationId: string
+  personId: string
+  sealedSecret: string
+  /** The step of the last code that was taken: no code is good twice. */
+  lastStep: number
+  createdAt: ColumnType<string, string, never>
+  lastUsedAt: string | null
+}
+
+/** One that is left; used ones are gone. */
+interface RecoveryCodeTable {
+  organizationId: string
+  personId: string
+  hash: string
+}
+
+interface PasskeyTable {
+  id: string
+  organizationId: string
+  personId: string
+  credentialId: string
+  /** COSE, base64url. */
+  publicKey: string
+  counter: number
+  label: string
+  createdAt: ColumnType<string, string, never>
+  lastUsedAt: string | null
+}
+
+/** A mailed link that signs a person in or sets a password, once; of nobody where the address is unknown. */
+interface SignInLinkTable {
+  hash: string
+  purpose: 'link' | 'password'
+  organizationId: string | null
+  personId: string | null
+  /** Of a cookie of the browser that asked. */
+  browserHash: string
+  /** JSON: where that browser goes on. */
+  onward: string
+  askedFrom: string
+  askedAt: string
+  expiresAt: number
 }
 
 interface ServerTable {

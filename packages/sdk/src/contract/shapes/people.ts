@@ -13,6 +13,15 @@ export const Person = z.object({
   managedBy: z.string().nullable(),
   createdAt: Time,
 })
+/** Something beside a password by which a person signs in. */
+export const Factor = z.object({
+  id: z.string(),
+  person: z.string(),
+  kind: z.enum(['totp', 'passkey']),
+  label: z.string(),
+  createdAt: Time,
+  lastUsedAt: Time.nullable(),
+})
 export const Group = z.object({
   id: z.string(),
   organization: z.string(),

@@ -5,11 +5,12 @@ import { toResponse } from '../pages/layout.ts'
 import { STRINGS } from '../pages/strings.ts'
 import { findPerson, type Person } from '../person.ts'
 import type { Proof } from '../proof.ts'
-import type { Ask, Note, StageOptions } from '../sign-in.ts'
+import type { Ask, Origin, SignInParts } from '../sign-in.ts'
+import type { Onward } from '../ticket.ts'
 import { forgetPending, keepPending, type Pending, readPending } from './pending.ts'
 import { FederationError, type Said } from './said.ts'
 import type { SamlSelf } from './saml.ts'
-import { findFederated, noteSession } from './sessions.ts'
+import { copySession, findFederated, noteSession, type SaidOfSession } from './sessions.ts'
 
 /** Signing in and out at the identity providers of organizations. */
 export type Federation = ReturnType<typeof createFederation>
@@ -19,11 +20,9 @@ export const loadOidc = () => import('./oidc.ts')
 export const loadSaml = () => import('./saml.ts')
 
 /** What signing in elsewhere rests on here. */
-export interface FederationSite extends StageOptions {
-  base: string
-  note: Note
+export interface FederationSite extends SignInParts {
   newReference(): string
-  enter(c: Ask, person: Person, proof: Proof, next: string): Promise<Response>
+  enter(c: Ask, person: Person, proof: Proof, onward: Onward): Promise<Response>
 }
 
 export function createFederation(stage: FederationSite) {
@@ -81,7 +80,7 @@ export function createFederation(stage: FederationSite) {
     return readPending({ store }, { cookies: c.req.header('cookie'), key, provider: provider.id, now: now() })
   }
 
-  /** Lets somebody in whom a provider has named, if we take its word; and notes where the session began. */
+  /** Lets somebody in whom a provider has named, if we take its word. */
   async function enter(
     c: Ask,
     provider: ProviderRow,
@@ -96,11 +95,18 @@ export function createFederation(stage: FederationSite) {
       return refuse(c, provider, new FederationError(reason))
     }
     const proof = { methods: [provider.kind], secondFactor: said.secondFactor }
-    const response = await stage.enter(c, person, proof, next)
-    const session = await stage.accounts.findSession(cookiesIn(response))
-    if (session) await noteSession(store, { id: session.id, provider, person: person.id, said }, now())
+    const response = await stage.enter(c, person, proof, {
+      next,
+      said: textOfSaid(provider, person.id, said),
+    })
     if (key !== undefined) response.headers.append('set-cookie', forgetPending(site, key))
     return response
+  }
+
+  /** Keeps with a session what its provider said; for one that takes the place of another, what was kept with that one. */
+  async function keepSaid(session: string, { said, session: before }: Origin): Promise<void> {
+    if (said !== undefined) await noteSession(store, session, JSON.parse(said) as SaidOfSession, now())
+    else if (before !== undefined) await copySession(store, before, session, now())
   }
 
   /** Says that it went wrong: to the person what to do, to the record why. A fault of ours goes on. */
@@ -137,7 +143,7 @@ export function createFederation(stage: FederationSite) {
   }
 
   return {
-    ...{ start, opened, selfOf, recall, enter, refuse, afterSignOut },
+    ...{ start, opened, selfOf, recall, enter, keepSaid, refuse, afterSignOut },
     find: (id: string) => findProvider(store.db, id),
   }
 }
@@ -152,9 +158,11 @@ function reasonOf(fault: unknown): string | undefined {
   return isOfLibrary.test(fault.name) ? 'provider_refused' : undefined
 }
 
-function cookiesIn(response: Response): string {
-  return response.headers
-    .getSetCookie()
-    .map(cookie => cookie.split(';', 1)[0] ?? '')
-    .join('; ')
+/** What is kept with the session, while the person still has a second factor to show: it travels sealed. */
+function textOfSaid(provider: ProviderRow, person: string, { signOutName, sid, logout }: Said): string {
+  const said: SaidOfSession = {
+    ...{ organization: provider.organizationId, provider: provider.id, person },
+    ...{ signOutName, sid, logout },
+  }
+  return JSON.stringify(said)
 }

@@ -8,7 +8,7 @@ import { messagePage } from '../pages/account.ts'
 import { redirectTo, toResponse } from '../pages/layout.ts'
 import { STRINGS } from '../pages/strings.ts'
 import type { Ask, Env } from '../sign-in.ts'
-import { createSignInLimit } from '../sign-in-limit.ts'
+import { networkOf, type Try } from '../sign-in-limit.ts'
 import { type Federation, type FederationSite, loadOidc, loadSaml } from './federation.ts'
 import { FederationError } from './said.ts'
 import type { SamlAnswer } from './saml.ts'
@@ -21,18 +21,17 @@ const TICKET = 'SamlAnswer'
 
 /** Where providers and the browsers that they send meet us. */
 export function addFederation(app: Hono<Env>, stage: FederationSite, federation: Federation): void {
-  const limit = createSignInLimit(stage.now)
   /** Finds the provider, and slows down whoever sends what is not from it. */
   const at = (handle: (c: Ask, provider: ProviderRow) => Promise<Response>) => async (c: Ask) => {
     const provider = await federation.find(c.req.param('provider') ?? '')
-    const address = stage.addressOf(c.env.incoming)
-    const account = `federation\n${address}`
+    const tries = triesOf(c, stage)
     if (!provider) return gone()
-    if (!limit.allows(account, address)) return tooMany()
+    if (!(await stage.limit.take(tries))) return tooMany()
     try {
-      return await handle(c, provider)
+      const answer = await handle(c, provider)
+      await stage.limit.forgive(tries)
+      return answer
     } catch (fault) {
-      limit.failed(account, address)
       return federation.refuse(c, provider, fault)
     }
   }
@@ -56,7 +55,12 @@ export function addFederation(app: Hono<Env>, stage: FederationSite, federation:
     '/federation/:provider/logout',
     at((c, provider) => answerLogout(c, stage, federation, provider)),
   )
-  app.post('/federation/:provider/backchannel-logout', c => backchannelLogout(c, stage, federation, limit))
+  app.post('/federation/:provider/backchannel-logout', c => backchannelLogout(c, stage, federation))
+}
+
+/** What is not from a provider counts against the network that sent it. */
+function triesOf(c: Ask, stage: FederationSite): Try[] {
+  return [['provider', networkOf(stage.addressOf(c.env.incoming))]]
 }
 
 function gone(): Response {
@@ -202,12 +206,7 @@ async function answerLogout(
 }
 
 /** OpenID Connect Back-Channel Logout 1.0: the provider itself tells, without any browser. */
-async function backchannelLogout(
-  c: Ask,
-  stage: FederationSite,
-  federation: Federation,
-  limit: ReturnType<typeof createSignInLimit>,
-): Promise<Response> {
+async function backchannelLogout(c: Ask, stage: FederationSite, federation: Federation): Promise<Response> {
   const answer = (status: number, error?: string) =>
     new Response(error === undefined ? null : JSON.stringify({ error }), {
       status,
@@ -219,8 +218,8 @@ async function backchannelLogout(
   const provider = await federation.find(c.req.param('provider') ?? '')
   if (provider?.kind !== 'oidc') return answer(404, 'invalid_request')
   const address = stage.addressOf(c.env.incoming)
-  const account = `backchannel\n${address}`
-  if (!limit.allows(account, address)) return answer(429, 'temporarily_unavailable')
+  const tries = triesOf(c, stage)
+  if (!(await stage.limit.take(tries))) return answer(429, 'temporarily_unavailable')
   try {
     const token = (await readForm(c.req.raw))?.one('logout_token') ?? ''
     const { readLogoutToken } = await import('./logout-token.ts')
@@ -231,10 +230,10 @@ async function backchannelLogout(
     )
     await useOnce(stage, `logout-token:${provider.id}:${jti}`, expiresAt)
     await endSessions(stage, provider, { subject: sub, sid })
+    await stage.limit.forgive(tries)
     return answer(200)
   } catch (fault) {
     if (!(fault instanceof FederationError)) throw fault
-    limit.failed(account, address)
     const detail = { reason: fault.reason, provider: provider.id, address }
     await stage.note(provider.organizationId, 'identity_provider.logout_refused', provider.id, detail)
     return answer(400, 'invalid_request')

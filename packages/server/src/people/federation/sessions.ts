@@ -8,10 +8,18 @@ const KEPT_MS = 31 * 24 * 60 * 60_000
 
 const placeOf = (session: string) => `federated-session:${session}`
 
+/** At which provider a session began, for whom, and what ends it there. */
+export interface SaidOfSession extends Pick<Said, 'signOutName' | 'sid' | 'logout'> {
+  organization: string
+  provider: string
+  person: string
+}
+
 /** Notes at which provider a session began, and forgets those whose time is over. */
 export async function noteSession(
   store: Store,
-  { id, provider, person, said }: { id: string; provider: ProviderRow; person: string; said: Said },
+  session: string,
+  { organization, provider, person, signOutName, sid, logout }: SaidOfSession,
   now: number,
 ): Promise<void> {
   await store.write(async tx => {
@@ -19,13 +27,27 @@ export async function noteSession(
     await tx
       .insertInto('federatedSession')
       .values({
-        ...{ sessionId: id, organizationId: provider.organizationId, providerId: provider.id },
-        ...{ personId: person, subject: said.signOutName, sid: said.sid },
-        sealedLogout: store.secrets.seal(said.logout, placeOf(id)),
+        ...{ sessionId: session, organizationId: organization, providerId: provider },
+        ...{ personId: person, subject: signOutName, sid },
+        sealedLogout: store.secrets.seal(logout, placeOf(session)),
         ...{ createdAt: isoTime(now), endedAt: null, expiresAt: now + KEPT_MS },
       })
       .execute()
   })
+}
+
+/** A session that takes the place of one that began at a provider began there too. */
+export async function copySession(store: Store, from: string, to: string, now: number): Promise<void> {
+  const row = await store.db
+    .selectFrom('federatedSession')
+    .selectAll()
+    .where('sessionId', '=', from)
+    .where('endedAt', 'is', null)
+    .executeTakeFirst()
+  if (!row) return
+  const logout = store.secrets.open(row.sealedLogout, placeOf(from))
+  const { organizationId: organization, providerId: provider, personId: person, subject, sid } = row
+  await noteSession(store, to, { organization, provider, person, signOutName: subject, sid, logout }, now)
 }
 
 /** The provider of a session that began there and is still good, with what ends it there; undefined for any other. */

@@ -3,22 +3,6 @@ import type { Words } from './languages.ts'
 import { type Page, toResponse } from './layout.ts'
 import { STRINGS } from './strings.ts'
 
-const words = STRINGS.account
-
-export function accountPage(options: {
-  base: string
-  person: { name: string; email: string; organization: { name: string } }
-  formToken: string
-}): Page {
-  const { base, person, formToken } = options
-  const body = html`<h1>${words.title}</h1>
-<p>${words.as(person.name, person.email, person.organization.name)}</p>
-<p><a class="button" href="${base}/agents">${words.agents}</a></p>
-<form method="post" action="${base}/sign-out"><input type="hidden" name="form" value="${formToken}">
-<div class="row"><button type="submit">${words.signOut}</button></div></form>`
-  return { title: words.title, body }
-}
-
 /** One sentence, and what to do: the end of a way. */
 export function messagePage(options: {
   words?: Words

@@ -1,10 +1,33 @@
+import type { PasskeyRequest } from '../passkeys.ts'
 import { html } from './html.ts'
 import type { Page } from './layout.ts'
+import { passkeyForm, scriptFor } from './passkey.ts'
+import { organizationField } from './password.ts'
 import { STRINGS } from './strings.ts'
 
 const words = STRINGS.signIn
 
+export type SignInFault =
+  | 'wrong'
+  | 'wrongPasskey'
+  | 'tooMany'
+  | 'expired'
+  | 'notThisWay'
+  | 'again'
+  | 'noProvider'
+
+const STATUS: Record<SignInFault, number> = {
+  wrong: 401,
+  wrongPasskey: 401,
+  tooMany: 429,
+  expired: 400,
+  notThisWay: 403,
+  again: 403,
+  noProvider: 400,
+}
+
 export function signInPage(options: {
+  base: string
   action: string
   formToken: string
   /** Who waits for the person to sign in. */
@@ -12,22 +35,39 @@ export function signInPage(options: {
   asksOrganization: boolean
   email?: string
   organization?: string
-  fault?: 'wrong' | 'tooMany' | 'expired' | 'noProvider'
+  fault?: SignInFault
+  hasPassword: boolean
+  hasLink: boolean
+  /** Whether a new password can be mailed for. */
+  hasMail: boolean
+  passkey: PasskeyRequest | undefined
   /** Offers to sign in at the organization's own provider. */
-  hasProviders?: boolean
+  hasProviders: boolean
   leadsTo?: string | undefined
 }): Page {
-  const { action, formToken, agent, asksOrganization, email = '', organization = '', fault } = options
-  const { hasProviders = false } = options
+  const { base, action, formToken, agent, asksOrganization, email = '', organization = '', fault } = options
+  const { hasPassword, hasLink, hasMail, hasProviders, passkey, leadsTo } = options
+  const hidden = html`<input type="hidden" name="action" value="sign-in"><input type="hidden" name="form" value="${formToken}">`
   const body = html`<h1>${words.title}</h1>
 ${agent !== undefined && html`<p>${words.lead(agent)}</p>`}
 ${fault && html`<p class="warn" role="alert">${words[fault]}</p>`}
-<form method="post" action="${action}">
-<input type="hidden" name="action" value="sign-in"><input type="hidden" name="form" value="${formToken}">
+${
+  (hasPassword || hasLink || hasProviders) &&
+  html`<form method="post" action="${action}">${hidden}
 <label class="field">${words.email}<input type="email" name="email" value="${email}" autocomplete="username" required maxlength="320"></label>
-<label class="field">${words.password}<input type="password" name="password" autocomplete="current-password" required maxlength="200"></label>
-${asksOrganization && html`<label class="field">${words.organization}<input type="text" name="organization" value="${organization}" autocomplete="organization" required maxlength="64"></label>`}
-<div class="row"><button type="submit">${words.submit}</button>${hasProviders && html`<button name="way" value="provider" formnovalidate>${words.elsewhere}</button>`}</div></form>`
-  const status = fault === 'tooMany' ? 429 : fault === 'wrong' ? 401 : fault ? 400 : 200
-  return { title: words.title, body, status, leadsTo: options.leadsTo }
+${asksOrganization && organizationField(organization)}
+${hasPassword && html`<label class="field">${words.password}<input type="password" name="password" autocomplete="current-password" required maxlength="200"></label>`}
+<div class="row">${hasPassword && html`<button class="main">${words.submit}</button>`}${hasLink && html`<button name="way" value="link" formnovalidate>${words.link}</button>`}${hasProviders && html`<button name="way" value="provider" formnovalidate>${words.elsewhere}</button>`}</div></form>`
+}
+${
+  passkey &&
+  passkeyForm({
+    ...{ action, request: passkey, kind: 'get', button: words.passkey, failed: words.passkeyFailed },
+    fields: html`${hidden}<input type="hidden" name="way" value="passkey">`,
+  })
+}
+${!hasPassword && !hasLink && !hasProviders && html`<p>${words.otherwise}</p>`}
+${hasPassword && hasMail && html`<p><a href="${base}/sign-in/forgotten">${words.forgotten}</a></p>`}`
+  const status = fault ? STATUS[fault] : 200
+  return { title: words.title, body, status, leadsTo, script: scriptFor(base, passkey) }
 }

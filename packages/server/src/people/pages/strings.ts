@@ -11,15 +11,68 @@ export const STRINGS = {
     password: 'Password',
     organization: 'Organization (its short name)',
     submit: 'Sign in',
+    link: 'Email me a link',
+    passkey: 'Use a passkey',
+    passkeyFailed: 'That did not work. Try again, or sign in another way.',
+    forgotten: 'Forgot your password?',
+    otherwise: 'Your organization takes no password here.',
     wrong:
       'That did not work. Check the email address and the password, or ask your administrator for a new invitation.',
+    wrongPasskey: 'This passkey is not known here. Try another one, or sign in another way.',
     tooMany: 'Too many tries. Wait fifteen minutes, then try again.',
     elsewhere: 'Use your organization’s sign-in',
     noProvider: 'No organization here has a sign-in of its own for that email address.',
     expired: 'This page was open for too long. Please try again.',
-    policy: {
-      refused: 'Your organization does not take this way to sign in. Choose another one.',
-      second_factor: 'Your organization asks for a second factor, and you have none. Ask your administrator.',
+    notThisWay: 'Your organization does not take this way to sign in. Choose another one.',
+    again: 'To change how you sign in, please sign in once more.',
+  },
+  forgotten: {
+    title: 'A new password',
+    lead: 'We mail you a link by which you choose a new one.',
+    submit: 'Email me a link',
+    off: 'No new password can be set by mail here. Ask your administrator for an invitation.',
+  },
+  link: {
+    title: 'Sign in with this link?',
+    submit: 'Sign in',
+    elsewhere: (from: string, time: string) =>
+      `This link was asked for in another browser (from ${from}, ${time}). Go on only if that was you.`,
+    notYou: 'If you did not ask for it, close this page. Nothing has happened.',
+    gone: 'This link was used or has expired. Ask for a new one.',
+    sent: {
+      title: 'Look into your mail',
+      text: (minutes: number) =>
+        `If there is such an account, a link is on its way. It is good once, for ${minutes} minutes, best in this browser.`,
+    },
+  },
+  secondFactor: {
+    title: 'One more step',
+    codeOrRecovery: 'Code from your authenticator app, or a recovery code',
+    recovery: 'Recovery code',
+    submit: 'Continue',
+    passkey: 'Use a passkey',
+    passkeyFailed: 'That did not work. Try again, or use the other way.',
+    lost: 'Lost everything? Your administrator can take away what you have lost.',
+    faults: {
+      wrong: 'That was not right. Wait for the next code if this one was used already.',
+      tooMany: 'Too many tries. Wait fifteen minutes, then sign in again.',
+      exists: 'This was set up already. Sign in with it.',
+    },
+    setUp: {
+      title: 'Set up a second factor',
+      lead: 'Your organization asks for one: something beside the password.',
+      passkey: 'Use a passkey',
+      app: 'Authenticator app',
+      scan: 'Scan this picture with an authenticator app, then type the six digits that it shows.',
+      picture: 'Picture for an authenticator app. The secret below it says the same.',
+      byHand: 'Or type this secret into the app:',
+      code: 'Six digits from the app',
+      submit: 'Set up',
+    },
+    recoveryCodes: {
+      title: 'Keep your recovery codes',
+      lead: 'Each of these lets you in once when you have lost the rest. They are not shown again: write them down, or print this page.',
+      submit: 'I have kept them',
     },
   },
   federation: {
@@ -57,12 +110,102 @@ export const STRINGS = {
     },
   },
   account: {
-    title: 'Signed in',
+    title: 'Your account',
     as: (name: string, email: string, organization: string) => `${name} (${email}), ${organization}`,
     agents: 'Your agents',
     signOut: 'Sign out',
     signedOut: 'You are signed out.',
     notYou: 'Not you?',
+    done: {
+      password: 'Your password was changed. All other sessions have ended.',
+      added: 'It was added. All other sessions have ended.',
+      removed: 'It was removed. All other sessions have ended.',
+      session: 'That session has ended.',
+    },
+    last: 'Your organization asks for a second factor. Set up another one before you remove this one.',
+    ways: 'How you sign in',
+    password: 'Password',
+    change: 'Change',
+    setUp: 'Set up',
+    add: 'Add',
+    remove: 'Remove',
+    app: 'Authenticator app',
+    passkey: (label: string) => (label === '' ? 'Passkey' : `Passkey “${label}”`),
+    newPasskey: 'A passkey on this device',
+    newPasskeyLead: 'Your device keeps it, and asks for your finger, face or PIN before it is used.',
+    passkeyLabel: 'What you call it, as “laptop”',
+    noPasskeys: 'This browser has no passkeys, or runs no scripts.',
+    used: (since: string, last: string | null) =>
+      last === null ? `since ${since}, not used yet` : `since ${since}, last used ${last}`,
+    recoveryCodes: 'Recovery codes',
+    codesLeft: (many: number) => `${many} left`,
+    renew: 'Make new ones',
+    sessions: 'Where you are signed in',
+    here: 'here',
+    session: (browser: string, since: string, from: string) => `${browser}, since ${since}, from ${from}`,
+    endSession: 'Sign out',
+    endSessions: 'Sign out everywhere',
+    changePassword: 'Change your password',
+    oldPassword: 'Your password now',
+    wrongOld: 'That is not your password.',
+    back: 'Back to your account',
+  },
+  outbox: {
+    title: 'Outbox of this machine',
+    empty: 'No mails yet. What this authority would send is shown here, and sent to nobody.',
+  },
+  mail: {
+    link: {
+      subject: 'Your link to sign in',
+      text: (name: string, url: string, minutes: number) =>
+        `Hello ${name},
+
+open this link to sign in. It is good once, for ${minutes} minutes:
+
+${url}
+
+If you did not ask for it, do nothing: nobody is signed in by asking.
+`,
+    },
+    password: {
+      subject: 'A new password for your account',
+      text: (name: string, url: string, minutes: number) =>
+        `Hello ${name},
+
+open this link to choose a new password. It is good once, for ${minutes} minutes:
+
+${url}
+
+If you did not ask for it, do nothing: your password stays as it is.
+`,
+    },
+    invitation: {
+      subject: (organization: string) => `Your account at ${organization}`,
+      text: (name: string, organization: string, url: string, days: number) =>
+        `Hello ${name},
+
+${organization} has an account for you, to decide what AI agents may do in your name. Open this link to choose a
+password. It is good once, for ${days} days:
+
+${url}
+`,
+    },
+    changed: {
+      subject: 'How you sign in was changed',
+      what: {
+        password: 'Your password was set.',
+        factor_added: 'A second factor was set up.',
+        factor_removed: 'A second factor was removed.',
+        recovery_codes: 'New recovery codes were made; the old ones are void.',
+      },
+      text: (name: string, what: string, issuer: string) =>
+        `Hello ${name},
+
+${what}
+
+If that was not you, tell your administrator at once, and look at ${issuer}/account where you are signed in.
+`,
+    },
   },
   invitation: {
     title: 'Choose a password',

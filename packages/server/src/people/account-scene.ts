@@ -1,0 +1,75 @@
+import type { Form } from './form.ts'
+import { refuseForm } from './pages/account.ts'
+import { redirectTo, toResponse } from './pages/layout.ts'
+import { findPerson } from './person.ts'
+import type { Method } from './proof.ts'
+import type { Ask } from './sign-in.ts'
+import type { SignedIn, Stage } from './stage.ts'
+
+/** Who changes how they sign in has signed in lately: a browser that was left open is not enough. */
+const FRESH_MS = 10 * 60_000
+
+/** One request of somebody who is signed in, to a page about how they sign in. */
+export interface AccountScene extends SignedIn {
+  c: Ask
+  stage: Stage
+  formToken: string
+}
+
+/** Does what a form asks for. */
+export type Handle = (scene: AccountScene, form: Form) => Promise<Response>
+
+/** A page for who is signed in. */
+export function onPage(stage: Stage, show: (scene: AccountScene) => Promise<Response>) {
+  return async (c: Ask): Promise<Response> => {
+    const who = await stage.whoIs(c)
+    if (!who) return redirectTo(`${stage.base}/sign-in`)
+    return show({ ...who, c, stage, formToken: stage.sealForm(`account:${who.session.id}`) })
+  }
+}
+
+/** A form of such a page, sent by the session that it was made for. */
+export function onForm(stage: Stage, handle: Handle) {
+  return async (c: Ask): Promise<Response> => {
+    const form = await stage.readForm(c)
+    const who = await stage.whoIs(c)
+    if (!form) return refuseForm()
+    if (!who) return redirectTo(`${stage.base}/sign-in`)
+    const purpose = `account:${who.session.id}`
+    if (!stage.isOwnForm(purpose, form)) return refuseForm()
+    return handle({ ...who, c, stage, formToken: stage.sealForm(purpose) }, form)
+  }
+}
+
+/** Asks who has been signed in for long to sign in once more. */
+export function whenFresh<Rest extends unknown[]>(
+  handle: (scene: AccountScene, ...rest: Rest) => Promise<Response>,
+) {
+  return async (scene: AccountScene, ...rest: Rest): Promise<Response> => {
+    const { stage, session } = scene
+    if (stage.now() - session.signedInAt <= FRESH_MS) return handle(scene, ...rest)
+    const place = { path: `${stage.base}/sign-in`, purpose: 'account' }
+    return toResponse(await stage.showSignIn(place, { fault: 'again' }))
+  }
+}
+
+/** What the account page says was done; it is named in its address. */
+export const DONE = ['password', 'added', 'removed', 'session'] as const
+export type Done = (typeof DONE)[number]
+
+export function isDone(text: string | undefined): text is Done {
+  return DONE.some(word => word === text)
+}
+
+/** What changed has ended all sessions; this browser goes on in a new one. */
+export async function goOn(
+  { c, stage, person, session }: AccountScene,
+  methods: readonly Method[],
+  done: Done,
+  secondFactor: boolean = session.secondFactor,
+): Promise<Response> {
+  const current = await findPerson(stage.store.db, person.id)
+  if (!current) return redirectTo(`${stage.base}/sign-in`)
+  const cookies = await stage.open(c, current, { methods, secondFactor }, { session: session.id })
+  return redirectTo(`${stage.base}/account?done=${done}`, cookies)
+}

@@ -1,0 +1,137 @@
+import type { OpenSession } from '../accounts.ts'
+import type { AppOffer } from '../factor-setup.ts'
+import type { Factor } from '../factors.ts'
+import type { PasskeyRequest } from '../passkeys.ts'
+import type { Person } from '../person.ts'
+import { browserName } from './browser-name.ts'
+import { type Html, html } from './html.ts'
+import type { Page } from './layout.ts'
+import { passkeyForm, scriptFor } from './passkey.ts'
+import { type NewPasswordFault, newPasswordFields } from './password.ts'
+import { appFields, type SecondFactorFault } from './second-factor.ts'
+import { STRINGS } from './strings.ts'
+
+const words = STRINGS.account
+
+export interface AccountView {
+  base: string
+  person: Person
+  formToken: string
+  factors: readonly Factor[]
+  codesLeft: number
+  sessions: readonly OpenSession[]
+  /** The id of the session that looks. */
+  here: string
+  /** What can be set up here and now. */
+  may: { changePassword: boolean; addPasskey: boolean }
+  done?: keyof typeof words.done | undefined
+  fault?: 'last' | undefined
+}
+
+/** Everything by which somebody signs in, and where somebody is signed in. */
+export function accountPage(view: AccountView): Page {
+  const { base, person, formToken, fault, done } = view
+  const body = html`<h1>${words.title}</h1>
+<p>${words.as(person.name, person.email, person.organization.name)}</p>
+${fault && html`<p class="warn" role="alert">${words[fault]}</p>`}${done && html`<p role="status">${words.done[done]}</p>`}
+${ways(view)}${sessions(view)}
+<form method="post" action="${base}/sign-out"><input type="hidden" name="form" value="${formToken}">
+<div class="row"><button class="main">${words.signOut}</button></div></form>`
+  return { title: words.title, body, status: fault ? 409 : 200 }
+}
+
+function ways(view: AccountView): Html {
+  const { base, factors, codesLeft, may } = view
+  const link = (path: string, label: string, about: string) =>
+    html`<a class="button" href="${base}/account/${path}" aria-label="${`${label}: ${about}`}">${label}</a>`
+  const hasApp = factors.some(({ kind }) => kind === 'totp')
+  return html`<h2>${words.ways}</h2><ul class="rows">
+${may.changePassword && html`<li><span>${words.password}</span>${link('password', words.change, words.password)}</li>`}
+${factors.map(factor => {
+  const name = factor.kind === 'totp' ? words.app : words.passkey(factor.label)
+  const used = words.used(dayOf(factor.createdAt), factor.lastUsedAt && dayOf(factor.lastUsedAt))
+  return html`<li><span>${name}<br><small>${used}</small></span>${button(view, 'remove-factor', factor.id, words.remove, name)}</li>`
+})}
+${!hasApp && html`<li><span>${words.app}</span>${link('app', words.setUp, words.app)}</li>`}
+${may.addPasskey && html`<li><span>${words.newPasskey}</span>${link('passkey', words.add, words.newPasskey)}</li>`}
+${factors.length > 0 && html`<li><span>${words.recoveryCodes}<br><small>${words.codesLeft(codesLeft)}</small></span>${button(view, 'recovery-codes', '', words.renew, words.recoveryCodes)}</li>`}
+</ul>`
+}
+
+function sessions(view: AccountView): Html {
+  const { here } = view
+  return html`<h2>${words.sessions}</h2><ul class="rows">${view.sessions.map(session => {
+    const { id, userAgent, signedInAt, address } = session
+    const since = new Date(signedInAt).toISOString()
+    const name = words.session(browserName(userAgent), timeOf(since), address)
+    return html`<li><span>${name}</span>${id === here ? html`<small>${words.here}</small>` : button(view, 'end-session', id, words.endSession, name)}</li>`
+  })}</ul>
+${view.sessions.length > 1 && html`<div class="row">${button(view, 'end-sessions', '', words.endSessions, '')}</div>`}`
+}
+
+function button(view: AccountView, action: string, subject: string, label: string, about: string): Html {
+  const { base, formToken } = view
+  return html`<form method="post" action="${base}/account"><input type="hidden" name="form" value="${formToken}"><input type="hidden" name="subject" value="${subject}"><button name="action" value="${action}"${about !== '' && html` aria-label="${`${label}: ${about}`}"`}>${label}</button></form>`
+}
+
+function dayOf(time: string): string {
+  return time.slice(0, 10)
+}
+
+function timeOf(time: string): string {
+  return `${time.slice(0, 16).replace('T', ' ')} UTC`
+}
+
+interface Sub {
+  base: string
+  formToken: string
+  person: Person
+}
+
+export function changePasswordPage(
+  options: Sub & { hasPassword: boolean; fault?: NewPasswordFault | 'wrongOld' | 'tooMany' | undefined },
+): Page {
+  const { base, formToken, person, hasPassword, fault } = options
+  const sentence =
+    fault === 'wrongOld'
+      ? words.wrongOld
+      : fault === 'tooMany'
+        ? STRINGS.signIn.tooMany
+        : fault && STRINGS.invitation.faults[fault]
+  const body = html`<h1>${words.changePassword}</h1>${sentence && html`<p class="warn" role="alert">${sentence}</p>`}
+<form method="post" action="${base}/account/password"><input type="hidden" name="form" value="${formToken}">
+<input type="email" value="${person.email}" autocomplete="username" readonly aria-label="${STRINGS.signIn.email}">
+${hasPassword && html`<label class="field">${words.oldPassword}<input type="password" name="old" autocomplete="current-password" required maxlength="200"></label>`}
+${newPasswordFields()}<div class="row"><button class="main">${words.change}</button></div></form>${back(base)}`
+  const status = fault === 'tooMany' ? 429 : fault ? 400 : 200
+  return { title: words.changePassword, body, status }
+}
+
+export async function addAppPage(
+  options: Sub & { offer: AppOffer; fault?: SecondFactorFault | undefined },
+): Promise<Page> {
+  const { base, formToken, offer, fault } = options
+  const { setUp, faults } = STRINGS.secondFactor
+  const body = html`<h1>${setUp.app}</h1>${fault && html`<p class="warn" role="alert">${faults[fault]}</p>`}
+<form method="post" action="${base}/account/app"><input type="hidden" name="form" value="${formToken}">
+${await appFields(offer)}<div class="row"><button class="main">${setUp.submit}</button></div></form>${back(base)}`
+  return { title: setUp.app, body, status: fault ? 400 : 200 }
+}
+
+export function addPasskeyPage(
+  options: Sub & { request: PasskeyRequest; fault?: 'wrong' | 'exists' | undefined },
+): Page {
+  const { base, formToken, request, fault } = options
+  const { passkeyFailed, faults } = STRINGS.secondFactor
+  const body = html`<h1>${words.newPasskey}</h1>${fault && html`<p class="warn" role="alert">${fault === 'exists' ? faults.exists : passkeyFailed}</p>`}
+<p>${words.newPasskeyLead}</p><noscript><p class="warn">${words.noPasskeys}</p></noscript>
+${passkeyForm({
+  ...{ action: `${base}/account/passkey`, request, kind: 'create', button: words.add, failed: passkeyFailed },
+  fields: html`<input type="hidden" name="form" value="${formToken}"><label class="field">${words.passkeyLabel}<input type="text" name="label" maxlength="64"></label>`,
+})}${back(base)}`
+  return { title: words.newPasskey, body, status: fault ? 400 : 200, script: scriptFor(base, request) }
+}
+
+function back(base: string): Html {
+  return html`<p><a href="${base}/account">${words.back}</a></p>`
+}

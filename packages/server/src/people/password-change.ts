@@ -1,0 +1,53 @@
+import type { Hono } from 'hono'
+import { type AccountScene, goOn, onForm, onPage, whenFresh } from './account-scene.ts'
+import type { Form } from './form.ts'
+import { toResponse } from './pages/layout.ts'
+import { changePasswordPage } from './pages/my-account.ts'
+import { findPasswordFault } from './password.ts'
+import { namesOf, notePassword } from './password-choice.ts'
+import type { Env } from './sign-in.ts'
+import { networkOf, type Try } from './sign-in-limit.ts'
+import type { Stage } from './stage.ts'
+
+type Fault = Parameters<typeof changePasswordPage>[0]['fault']
+
+/** Changing one's own password: with the old one, lately signed in. */
+export function addChangePassword(app: Hono<Env>, stage: Stage): void {
+  app.get(
+    '/account/password',
+    onPage(
+      stage,
+      whenFresh(scene => show(scene)),
+    ),
+  )
+  app.post('/account/password', onForm(stage, whenFresh(change)))
+}
+
+async function show({ stage, person, formToken }: AccountScene, fault?: Fault): Promise<Response> {
+  const hasPassword = await stage.accounts.hasPassword(person.id)
+  return toResponse(changePasswordPage({ base: stage.base, formToken, person, hasPassword, fault }))
+}
+
+async function change(scene: AccountScene, form: Form): Promise<Response> {
+  const { stage, person, session, c } = scene
+  const { store, accounts, limit, now } = stage
+  if (await accounts.hasPassword(person.id)) {
+    // The same counts as at sign-in: a session that was stolen is no place to guess.
+    const account = `${person.organization.id}\n${person.email}`
+    const tries: Try[] = [
+      ['accountHere', `${networkOf(stage.addressOf(c.env.incoming))}\n${account}`],
+      ['account', account],
+    ]
+    if (!(await limit.take(tries))) return show(scene, 'tooMany')
+    if (!(await accounts.checkPassword(person.id, form.one('old')))) return show(scene, 'wrongOld')
+    await limit.forgive(tries)
+  }
+  const password = form.one('password')
+  if (password !== form.one('again')) return show(scene, 'different')
+  const fault = await findPasswordFault(password, namesOf(person))
+  if (fault) return show(scene, fault)
+  await store.write(tx => notePassword(tx, person, 'person', now()))
+  await accounts.setPassword(person, password)
+  stage.tell(person, 'password')
+  return goOn(scene, session.methods, 'password')
+}
