@@ -74,11 +74,15 @@ export function createBrowser(site: string) {
     fieldsOf,
     post: (target: string | URL, fields: URLSearchParams, headers: Record<string, string> = {}) =>
       go(target, { method: 'POST', body: fields, headers }),
-    /** Sends one of several forms of a page: the one in which this text stands. */
-    send(page: Shown, text: string, values: Record<string, string> = {}): Promise<Shown> {
+    /** One of several forms of a page: the one in which this text stands. */
+    formOf(page: Shown, text: string): Shown {
       const form = page.text.match(/<form[\s\S]*?<\/form>/g)?.find(one => one.includes(text))
       if (form === undefined) throw new Error(`no form with "${text}" at ${page.url}: ${page.text}`)
-      return this.submit({ ...page, text: form }, values)
+      return { ...page, text: form }
+    },
+    /** Fills such a form in and sends it. */
+    send(page: Shown, text: string, values: Record<string, string> = {}): Promise<Shown> {
+      return this.submit(this.formOf(page, text), values)
     },
     /** Fills a form in and sends it. */
     submit(page: Shown, values: Record<string, string | string[]> = {}, submit?: string): Promise<Shown> {

@@ -24,7 +24,7 @@ test('a person signs in with the password that the invitation set, and out again
   const { browser, page } = await signIn({ email: ' Maya@Northwind.test ' })
   expect([page.url, page.status]).toEqual([`${site.url}/account`, 200])
   expect(page.text).toContain('Maya (maya@northwind.test), Northwind')
-  expect(await browser.submit(page)).toMatchObject({ url: `${site.url}/sign-in` })
+  expect(await browser.send(page, '/sign-out')).toMatchObject({ url: `${site.url}/sign-in` })
   expect(await browser.open('/account')).toMatchObject({ url: `${site.url}/sign-in` })
   await expect.poll(() => site.events('person.signed_out'), { timeout: 10_000 }).toHaveLength(1)
 })
@@ -32,7 +32,7 @@ test('a person signs in with the password that the invitation set, and out again
 test('a session that was copied ends with the sign-out', async () => {
   const { browser, page } = await signIn()
   const copied = new Map(browser.cookies)
-  await browser.submit(page)
+  await browser.send(page, '/sign-out')
   for (const [name, cookie] of copied) browser.cookies.set(name, cookie)
   expect(await browser.open('/account')).toMatchObject({ url: `${site.url}/sign-in` })
 })
@@ -102,7 +102,8 @@ test('a suspended person is signed out at once, and cannot sign in', async () =>
 
 test('forms are taken from our own pages only', async () => {
   const { browser, page } = await signIn()
-  const fields = browser.fieldsOf(page)
+  const ownOf = (its: typeof browser, shown: typeof page) => its.fieldsOf(its.formOf(shown, '/sign-out'))
+  const fields = ownOf(browser, page)
   const post = (form: URLSearchParams, headers = {}) => browser.post('/sign-out', form, headers)
   expect(await post(new URLSearchParams())).toMatchObject({ status: 403 })
   expect(await post(new URLSearchParams({ form: 'v1.forged' }))).toMatchObject({ status: 403 })
@@ -110,8 +111,9 @@ test('forms are taken from our own pages only', async () => {
   expect(await post(fields, { 'sec-fetch-site': 'cross-site' })).toMatchObject({ status: 403 })
   // Somebody else's form, however genuine.
   const other = await signIn()
-  expect(await post(other.browser.fieldsOf(other.page))).toMatchObject({ status: 403 })
+  expect(await post(ownOf(other.browser, other.page))).toMatchObject({ status: 403 })
   expect(await browser.open('/account')).toMatchObject({ url: `${site.url}/account` })
+  expect(await post(fields)).toMatchObject({ url: `${site.url}/sign-in` })
 })
 
 test('pages are small, run nothing, cannot be framed, and set no cookie when they are looked at', async () => {

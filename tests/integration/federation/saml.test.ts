@@ -133,7 +133,7 @@ test('signed out here is signed out there', async () => {
     ...{ nameId: 'maya-1', sessionIndex: 's-1' },
     attributes: { email: 'maya@northwind.test' },
   })
-  const out = await person.at(site.url).submit(page)
+  const out = await person.at(site.url).send(page, '/sign-out')
   expect(out.text).toContain('ADFS of Northwind')
   const end = await person.follow(out)
   expect(partner.loggedOut).toContain('maya-1')

@@ -1,0 +1,17 @@
+import { base32 } from '@better-auth/utils/base32'
+import { createOTP } from '@better-auth/utils/otp'
+
+/** What an authenticator app shows at a time, or some steps of thirty seconds later. */
+export function codeOf(secret: string, now: number, steps = 0): Promise<string> {
+  return createOTP(base32.decode(secret)).hotp(Math.floor(now / 30_000) + steps)
+}
+
+/** The secret that a page shows to set an app up. */
+export function secretOn({ text }: { text: string }): string {
+  return (/<code>([A-Z2-7 ]+)<\/code>/.exec(text)?.[1] ?? '').replaceAll(' ', '')
+}
+
+/** The recovery codes that a page shows. */
+export function codesOn({ text }: { text: string }): string[] {
+  return [...text.matchAll(/<li><code>([a-z0-9-]+)<\/code>/g)].map(([, code]) => code ?? '')
+}
