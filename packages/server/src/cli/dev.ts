@@ -6,7 +6,7 @@ import type { ServerOffer } from '@valetkey/sdk/guard'
 import type { Command } from 'commander'
 import { writeContext } from './context.ts'
 import { type DevAuthority, startDevAuthority } from './dev-authority.ts'
-import { toLiveLine } from './live-line.ts'
+import { toLiveLine, toMailLine } from './live-line.ts'
 import { addExamples } from './session.ts'
 import { untilStopped } from './stop.ts'
 import { type Io, UsageError, wantsColor } from './terminal/index.ts'
@@ -52,6 +52,7 @@ async function dev(io: Io, options: DevOptions): Promise<void> {
     if (options.demo) await seed(started)
     io.out.write(banner(started, directory, options))
     const isColored = wantsColor(io)
+    authority.onMail(mail => io.out.write(toMailLine(mail)))
     authority.onCall((record, server) => io.out.write(toLiveLine(record, server, isColored)))
     await stopped
   } finally {
@@ -96,6 +97,7 @@ function banner({ authority }: DevAuthority, directory: string, options: DevOpti
 
   Issuer       ${authority.url}
   API          ${authority.url}/api/openapi.json
+  Sign in      ${authority.url}/sign-in   (mails: ${authority.url}/outbox)
   Metrics      ${authority.adminUrl}/metrics
   Data         ${kept}
 ${demo}

@@ -18,6 +18,13 @@ export function toLiveLine(record: AttemptRecord, server: string, isColored: boo
   return `  ${time}  ${verdict}${pad}  ${columns.join('  ').trimEnd()}\n`
 }
 
+/** One mail that went nowhere: whom it is for, what it is about, and its link. */
+export function toMailLine({ to, subject, text }: { to: string; subject: string; text: string }): string {
+  const link = /^https?:\S+$/m.exec(text)?.[0]
+  const lines = [`${plain(to)}: ${plain(subject)}`, ...(link === undefined ? [] : [plain(link)])]
+  return `  mail      ${lines.join('\n            ')}\n`
+}
+
 /** Nothing that a caller wrote moves the cursor of who watches. */
 function plain(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out

@@ -1,6 +1,7 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import { type Command, Option } from 'commander'
 import { findPerson } from './find.ts'
+import { registerAccess } from './person-access.ts'
 import { addCommand, addGroup, allPages, type Session, withSession } from './session.ts'
 import type { Io, View } from './terminal/index.ts'
 
@@ -18,13 +19,14 @@ const view: View<Person> = {
   ],
 }
 
-/** People: who owns agents and, later, authorizes them. */
+/** People: who owns agents and authorizes them. */
 export function register(program: Command, io: Io): void {
   const group = addGroup(program, 'person', {
-    summary: 'People: list, add, suspend',
+    summary: 'People: list, add, invite, suspend',
     examples: [
       ['valetkey person ls', 'everyone'],
       ['valetkey person create maya@northwind.dev --name "Maya Lind"', 'someone who can own agents'],
+      ['valetkey person invite maya@northwind.dev', 'a link to set a password by'],
     ],
   })
   addCommand(group, 'ls', {
@@ -59,6 +61,7 @@ export function register(program: Command, io: Io): void {
       ]),
     )
     .action(withSession(io, set))
+  registerAccess(group, io)
 }
 
 async function list({ api, organization, print }: Session): Promise<void> {

@@ -5,6 +5,7 @@ import {
   assertSafe,
   type Config,
   keepBootstrapCode,
+  missingIn,
   readConfig,
   startAuthority,
 } from '../server/index.ts'
@@ -48,6 +49,7 @@ async function serve(io: Io, file: string | undefined): Promise<void> {
 async function announce(io: Io, config: Config, authority: Authority): Promise<void> {
   const { url, address, adminUrl, bootstrapCode } = authority
   io.err.write(`valetkey serves ${url} on ${address}, health on ${adminUrl}\n`)
+  for (const sentence of missingIn(config)) io.err.write(`${sentence}\n`)
   const path = await keepBootstrapCode(config.dataDirectory, bootstrapCode)
   if (bootstrapCode !== null)
     io.err.write(`

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { resolve, sep } from 'node:path'
 import { AppError } from '@valetkey/sdk/core'
 import { envName } from './config.ts'
@@ -38,6 +39,18 @@ const DANGERS: readonly { is(config: Config): boolean; sentence(config: Config):
       `This is the database of "valetkey dev", whose key and token lie beside it. Choose another ${envName('databaseUrl')}.`,
   },
 ]
+
+/** What people cannot do here because nobody has set it up: one sentence each, with what would change it. */
+export function missingIn({ issuer, mailUrl }: Config): string[] {
+  const sentences: string[] = []
+  if (mailUrl === undefined)
+    sentences.push(
+      `mail is off: no links to sign in by, no new passwords by mail. Set ${envName('mailUrl')} and ${envName('mailFrom')}.`,
+    )
+  if (isIP(new URL(issuer).hostname.replace(/^\[|\]$/g, '')) !== 0)
+    sentences.push('passkeys are off: they belong to a host name, and the issuer is an address.')
+  return sentences
+}
 
 function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(host)

@@ -34,7 +34,7 @@ export function accountPage(view: AccountView): Page {
   const body = html`<h1>${words.title}</h1>
 <p>${words.as(person.name, person.email, person.organization.name)}</p>
 ${fault && html`<p class="warn" role="alert">${words[fault]}</p>`}${done && html`<p role="status">${words.done[done]}</p>`}
-${ways(view)}${sessions(view)}
+<p><a href="${base}/agents">${words.agents}</a></p>${ways(view)}${sessions(view)}
 <form method="post" action="${base}/sign-out"><input type="hidden" name="form" value="${formToken}">
 <div class="row"><button class="main">${words.signOut}</button></div></form>`
   return { title: words.title, body, status: fault ? 409 : 200 }
