@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Story } from '../../packages/server/src/cli/demo/story.ts'
+import { createBrowser } from '../integration/browser.ts'
+import { personWith } from './person.ts'
 import { valetkey } from './program.ts'
 
 let directory: string
@@ -26,7 +28,7 @@ describe('valetkey demo', () => {
       ...[401, 'answered', 'permitted', 'refused'],
       ...['refused', 'answered', 'permitted', 'answered'],
       ...['permitted', 'refused', 'answered'],
-      ...['permitted', 'refused'],
+      ...['answered', 'permitted', 'permitted', 'refused', 'refused'],
       ...['confirmed', 401, 'shut out', 'permitted'],
     ])
   })
@@ -52,9 +54,19 @@ describe('valetkey demo', () => {
     )
   })
 
+  test('maya lets the agent act for her: for what she ticks, for one customer, for a day', () => {
+    expect(step('maya signs in')?.text).toMatch(
+      /^She was asked for invoices:read and tickets:read\. It has a token of 300 s for invoices:read tickets:read, on customer\/acme, and may come back until \d/,
+    )
+    expect(step('for maya: list_tickets')?.text).toContain('T-17')
+    expect(step(/for maya: list_invoices \{ customer: "acme"/)?.text).toContain('INV-1042')
+    expect(step(/"globex" \}, which she did not tick/)?.text).toMatch(
+      /^Denied: the person did not let the agent touch customer\/globex/,
+    )
+  })
+
   test('a person who is demoted takes from the agent what it had of her', () => {
     const { demotion } = story
-    expect(step('maya lets')?.text).toContain('INV-1042')
     expect(step('maya loses')?.text).toMatch(
       /^Denied: no role of the person behind it holds invoices:read on customer\/acme/,
     )
@@ -66,4 +78,29 @@ describe('valetkey demo', () => {
     expect(story.revocation.points).toBe(2)
     expect(step('--wait')?.text).toMatch(/^2 of 2 enforcement points confirmed in/)
   })
+})
+
+test('with --browser somebody answers for maya, on the same pages', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'valetkey-demo-browser-'))
+  try {
+    await using program = valetkey(folder, ['demo', '--json', '--browser'])
+    await expect.poll(() => program.err(), { timeout: 60_000 }).toContain('let support-bot read tickets')
+    const [, url = '', email = '', password = ''] =
+      /Open {3}(\S+)\s+as {5}(\S+), password "([^"]+)"/.exec(program.err()) ?? []
+    const browser = createBrowser(new URL(url).origin)
+    const page = await browser.submit(await browser.open(url), { email, password })
+    // Less than the script gives: no tickets.
+    const answered = await personWith(browser, email).answer(page, {
+      ...{ scope: ['invoices:read'], resource: ['customer/acme'], duration: 3_600 },
+    })
+    await fetch(answered.leaves as URL)
+    expect(await program.ended, program.err()).toBe(0)
+    const told = JSON.parse(program.out()) as Story
+    const statuses = told.steps
+      .filter(({ title }) => title.startsWith('for maya'))
+      .map(({ status }) => status)
+    expect(statuses).toEqual(['refused', 'permitted', 'refused'])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 })

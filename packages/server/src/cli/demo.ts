@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
+import type { AskSomebody } from './demo/consent.ts'
 import { findFreePort } from './demo/files.ts'
 import { type Step, tellStory } from './demo/story.ts'
 import { startDevAuthority } from './dev-authority.ts'
@@ -14,14 +15,17 @@ export function register(program: Command, io: Io): void {
     .command('demo')
     .description('Watch a real agent be let in, be refused, and be shut out.')
     .option('--json', 'print one JSON object with every status and time')
-    .action(async (options: { json?: true }) => runDemo(io, options.json === true))
+    .option('--browser', 'answer for the person in a browser of your own')
+    .action(async (options: { json?: true; browser?: true }) => runDemo(io, options))
   addExamples(command, [
     ['valetkey demo', 'the story, in about two seconds'],
     ['valetkey demo --json', 'the same for a program'],
+    ['valetkey demo --browser', 'you are the person who is asked'],
   ])
 }
 
-async function runDemo(io: Io, isJson: boolean): Promise<void> {
+async function runDemo(io: Io, options: { json?: true; browser?: true }): Promise<void> {
+  const isJson = options.json === true
   const directory = await mkdtemp(join(tmpdir(), 'valetkey-demo-'))
   const port = await findFreePort()
   const { authority, token } = await startDevAuthority({
@@ -38,6 +42,7 @@ async function runDemo(io: Io, isJson: boolean): Promise<void> {
       url: authority.url,
       token,
       directory,
+      askSomebody: options.browser && (ask => io.err.write(toInvitation(ask))),
       onStep: step => {
         if (!isJson) io.out.write(toText(step))
       },
@@ -51,6 +56,10 @@ async function runDemo(io: Io, isJson: boolean): Promise<void> {
     await authority.close()
     await rm(directory, { recursive: true, force: true })
   }
+}
+
+function toInvitation({ url, email, password }: Parameters<AskSomebody>[0]): string {
+  return `  Open   ${url}\n  as     ${email}, password "${password}"\n  and let support-bot read tickets and invoices, for Acme, for a day.\n\n`
 }
 
 const SIGNS: Partial<Record<Step['status'] & string, string>> = {

@@ -9,6 +9,11 @@ const INVOICES = [
   { id: 'INV-7001', customer: 'initech', amount: 75, status: 'open' },
 ]
 
+const TICKETS = [
+  { id: 'T-17', customer: 'acme', subject: 'Paid twice?' },
+  { id: 'T-21', customer: 'globex', subject: 'Where is my invoice?' },
+]
+
 /** Northwind's billing server: tool code as anybody writes it on the official SDK, which knows nothing of Valet Key. */
 function buildBillingServer(): McpServer {
   const server = new McpServer({ name: 'billing', version: '1.0.0' })
@@ -39,6 +44,15 @@ function buildBillingServer(): McpServer {
       inputSchema: z.object({ customer, id: z.string(), amount: z.number() }),
     },
     async ({ id, amount }) => say({ refunded: id, amount }),
+  )
+  server.registerTool(
+    'list_tickets',
+    {
+      description: 'List the open tickets of a customer',
+      inputSchema: z.object({ customer }),
+      annotations: { readOnlyHint: true },
+    },
+    async ({ customer }) => say(TICKETS.filter(ticket => ticket.customer === customer)),
   )
   server.registerTool(
     'export_customers',

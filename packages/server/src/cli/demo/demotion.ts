@@ -1,3 +1,4 @@
+import type { Consented } from './consent.ts'
 import type { Cast } from './stage.ts'
 import { call, round, type Tell, type ToolCall } from './telling.ts'
 
@@ -8,23 +9,13 @@ export interface Demotion {
 }
 
 const INVOICES: ToolCall = { name: 'list_invoices', arguments: { customer: 'acme' } }
-const MAYA = 'maya@northwind.dev'
-const ROLE = { organization: 'northwind', principal: `user:${MAYA}`, role: 'support-agent' }
 
-/** Maya lets support-bot act for her. In the middle of its run she loses her role, and with it the agent what it had of her. */
-export async function demoteThePerson({ api, billing, supportBot }: Cast, tell: Tell): Promise<Demotion> {
-  const role = await api.assignments.create(ROLE)
-  const grant = await api.grants.create({
-    organization: 'northwind',
-    agent: 'support-bot',
-    person: MAYA,
-    scopes: ['invoices:read'],
-  })
-  const forMaya = await supportBot.connectFor(billing, grant.id)
-  await tell('maya lets support-bot act for her: list_invoices { customer: "acme" }', async () => {
-    const { status, text } = await call(forMaya, INVOICES)
-    return { status, text }
-  })
+/** In the middle of its run the person loses her role, and with it the agent what it had of her. */
+export async function demoteThePerson(
+  { api }: Cast,
+  { forMaya, role }: Consented,
+  tell: Tell,
+): Promise<Demotion> {
   let demotion: Demotion = { confirmedMs: 0, refusedMs: 0 }
   await tell('maya loses her role in the middle of the run: the very next call, same token', async () => {
     const from = performance.now()

@@ -11,6 +11,7 @@ interface Rule {
 
 /** What each tool of the demo's servers needs. What is not listed is refused. */
 const BILLING: Record<string, Rule> = {
+  list_tickets: { needs: 'tickets:read', resource: 'customer/{args.customer}', risk: 'read' },
   list_invoices: { needs: 'invoices:read', resource: 'customer/{args.customer}', risk: 'read' },
   get_invoice: {
     needs: 'invoices:read',
@@ -65,13 +66,14 @@ function northwindPolicy(servers: Parameters<typeof seedNorthwind>[1]): JsonObje
       'invoice/INV-2001': { parent: 'customer/globex' },
     },
     permissions: {
+      'tickets:read': { type: 'customer', label: 'Read the tickets of a customer', risk: 'read' },
       'invoices:read': { type: 'customer', label: 'Read the invoices of a customer', risk: 'read' },
       'invoices:refund': { type: 'customer', label: 'Refund invoices of a customer', risk: 'dangerous' },
       'files:read': { label: 'Read shared files', risk: 'read' },
       'files:write': { label: 'Write shared files', risk: 'write' },
     },
     roles: {
-      'support-agent': { permissions: ['invoices:read', 'files:read'] },
+      'support-agent': { permissions: ['tickets:read', 'invoices:read', 'files:read'] },
       'invoice-reader': { type: 'customer', permissions: ['invoices:read'] },
       'billing-analyst': { permissions: ['invoices:read', 'invoices:refund'] },
       'file-keeper': { permissions: ['files:read', 'files:write'] },
@@ -84,7 +86,7 @@ function northwindPolicy(servers: Parameters<typeof seedNorthwind>[1]): JsonObje
       'support-bot': agent(
         'maya@northwind.dev',
         'Answers tickets',
-        ['invoices:*', 'files:*'],
+        ['tickets:read', 'invoices:*', 'files:*'],
         ['support-agent'],
       ),
       'billing-analyst': agent('jon@northwind.dev', 'Checks invoices', ['invoices:*'], ['billing-analyst']),

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { Client, PrivateKeyJwtProvider, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
-import { createAgent, generateAgentKey } from '@valetkey/sdk/agent'
+import { generateAgentKey } from '@valetkey/sdk/agent'
 import {
   type AdminApi,
   type Client as ApiClient,
@@ -12,6 +12,7 @@ import {
 import { createGuard, readOffer } from '@valetkey/sdk/guard'
 import { startGateway } from '../../gateway/index.ts'
 import { createBillingHandler } from './billing.ts'
+import type { AskSomebody } from './consent.ts'
 import { seedContoso } from './contoso.ts'
 import { findFreePort, startFilesServer } from './files.ts'
 import { seedNorthwind } from './northwind.ts'
@@ -21,6 +22,8 @@ export interface Stage {
   url: string
   token: string
   directory: string
+  /** Where the person answers in a browser; otherwise the answer is scripted. */
+  askSomebody?: AskSomebody | undefined
 }
 
 export type Closer = () => void | Promise<void>
@@ -28,10 +31,16 @@ export type Closer = () => void | Promise<void>
 /** An agent of the demo: it connects as itself, with a token for each server. */
 export interface Agent {
   connect(url: string): Promise<Client>
-  /** The same, acting for the person behind a grant. */
-  connectFor(url: string, grant: string): Promise<Client>
   /** The token that it holds for a server. */
   tokenFor(url: string): string
+  key: KeptKey
+}
+
+/** What an agent proves itself by. */
+export interface KeptKey {
+  clientId: string
+  privateKey: Awaited<ReturnType<typeof generateAgentKey>>['privateKey']
+  issuer: string
 }
 
 /** Everybody who acts in the demo. */
@@ -42,6 +51,7 @@ export interface Cast {
   supportBot: Agent
   analyst: Agent
   contosoBot: Agent
+  askSomebody: AskSomebody | undefined
 }
 
 /** Puts up the servers, the guard and the gateway, two organizations and their agents. */
@@ -71,6 +81,7 @@ export async function setTheStage(stage: Stage, closers: Closer[]): Promise<Cast
     supportBot: await hired('northwind', 'support-bot'),
     analyst: await hired('northwind', 'billing-analyst'),
     contosoBot: await hired('contoso', 'contoso-bot'),
+    askSomebody: stage.askSomebody,
   }
 }
 
@@ -135,31 +146,24 @@ async function hire(
     publicKey: publicJwk,
     label: 'demo',
   })
-  const identity = createAgent({ issuer: stage.url, clientId, key: privateKey })
   const providers = new Map<string, PrivateKeyJwtProvider>()
-  const open = async (url: string, authProvider: PrivateKeyJwtProvider | AuthProvider) => {
-    const client = new Client({ name, version: '1.0.0' })
-    await client.connect(new StreamableHTTPClientTransport(new URL(url), { authProvider }))
-    closers.push(() => client.close())
-    return client
-  }
   return {
+    key: { clientId, privateKey, issuer: stage.url },
     tokenFor: url => providers.get(url)?.tokens()?.access_token ?? '',
     // As any agent does that knows the official SDK and nothing of us.
     async connect(url) {
-      const provider = new PrivateKeyJwtProvider({
+      const authProvider = new PrivateKeyJwtProvider({
         clientId,
         privateKey: { ...privateKey },
         algorithm: 'ES256',
         clientName: name,
         expectedIssuer: stage.url,
       })
-      const client = await open(url, provider)
-      providers.set(url, provider)
+      const client = new Client({ name, version: '1.0.0' })
+      await client.connect(new StreamableHTTPClientTransport(new URL(url), { authProvider }))
+      closers.push(() => client.close())
+      providers.set(url, authProvider)
       return client
     },
-    connectFor: (url, grant) => open(url, identity.authProvider(url, { grant })),
   }
 }
-
-type AuthProvider = ReturnType<ReturnType<typeof createAgent>['authProvider']>

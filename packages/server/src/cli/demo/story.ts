@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { AdminApi, Client as ApiClient } from '@valetkey/sdk/contract'
+import { letItAct } from './consent.ts'
 import { type Demotion, demoteThePerson } from './demotion.ts'
 import { guessForeignId } from './other-tenant.ts'
 import { type Revocation, revokeAndCall } from './shut-out.ts'
@@ -29,7 +30,7 @@ export async function tellStory(stage: Stage & { onStep(step: Step): void }): Pr
   }
   try {
     const cast = await setTheStage(stage, closers)
-    const { demotion, revocation } = await play(cast, tell)
+    const { demotion, revocation } = await play(cast, tell, closers)
     return { steps, demotion, revocation, totalMs: Math.round(performance.now() - startedAt) }
   } finally {
     for (const close of closers.reverse()) await close()
@@ -39,7 +40,11 @@ export async function tellStory(stage: Stage & { onStep(step: Step): void }): Pr
 const READ = { name: 'get_invoice', arguments: { customer: 'acme', id: 'INV-1042' } }
 const REFUND = { name: 'refund_invoice', arguments: { customer: 'acme', id: 'INV-1042', amount: 120 } }
 
-async function play(cast: Cast, tell: Tell): Promise<Pick<Story, 'demotion' | 'revocation'>> {
+async function play(
+  cast: Cast,
+  tell: Tell,
+  closers: Closer[],
+): Promise<Pick<Story, 'demotion' | 'revocation'>> {
   const { api, billing, supportBot, analyst } = cast
   await tell('support-bot asks billing for its tools without a token', () => askWithoutToken(billing))
   const atBilling = await supportBot.connect(billing)
@@ -57,7 +62,7 @@ async function play(cast: Cast, tell: Tell): Promise<Pick<Story, 'demotion' | 'r
     const since = new Date(new Date().setUTCHours(0, 0, 0, 0)).toISOString()
     return { status: 'answered', text: await whoTouched(api, since) }
   })
-  const demotion = await demoteThePerson(cast, tell)
+  const demotion = await demoteThePerson(cast, await letItAct(cast, tell, closers), tell)
   const revocation = await revokeAndCall(api, supportBot, billing, READ, tell)
   const other = await analyst.connect(billing)
   await tell('billing-analyst, whom nobody revoked, goes on', () => callAsBeat(other, READ))
