@@ -1,15 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isoTime, newId } from '@valetkey/sdk/core'
 import * as z from 'zod'
+import { record } from '../audit/index.ts'
 import type { Store } from '../store/index.ts'
-import { createAllowance } from './allowance.ts'
+import { networkOf } from './allowance.ts'
 import { readText } from './body.ts'
 import { applicationTypeOf, findRedirectFault } from './redirect-uri.ts'
 
 const MAX_BYTES = 16 * 1024
 const WINDOW_MS = 60 * 60_000
-/** Registrations from one address within an hour. */
-const MOST_BY_ADDRESS = 100
+/** Registrations from one network within an hour. */
+const MOST_BY_NETWORK = 100
 /** Registrations that nobody has used yet, wherever they came from. */
 const MOST_UNUSED = 10_000
 const UNUSED_LIFE_MS = 24 * 60 * 60_000
@@ -47,13 +48,10 @@ export function createRegister(options: {
   addressOf(request: IncomingMessage): string
 }): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   const { store, now, addressOf } = options
-  const mayRegister = createAllowance({ most: MOST_BY_ADDRESS, windowMs: WINDOW_MS, now })
 
   async function register(request: IncomingMessage): Promise<Answer> {
     const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
     if (type !== 'application/json') return refusal(415, 'invalid_client_metadata', 'send JSON')
-    const address = addressOf(request)
-    if (!mayRegister(address)) return refusal(429, 'temporarily_unavailable', 'too many registrations')
     const body = await readJson(request)
     const parsed = Metadata.safeParse(body)
     if (!parsed.success) {
@@ -67,9 +65,10 @@ export function createRegister(options: {
       const fault = findRedirectFault(uri)
       if (fault !== undefined) return refusal(400, 'invalid_redirect_uri', `redirect_uris ${fault}`)
     }
-    const clientId = await insert(store, metadata, address, now())
-    if (clientId === undefined) return refusal(503, 'temporarily_unavailable', 'too many unused clients')
-    return { status: 201, body: describe(clientId, metadata, now()) }
+    const made = await insert(store, metadata, addressOf(request), now())
+    if (made === 'many') return refusal(429, 'temporarily_unavailable', 'too many registrations')
+    if (made === 'full') return refusal(503, 'temporarily_unavailable', 'too many unused clients')
+    return { status: 201, body: describe(made.clientId, metadata, now()) }
   }
 
   return async (request, response) => {
@@ -99,36 +98,41 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   }
 }
 
+/** The new client's id, or why there is none; counted in the database, so that all nodes count together. */
 async function insert(
   store: Store,
   metadata: z.infer<typeof Metadata>,
   address: string,
   now: number,
-): Promise<string | undefined> {
+): Promise<{ clientId: string } | 'many' | 'full'> {
   const clientId = newId('client', now)
+  const network = networkOf(address)
   return store.write(async tx => {
-    const { unused } = await tx
-      .selectFrom('clientRegistration')
-      .select(eb => eb.fn.countAll().as('unused'))
-      .where('expiresAt', 'is not', null)
-      .executeTakeFirstOrThrow()
-    if (Number(unused) >= MOST_UNUSED) return undefined
+    const rows = tx.selectFrom('clientRegistration').select(eb => eb.fn.countAll().as('count'))
+    const unused = await rows.where('expiresAt', 'is not', null).executeTakeFirstOrThrow()
+    if (Number(unused.count) >= MOST_UNUSED) return 'full'
+    const lately = rows.where('registeredFrom', '=', network)
+    const own = await lately.where('createdAt', '>', isoTime(now - WINDOW_MS)).executeTakeFirstOrThrow()
+    if (Number(own.count) >= MOST_BY_NETWORK) return 'many'
+    const redirectUris = [...new Set(metadata.redirect_uris)]
     await tx
       .insertInto('clientRegistration')
       .values({
-        clientId,
-        kind: 'dynamic',
-        name: metadata.client_name,
-        uri: metadata.client_uri ?? null,
-        redirectUris: JSON.stringify([...new Set(metadata.redirect_uris)]),
-        authentication: 'none',
+        ...{
+          clientId,
+          kind: 'dynamic' as const,
+          name: metadata.client_name,
+          uri: metadata.client_uri ?? null,
+        },
+        redirectUris: JSON.stringify(redirectUris),
+        ...{ authentication: 'none' as const, registeredFrom: network },
         mustPush: Number(metadata.require_pushed_authorization_requests),
-        registeredFrom: address,
-        createdAt: isoTime(now),
-        expiresAt: now + UNUSED_LIFE_MS,
+        ...{ createdAt: isoTime(now), expiresAt: now + UNUSED_LIFE_MS },
       })
       .execute()
-    return clientId
+    const event = { organization: null, type: 'client.registered', actor: 'anonymous', target: clientId }
+    await record(tx, { ...event, detail: { name: metadata.client_name, redirectUris, address } }, now)
+    return { clientId }
   })
 }
 

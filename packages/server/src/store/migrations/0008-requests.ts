@@ -5,4 +5,7 @@ export async function up(_tx: Tx, define: (statement: string) => Promise<void>):
   for (const statement of STATEMENTS) await define(statement)
 }
 
-const STATEMENTS = [`alter table client_registration add column must_push integer not null default 0`]
+const STATEMENTS = [
+  `alter table client_registration add column must_push integer not null default 0`,
+  `create index client_registration_from on client_registration (registered_from, created_at)`,
+]
