@@ -2,7 +2,7 @@ import { api, type Route } from '@valetkey/sdk/contract'
 import { newId } from '@valetkey/sdk/core'
 import { expect } from 'vitest'
 import { linkPerson } from './federation/linked.ts'
-import type { Product } from './product.ts'
+import { handOn, type Product } from './product.ts'
 
 /**
  * Two organizations with the same shape. Whoever asks in one of them and names anything of the other, by id or by name,
@@ -20,6 +20,8 @@ export interface Foreign {
   service: string[]
   resource: string[]
   grant: string[]
+  rule: string[]
+  delegation: string[]
   assignment: string[]
   role: string[]
   provider: string[]
@@ -38,7 +40,10 @@ export async function settle(product: Product): Promise<Foreign> {
   await admin.roles.create({ slug: 'overseer', permissions: ['customer:read'] })
   await admin.servers.create({ name: 'billing', url: 'https://billing.test/mcp' })
   await furnish(product, HOME, 1)
-  return furnish(product, AWAY, 8)
+  const foreign = await furnish(product, AWAY, 8)
+  const [from = '', , to = ''] = foreign.agent
+  foreign.delegation.push((await handOn(product, { organization: AWAY, from, to })).id)
+  return foreign
 }
 
 async function furnish(product: Product, organization: string, many: number): Promise<Foreign> {
@@ -50,6 +55,8 @@ async function furnish(product: Product, organization: string, many: number): Pr
     service: [],
     resource: [],
     grant: [],
+    rule: [],
+    delegation: [],
     assignment: [],
     role: [],
     provider: [],
@@ -83,6 +90,8 @@ async function furnish(product: Product, organization: string, many: number): Pr
     all.domain.push(domain)
     put('scimToken', await admin.scimTokens.create({ organization, name }))
     all.link.push(await linkPerson(product, { provider: provider.id, person: person.id }))
+    const rule = { organization, from: `agent:${agent.name}`, to: 'organization' }
+    put('rule', await admin.delegationRules.put(rule))
   }
   return all
 }
@@ -102,6 +111,8 @@ const FIELDS: Record<string, readonly (keyof Foreign)[]> = {
   provider: ['provider'],
   link: ['link'],
   scimToken: ['scimToken'],
+  from: ['agent'],
+  to: ['agent'],
 }
 /** What a bare `id` in a path names, by the group of the operation. */
 const IDS: Record<string, keyof Foreign> = {
@@ -110,6 +121,8 @@ const IDS: Record<string, keyof Foreign> = {
   roles: 'role',
   assignments: 'assignment',
   grants: 'grant',
+  delegations: 'delegation',
+  delegationRules: 'rule',
   invitations: 'user',
   revocations: 'agent',
 }
@@ -125,6 +138,8 @@ const OWN: Record<string, unknown> = {
   service: 'svc-home-0',
   resource: 'customer/home-0',
   parent: 'customer/home-0',
+  from: 'agent:agent-home-0',
+  to: 'agent:agent-home-0',
   role: 'overseer',
   permission: 'customer:read',
   type: 'customer',
@@ -193,6 +208,8 @@ const NOWHERE: Record<keyof Foreign, () => string> = {
   service: () => newId('service'),
   resource: () => `customer/${newId('request')}`,
   grant: () => newId('grant'),
+  rule: () => newId('delegationRule'),
+  delegation: () => newId('delegation'),
   assignment: () => newId('assignment'),
   role: () => newId('role'),
   provider: () => newId('identityProvider'),

@@ -2,6 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { type AdminApi, api, type Client, createClient } from '@valetkey/sdk/contract'
 import pino from 'pino'
 import { openAudit } from '../../packages/server/src/audit/index.ts'
+import {
+  type Context,
+  type DelegationWish,
+  offerDelegation,
+  redeemDelegation,
+} from '../../packages/server/src/directory/index.ts'
 import { createFeed } from '../../packages/server/src/feed/index.ts'
 import { createApi } from '../../packages/server/src/server/index.ts'
 import { type Db, openStore } from '../../packages/server/src/store/index.ts'
@@ -124,4 +130,27 @@ export const INVOICE_RULE = {
   inputSchema: { type: 'object', properties: { id: { type: 'string' } }, required: ['id'] },
   resource: 'invoice/{args.id}',
   risk: 'read' as const,
+}
+
+/** Lets one agent act for another, as the two would do at the authority; gives the delegation. */
+export async function handOn(
+  product: Product,
+  { organization, from, to }: { organization: string; from: string; to: string },
+  more: Partial<DelegationWish> = {},
+) {
+  const admin = product.client()
+  const giver = await admin.agents.get({ organization, id: from })
+  const taker = await admin.agents.get({ organization, id: to })
+  const { items } = await admin.credentials.list({ organization, agent: giver.id })
+  const credential =
+    items[0]?.id ?? (await admin.credentials.create({ organization, agent: giver.id, kind: 'secret' })).id
+  const by = (id: string): Context => ({ ...product, actor: { id, name: id, permissions: [] } })
+  const wish: DelegationWish = {
+    ...{ organization: giver.organization, agent: giver.id, credential, delegate: taker.id },
+    ...{ grant: undefined, parent: undefined, scopes: undefined, resources: [], condition: null },
+    ...{ expiresInSeconds: 60, hops: 0, purpose: '', ...more },
+  }
+  const offer = await offerDelegation(by(giver.id), wish, { maxDepth: 4 })
+  await redeemDelegation(by(taker.id), { handle: offer.handle, agent: taker.id })
+  return admin.delegations.get({ organization, id: offer.id })
 }

@@ -2,7 +2,7 @@ import { api, type Route } from '@valetkey/sdk/contract'
 import { newId } from '@valetkey/sdk/core'
 import { expect, test } from 'vitest'
 import { linkPerson } from './federation/linked.ts'
-import { INVOICE_RULE, northwind, type Product, start } from './product.ts'
+import { handOn, INVOICE_RULE, northwind, type Product, start } from './product.ts'
 
 type Client = ReturnType<Product['client']>
 type World = Awaited<ReturnType<typeof northwind>>
@@ -130,6 +130,19 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
         return c.services.update({ service: 'nightly', status: 'suspended' })
       },
     ],
+    'delegations.revoke': [
+      'facts',
+      async (c, _, product) => c.delegations.revoke({ id: await delegate(c, product) }),
+    ],
+    'delegationRules.put': ['event', c => c.delegationRules.put({ from: 'role:clerk', to: 'organization' })],
+    'delegationRules.remove': [
+      'facts',
+      async (c, _, product) => {
+        await delegate(c, product)
+        const { items } = await c.delegationRules.list({})
+        return c.delegationRules.remove({ id: items[0]?.id ?? '' })
+      },
+    ],
     'grants.create': ['facts', c => letAct(c)],
     'grants.revoke': ['facts', async c => c.grants.revoke({ id: (await letAct(c)).id })],
     'grants.revokeAll': [
@@ -254,6 +267,14 @@ function addProvider(client: Client, more: object = {}) {
 async function claimAnd(client: Client, work: () => Promise<unknown>) {
   await client.domains.claim({ domain: 'proved.test' })
   return work()
+}
+
+/** support-bot lets another agent act, which takes it up. */
+async function delegate(client: Client, product: Product) {
+  await client.agents.create({ name: 'analyst', owner: 'maya@northwind.test', ceiling: ['invoices:*'] })
+  await client.delegationRules.put({ from: 'agent:support-bot', to: 'agent:analyst' })
+  const sides = { organization: 'northwind', from: 'support-bot', to: 'analyst' }
+  return (await handOn(product, sides)).id
 }
 
 async function letAct(client: Client) {

@@ -1,5 +1,6 @@
 import { access } from './access.ts'
 import { agents } from './agents.ts'
+import { delegations } from './delegations.ts'
 import { federation } from './federation.ts'
 import { signingKeys } from './keys.ts'
 import { organizations } from './organizations.ts'
@@ -23,6 +24,7 @@ export const api = {
   ...resources,
   ...roles,
   ...access,
+  ...delegations,
   ...revocations,
   ...signingKeys,
   ...record,

@@ -1,5 +1,21 @@
 import * as z from 'zod'
 
+/** An actor within its name space, and the one before it. */
+export interface Actor {
+  iss: string
+  sub: string
+  sub_profile?: string | undefined
+  act?: Actor | undefined
+}
+export const Actor: z.ZodType<Actor> = z.object({
+  iss: z.string(),
+  sub: z.string(),
+  sub_profile: z.string().optional(),
+  get act() {
+    return Actor.optional()
+  },
+})
+
 /**
  * What an access token says (RFC 9068, and who acted by which credential); times in seconds since 1970. The authority
  * writes it, enforcement points and the authority itself read it.
@@ -24,5 +40,9 @@ export const AccessTokenClaims = z.object({
   dlg: z.array(z.string()).max(16).optional(),
   /** The token is good only with a proof by the key of this thumbprint (RFC 9449 §6.1); a binding of another kind is not. */
   cnf: z.strictObject({ jkt: z.string() }).optional(),
+  /** Who acts, and who acted before (RFC 8693 §4.1): for people to read. Decisions rest on `dlg`. */
+  act: Actor.optional(),
+  /** The revision of the organization that it was issued at: whoever is behind that catches up first. */
+  rev: z.number().optional(),
 })
 export type AccessTokenClaims = z.infer<typeof AccessTokenClaims>

@@ -15,6 +15,7 @@ export const ERRORS = {
   'resource.has_dependents': [409, 'Other resources lie below this one, or roles are given on it.'],
   'resource.misplaced': [409, 'A resource of this type cannot lie there.'],
   'domain.unproved': [409, 'DNS does not show the record that proves the domain.'],
+  'delegation.refused': [403, 'The delegation is not allowed, or would give more than it rests on.'],
   'permission.mismatch': [422, 'The permission belongs to another resource type.'],
   'revision.unknown': [400, 'The revision token is not one of this organization.'],
   'policy.invalid': [422, 'A policy names things that do not exist or contradict each other.'],

@@ -1,5 +1,5 @@
 /** The words of the product: ids, errors, time, scopes, the facts that decisions rest on and the records that prove them. */
-export { AccessTokenClaims } from './access-token.ts'
+export { AccessTokenClaims, Actor } from './access-token.ts'
 export { type Clock, isoTime, systemClock } from './clock.ts'
 export { definitionHash, definitionText, type ToolDefinition } from './definition.ts'
 export { AppError, ERRORS, type ErrorCode } from './errors.ts'

@@ -233,6 +233,18 @@ export function listPrincipals(
   return [...found.values()].sort((a, b) => a.principal - b.principal)
 }
 
+/** The roles, by id, that a principal has somewhere, itself or through a group. */
+export function rolesOf(
+  view: OrganizationView,
+  { principal, now }: Pick<Question, 'principal' | 'now'>,
+): Set<string> {
+  const found = new Set<string>()
+  for (const subject of subjectsOf(view, principal))
+    for (let held = view.holdings.of(subject); held; held = held.nextOf)
+      if (isLive(held, now)) found.add(held.fact.role)
+  return found
+}
+
 /** Roles that would give a permission on a resource: the nearest place first, then the one that gives the least else. */
 export function wouldAllow(
   view: OrganizationView,

@@ -15,5 +15,6 @@ export function callerOf(claims: AccessTokenClaims, key: string | undefined): Ca
     person: claims.gid === undefined ? null : claims.sub,
     grant: claims.gid ?? null,
     chain: claims.dlg ?? [],
+    ...(claims.rev !== undefined && { revision: claims.rev }),
   }
 }

@@ -11,12 +11,18 @@ export {
   listResources,
   nearOf,
   type Question,
+  rolesOf,
   rootsOf,
   wouldAllow,
 } from './access.ts'
 export { callerOf } from './caller.ts'
 export type { CatalogueView, PermissionView, RoleView, ServerView } from './catalogue.ts'
-export { checkPermissionCondition, compilePermissionCondition, type PermissionInput } from './condition.ts'
+export {
+  checkPermissionCondition,
+  checkToolCondition,
+  compilePermissionCondition,
+  type PermissionInput,
+} from './condition.ts'
 export { decide, mayObtain, ruleFor } from './decide.ts'
 export { describe } from './describe.ts'
 export { type AgentDenial, type Denial, holds, judge, judgeAgent, type Known, type Matter } from './judge.ts'

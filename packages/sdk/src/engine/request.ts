@@ -12,6 +12,8 @@ export interface Caller {
   scopes: readonly string[]
   /** Milliseconds since 1970. */
   expiresAt: number
+  /** The organization's revision that the token was issued at, where it says so. */
+  revision?: number
   person: string | null
   grant: string | null
   /** The delegations by which it acts for another agent, the first one first; empty where it acts for none. */

@@ -31,7 +31,10 @@ export function createValetKey(point: Point, caller: Caller): ValetKey {
       const { replica, clock, server } = point
       const known = replica.snapshot.catalogue.permissions.get(permission)
       if (!known) throw new AppError('not_found', `There is no permission "${permission}".`)
-      if (!(await replica.hold(organization)) || !(await replica.ensureLease(known.fact.risk)))
+      if (
+        !(await replica.hold(organization, caller.revision)) ||
+        !(await replica.ensureLease(known.fact.risk))
+      )
         throw new AppError(
           'authority.unreachable',
           'What the caller may see is not known now: the authority has not confirmed it.',

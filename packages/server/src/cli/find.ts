@@ -83,6 +83,23 @@ export function findGrant({ api, organization }: Session, text: string) {
   })
 }
 
+export function findDelegation({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'delegation',
+    get: id => api.delegations.get({ id, ...organization }),
+    list: page => api.delegations.list({ ...page, ...organization }),
+    names: delegation => [delegation.id],
+  })
+}
+
+export function findDelegationRule({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'rule',
+    list: page => api.delegationRules.list({ ...page, ...organization }),
+    names: rule => [rule.id],
+  })
+}
+
 export function findResourceType({ api }: Session, text: string) {
   return find(text, {
     noun: 'resource type',

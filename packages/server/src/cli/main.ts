@@ -24,6 +24,7 @@ export const COMMANDS: CommandTable = {
   permission: () => import('./permission.ts'),
   role: () => import('./role.ts'),
   grant: () => import('./grant.ts'),
+  delegation: () => import('./delegation.ts'),
   key: () => import('./key.ts'),
   point: () => import('./point.ts'),
   check: () => import('./check.ts'),

@@ -4,6 +4,7 @@ import type {
   CredentialFact,
   GrantFact,
   Json,
+  LinkFact,
   MemberFact,
   OrganizationFact,
   PermissionFact,
@@ -104,6 +105,24 @@ export function grantFact(
     expiresAt: milliseconds(row.expiresAt),
     ...(row.serverId !== null && { server: row.serverId }),
     ...(row.elevated !== '{}' && { elevated: JSON.parse(row.elevated) as Record<string, number> }),
+  }
+}
+
+/** Null before the delegate has taken it up, and once it has ended. */
+export function linkFact(row: Row<'delegation'>): LinkFact | null {
+  if (row.activatedAt === null || row.endedAt !== null) return null
+  return {
+    id: row.id,
+    from: row.delegatorId,
+    to: row.delegateId,
+    parent: row.parentId,
+    grant: row.grantId,
+    credential: row.credentialId,
+    scopes: JSON.parse(row.scopes) as string[],
+    resources: JSON.parse(row.resources) as number[],
+    condition: row.condition,
+    hops: row.hops,
+    expiresAt: Date.parse(row.expiresAt),
   }
 }
 

@@ -12,6 +12,7 @@ import {
   assignmentFact,
   credentialFact,
   grantFact,
+  linkFact,
   memberFact,
   memberId,
   organizationFact,
@@ -102,6 +103,15 @@ async function loadRights(tx: Db, organization: string, now: number): Promise<Or
     .where('revokedAt', 'is', null)
   for (const row of await grants.selectAll().orderBy('id').execute())
     ops.push({ fact: 'grant', id: row.id, value: grantFact(row) })
+  const links = tx
+    .selectFrom('delegation')
+    .where('organizationId', '=', organization)
+    .where('endedAt', 'is', null)
+    .where('activatedAt', 'is not', null)
+  for (const row of await links.selectAll().orderBy('id').execute()) {
+    const value = linkFact(row)
+    if (value) ops.push({ fact: 'link', id: row.id, value })
+  }
   const revoked = tx.selectFrom('revokedToken').where('organizationId', '=', organization)
   for (const row of await revoked.selectAll().orderBy('id').execute()) {
     const value = revokedTokenFact(row)

@@ -15,6 +15,7 @@ export {
 } from './consent-policy.ts'
 export type { Actor, Context } from './context.ts'
 export { createCredential, listCredentials, liveCredentials } from './credentials.ts'
+export * from './delegation/index.ts'
 export * from './fact-of.ts'
 export { loadCatalogue, loadOrganization } from './facts.ts'
 export type { Grant } from './grant-row.ts'

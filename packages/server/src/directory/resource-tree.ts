@@ -89,6 +89,17 @@ export async function readPlacements(
   return placements
 }
 
+/** Whether a resource is one of others, or lies below one. */
+export async function isWithinSome(
+  db: Db,
+  organizationId: string,
+  seq: number,
+  roots: readonly number[],
+): Promise<boolean> {
+  const way = await readWaysUp(db, organizationId, [seq])
+  return way.some(step => roots.includes(step.seq))
+}
+
 interface Step {
   start: number
   seq: number

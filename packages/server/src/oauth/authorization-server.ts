@@ -11,6 +11,8 @@ import { createAuthorize } from './authorize.ts'
 import { type Caller, createCallerLookup } from './caller.ts'
 import type { ClientAuthenticationOptions } from './client-authentication.ts'
 import { type ClientDocumentOptions, createClientDocuments } from './client-documents.ts'
+import { createChainLookup } from './delegation-chain.ts'
+import { createDelegationDoor } from './delegation-endpoint.ts'
 import { createDocumentCallerLookup } from './document-caller.ts'
 import { createFailureLimit } from './failure-limit.ts'
 import { createServerIntrospection } from './introspection.ts'
@@ -53,6 +55,8 @@ export interface AuthorizationServerOptions {
     | undefined
   /** All addresses of a host name, for tests that need names of their own. */
   resolveHost?: (host: string) => Promise<string[]>
+  /** How many delegations a chain may have; four, where it is left out. */
+  delegationDepth?: number
   /** Told of every token that was issued or refused, for counting. */
   onToken?: (outcome: TokenOutcome) => void
 }
@@ -68,6 +72,7 @@ export interface AuthorizationServer {
   close(): Promise<void>
 }
 
+const DEFAULT_DEPTH = 4
 const SWEEP_INTERVAL_MS = 60_000
 /** Authorization requests from one address: each that nobody answers is kept for fifteen minutes. */
 const MOST_REQUESTS_A_MINUTE = 120
@@ -103,8 +108,12 @@ export async function createAuthorizationServer(
     people,
     ...(await findersOf(options, { findCaller, findGrant, refreshKey: people?.refreshKey ?? '' })),
     findGrant,
+    findChain: createChainLookup(store, now),
+    maxDepth: options.delegationDepth ?? DEFAULT_DEPTH,
     writeToken(claims: AccessTokenClaims, revision: string) {
-      onToken({ grant: claims.gid === undefined ? 'client_credentials' : 'person' })
+      onToken({
+        grant: claims.dlg ? 'delegation' : claims.gid === undefined ? 'client_credentials' : 'person',
+      })
       return writeToken(claims, revision)
     },
     limit: createFailureLimit(now),
@@ -134,6 +143,7 @@ export async function createAuthorizationServer(
     push: people && createPush({ protocol, findTarget: findTargetNow, mayBegin }),
     register: people?.dynamicRegistration ? createRegister({ store, now, addressOf }) : undefined,
     introspect: createServerIntrospection(parts),
+    delegate: createDelegationDoor(protocol),
     documents: documentsOf({ store, issuer, tokenAlgorithm, people }),
     log,
   })

@@ -58,7 +58,10 @@ test('registration can be switched off by itself', async () => {
   const metadata = await answerOf(fetch(`${world.issuer}/.well-known/oauth-authorization-server`))
   expect(metadata).not.toHaveProperty('registration_endpoint')
   expect(metadata).toMatchObject({
-    grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],
+    grant_types_supported: [
+      ...['authorization_code', 'refresh_token', 'client_credentials'],
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+    ],
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
   })

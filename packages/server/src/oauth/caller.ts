@@ -23,7 +23,8 @@ export interface Caller {
   readonly credentials: readonly CallerCredential[]
   /** Why this agent may not act at all, for the record only. */
   readonly barred: string | undefined
-  /** The catalogue's revision in the same moment. */
+  /** The revisions of the organization and the catalogue in the same moment. */
+  readonly revision: number
   readonly catalogueRevision: string
 }
 
@@ -49,6 +50,7 @@ export function createCallerLookup(store: Store): (clientId: string) => Promise<
       legacyAudience: first.legacyAudience === 1,
       credentials: rows.flatMap(toCredential),
       barred: barrier(first),
+      revision: Number(first.revision),
       catalogueRevision: String(first.catalogueRevision),
     }
   }
@@ -77,6 +79,7 @@ function callerQuery(db: Db) {
       'self.status as agentStatus',
       'owner.status as ownerStatus',
       'home.status as organizationStatus',
+      'home.revision',
       'catalogue.revision as catalogueRevision',
       'credential.id as credentialId',
       'credential.kind as credentialKind',

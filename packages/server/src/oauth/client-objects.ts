@@ -2,17 +2,19 @@ import { randomBytes } from 'node:crypto'
 import type { ClientKeys, OidcClient, Provider } from 'oidc-provider'
 import type { Registration } from './client-registration.ts'
 import { applicationTypeOf } from './redirect-uri.ts'
+import { DELEGATE, TOKEN_EXCHANGE } from './token-types.ts'
 
 /** How a request means to prove who sends it. */
 export type ProofKind = 'secret' | 'key' | 'none'
 
 const MOST_CLIENTS = 10_000
 const FOR_PEOPLE = ['authorization_code', 'refresh_token']
+const FOR_AGENTS = ['client_credentials', TOKEN_EXCHANGE, DELEGATE, ...FOR_PEOPLE]
 /** A client that proves nothing acts for people only. */
 const GRANTS = {
   none: FOR_PEOPLE,
-  secret: ['client_credentials', ...FOR_PEOPLE],
-  key: ['client_credentials', ...FOR_PEOPLE],
+  secret: FOR_AGENTS,
+  key: FOR_AGENTS,
 }
 
 /**

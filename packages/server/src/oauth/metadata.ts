@@ -1,4 +1,5 @@
 import type { TokenAlgorithm } from './signing-key.ts'
+import { TOKEN_EXCHANGE } from './token-types.ts'
 
 /** Where the authorization server answers; all derive from the issuer, never from a Host header. */
 export interface Endpoints {
@@ -7,6 +8,7 @@ export interface Endpoints {
   token: string
   revocation: string
   introspection: string
+  delegations: string
   authorization: string
   push: string
   registration: string
@@ -37,6 +39,7 @@ export function endpointPaths(issuer: string): Endpoints {
     token: `${base}/token`,
     revocation: `${base}/token/revocation`,
     introspection: `${base}/token/introspection`,
+    delegations: `${base}/delegations`,
     authorization: `${base}/authorize`,
     push: `${base}/par`,
     registration: `${base}/register`,
@@ -60,8 +63,9 @@ export function oauthMetadata(issuer: string, people?: ForPeople): Record<string
     revocation_endpoint: `${issuer}/token/revocation`,
     response_types_supported: ['code'],
     grant_types_supported: people
-      ? ['authorization_code', 'refresh_token', 'client_credentials']
-      : ['client_credentials'],
+      ? ['authorization_code', 'refresh_token', 'client_credentials', TOKEN_EXCHANGE]
+      : ['client_credentials', TOKEN_EXCHANGE],
+    delegation_endpoint: `${issuer}/delegations`,
     code_challenge_methods_supported: ['S256'],
     token_endpoint_auth_methods_supported: methods,
     token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,

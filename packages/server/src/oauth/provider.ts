@@ -16,13 +16,22 @@ import {
   type ClientAuthenticationOptions,
 } from './client-authentication.ts'
 import { addClientCredentials } from './client-credentials.ts'
+import { addDelegations } from './delegation-endpoint.ts'
+import type { ExchangeOptions } from './exchange-delegation.ts'
 import { addIntrospection } from './introspection.ts'
 import { ASSERTION_ALGORITHMS, AUTH_METHODS } from './metadata.ts'
 import { createOauthState } from './oauth-state.ts'
 import { noteRefusal, type RefusalOptions } from './refusals.ts'
 import { addRevocation } from './revocation.ts'
+import { addTokenExchange } from './token-exchange.ts'
 
-export interface ProviderOptions extends ClientAuthenticationOptions, ActingOptions, RefusalOptions {
+export interface ProviderOptions
+  extends ClientAuthenticationOptions,
+    ActingOptions,
+    ExchangeOptions,
+    RefusalOptions {
+  /** How many delegations a chain may have. */
+  maxDepth: number
   /** Where people sign in and consent; undefined switches the authorization endpoint off. */
   people?: PeopleOptions | undefined
 }
@@ -31,6 +40,8 @@ export interface ProviderOptions extends ClientAuthenticationOptions, ActingOpti
 const REGISTRATIONS: readonly ((provider: Provider, options: ProviderOptions) => void)[] = [
   authenticateByOwnTables,
   addClientCredentials,
+  addTokenExchange,
+  addDelegations,
   addPeopleGrants,
   addRevocation,
   addIntrospection,

@@ -32,9 +32,11 @@ export function createRoutes(options: {
   push?: Handler | undefined
   /** Introspection for MCP servers, which bring a key of their own. */
   introspect: Handler
+  /** Where agents let other agents act. */
+  delegate: Handler
   log: Log
 }): { serves(path: string): boolean; handler: Handler } {
-  const { paths, protocol, documents, authorize, register, push, introspect, log } = options
+  const { paths, protocol, documents, authorize, register, push, introspect, delegate, log } = options
   const routes = new Map<string, Route>()
   const serve = (path: string, document: Document, type?: string) =>
     routes.set(path, {
@@ -55,6 +57,7 @@ export function createRoutes(options: {
     routes.set(path, { methods: ['POST'], answer: asForm(answer) })
   post(paths.token, inside('/token'))
   post(paths.revocation, inside('/token/revocation'))
+  post(paths.delegations, delegate)
   const introspectAsClient = inside('/token/introspection')
   post(paths.introspection, (request, response) =>
     (isBearer(request) ? introspect : introspectAsClient)(request, response),

@@ -1,6 +1,7 @@
 import { AppError, CATALOGUE } from '@valetkey/sdk/core'
 import * as directory from '../directory/index.ts'
 import { applyPermissions, applyResourceTypes, applyRoles } from './catalogue.ts'
+import { applyDelegations } from './delegations.ts'
 import { readPolicy } from './fault.ts'
 import type { Policy } from './format.ts'
 import { applyGroups, applyServiceNames } from './members.ts'
@@ -46,6 +47,7 @@ async function run(
   await applyGroups(here, policy, organization)
   await applyResources(here, policy, organization)
   await applyAssignments(here, policy, organization)
+  await applyDelegations(here, policy, organization)
   return changes
 }
 
@@ -58,7 +60,8 @@ async function readKnown(
   const types = await all(page => directory.listResourceTypes(ctx, page))
   const permissions = await all(page => directory.listPermissions(ctx, page))
   const roles = await all(page => directory.listRoles(ctx, { ...page, organization }))
-  const isGiving = policy.assignments.length + Object.keys(policy.groups).length > 0
+  const { assignments, delegations, groups } = policy
+  const isGiving = assignments.length + delegations.length + Object.keys(groups).length > 0
   return {
     resourceTypes: types.map(type => type.slug),
     permissions: permissions.map(permission => permission.slug),
@@ -74,8 +77,8 @@ async function organizationOf(
   policy: Policy,
   wanted: string | undefined,
 ): Promise<string | undefined> {
-  const { signIn = {}, people, agents, services, groups, resources, assignments, roles } = policy
-  const sections = [signIn, people, agents, services, groups, resources, assignments]
+  const { signIn = {}, people, agents, services, groups, resources, assignments, delegations, roles } = policy
+  const sections = [signIn, people, agents, services, groups, resources, assignments, delegations]
   const isNeeded =
     sections.some(section => Object.keys(section).length > 0) ||
     Object.values(roles).some(role => role.organization)

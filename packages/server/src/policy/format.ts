@@ -113,6 +113,17 @@ export const AssignmentPolicy = z.strictObject({
 })
 export type AssignmentPolicy = z.infer<typeof AssignmentPolicy>
 
+/** Who may delegate to whom, each side as `agent:NAME`, `role:SLUG` or `organization`. */
+export const DelegationPolicy = z.strictObject({
+  from: shapes.DelegationSide,
+  to: shapes.DelegationSide,
+  /** The most that may be handed on; all that the delegator may, where it is left out. */
+  scopes: z.array(shapes.Scope).max(200).optional(),
+  /** What the delegate may hold although the delegator does not: known, and accepted. */
+  beyond: z.array(shapes.Scope).max(200).optional(),
+})
+export type DelegationPolicy = z.infer<typeof DelegationPolicy>
+
 const MOST_RESOURCES = 1_000
 /** A section whose entries may be left empty, as in `customer/acme:`. */
 const orEmpty = <T extends z.ZodObject>(entry: T) =>
@@ -121,7 +132,7 @@ const orEmpty = <T extends z.ZodObject>(entry: T) =>
 export const Policy = z.strictObject({
   version: z.literal(1, 'This is not a version that can be read here. Write "version: 1".'),
   /**
-   * Whose sign-in, people, agents, services, groups, resources, assignments and own roles these are, by slug; the other sections
+   * Whose sign-in, people, agents, services, groups, resources, assignments, delegations and own roles these are, by slug; the other sections
    * concern every organization.
    */
   organization: shapes.Slug.optional(),
@@ -152,6 +163,7 @@ export const Policy = z.strictObject({
     )
     .default({}),
   assignments: z.array(AssignmentPolicy).max(5_000).default([]),
+  delegations: z.array(DelegationPolicy).max(1_000).default([]),
 })
 export type Policy = z.infer<typeof Policy>
 

@@ -39,6 +39,15 @@ export function checkReferences(policy: Policy, known: Known): void {
     check('role', role, [...path, 'role'])
     if (on !== undefined) check('resource type', typeOf(on), [...path, 'on'])
   }
+  for (const [index, sides] of policy.delegations.entries())
+    for (const side of ['from', 'to'] as const)
+      checkSide(sides[side], ['delegations', String(index), side], check)
+}
+
+function checkSide(side: string, path: readonly string[], check: Check): void {
+  const role = /^role:(.+)$/s.exec(side)?.[1]
+  if (role !== undefined) check('role', role, path)
+  else if (side !== 'organization') checkPrincipal(side, path, check)
 }
 
 /** The principals that a policy names itself, as `agent:support-bot`. */

@@ -69,13 +69,13 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   const metrics = createMetrics(audit, store)
   const health = opened.add(await startHealth({ config, store, audit, metrics, now }), it => it.close())
   const addressOf = createAddressOf(config.trustedProxies)
-  const { tokenAlgorithm, dynamicRegistration } = config
+  const { tokenAlgorithm, dynamicRegistration, delegationDepth } = config
   const clientDocuments = config.clientDocuments
     ? { hosts: config.clientDocumentHosts, privateHosts: config.clientDocumentPrivateHosts }
     : undefined
   const oauth = opened.add(
     await createAuthorizationServer({
-      ...{ store, issuer, tokenAlgorithm, log, now, addressOf },
+      ...{ store, issuer, tokenAlgorithm, delegationDepth, log, now, addressOf },
       onToken: metrics.token,
       people: { dynamicRegistration, clientDocuments, problemPage: async problem => problemPage(problem) },
     }),

@@ -146,6 +146,16 @@ export function createHandlers(parts: HandlerParts): Handlers {
       revoke: directory.revokeGrant,
       revokeAll: directory.revokeGrants,
     },
+    delegations: {
+      list: directory.listDelegations,
+      get: directory.showDelegation,
+      revoke: directory.revokeDelegation,
+    },
+    delegationRules: {
+      list: directory.listDelegationRules,
+      put: directory.putDelegationRule,
+      remove: directory.removeDelegationRule,
+    },
     access: {
       check: directory.checkAccess,
       checkMany: directory.checkManyAccess,

@@ -179,6 +179,15 @@ export const SETTINGS = {
     takes: 'an address, for example Valet Key <auth@example.com>',
     meaning: 'Whom its mails are from. Needed with `mailUrl`.',
   },
+  delegationDepth: {
+    schema: z
+      .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
+      .pipe(z.number().int().min(1).max(8)),
+    takes: 'a number, 1 to 8',
+    default: 4,
+    meaning:
+      'How many delegations a chain of agents may have. What would be deeper is refused, never cut; links that were made before stay.',
+  },
   passwordCost: {
     schema: z
       .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])

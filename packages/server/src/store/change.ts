@@ -18,6 +18,8 @@ export interface ChangeDraft {
   revision: number
   /** Appends what enforcement points will apply. */
   log(op: CatalogueOp | OrganizationOp): Promise<void>
+  /** The same for many, in a few statements. */
+  logAll(ops: readonly (CatalogueOp | OrganizationOp)[]): Promise<void>
 }
 
 /**
@@ -37,6 +39,9 @@ export async function beginChange(
   return draft
 }
 
+/** Within what one statement takes of parameters on either database. */
+const ROWS_AT_ONCE = 500
+
 async function raiseRevision(
   tx: Tx,
   organization: string,
@@ -49,22 +54,27 @@ async function raiseRevision(
     .returning('revision')
     .executeTakeFirstOrThrow(() => new AppError('not_found', `No organization "${organization}".`))
   let ord = 0
+  const toRow = (op: CatalogueOp | OrganizationOp) => ({
+    organizationId: organization,
+    revision,
+    ord: ord++,
+    fact: op.fact,
+    factId: op.id,
+    value: op.value === null ? null : JSON.stringify(op.value),
+    actor: by.actor,
+    at: isoTime(by.now),
+  })
   return {
     revision,
     async log(op) {
-      await tx
-        .insertInto('changeLog')
-        .values({
-          organizationId: organization,
-          revision,
-          ord: ord++,
-          fact: op.fact,
-          factId: op.id,
-          value: op.value === null ? null : JSON.stringify(op.value),
-          actor: by.actor,
-          at: isoTime(by.now),
-        })
-        .execute()
+      await tx.insertInto('changeLog').values(toRow(op)).execute()
+    },
+    async logAll(ops) {
+      for (let from = 0; from < ops.length; from += ROWS_AT_ONCE)
+        await tx
+          .insertInto('changeLog')
+          .values(ops.slice(from, from + ROWS_AT_ONCE).map(toRow))
+          .execute()
     },
   }
 }

@@ -17,6 +17,9 @@ export interface Database {
   resource: ResourceTable
   assignment: AssignmentTable
   grant: GrantTable
+  delegation: DelegationTable
+  delegationPath: { delegationId: string; position: number; ancestorId: string }
+  delegationRule: DelegationRuleTable
   revokedToken: RevokedTokenTable
   invitation: InvitationTable
   identityProvider: IdentityProviderTable
@@ -201,6 +204,49 @@ interface GrantTable {
   /** JSON of what it holds for a shorter time: until when (ms), by permission. */
   elevated: Generated<string>
   lastUsedAt: ColumnType<string | null, string | null | undefined, string | null>
+}
+
+/** A link: one agent lets another act. It is a fact from when it is activated until it ends. */
+interface DelegationTable {
+  id: string
+  organizationId: string
+  delegatorId: string
+  delegateId: string
+  /** The link that it continues, and the person's grant at the root of all. */
+  parentId: string | null
+  grantId: string | null
+  ruleId: string
+  /** By which the delegator proved itself. */
+  credentialId: string
+  scopes: string
+  /** JSON of the numbers of the resources that it is limited to. */
+  resources: string
+  condition: string | null
+  /** How many links may follow. */
+  hops: number
+  purpose: string
+  /** SHA-256 of the handle by which the delegate takes it up, base64url. */
+  handleHash: string
+  handleExpiresAt: number
+  createdAt: ColumnType<string, string, never>
+  activatedAt: string | null
+  expiresAt: string
+  endedAt: string | null
+  ending: 'revoked' | 'expired' | null
+}
+
+/** Who may delegate to whom: `agent:agt_…`, `role:rol_…` or `organization`. */
+interface DelegationRuleTable {
+  id: string
+  organizationId: string
+  delegator: string
+  delegate: string
+  /** JSON of the most that may be handed on; null for all. */
+  scopes: string | null
+  /** JSON of permissions that the delegate may hold although the delegator does not. */
+  beyond: string
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
 }
 
 interface RevokedTokenTable {

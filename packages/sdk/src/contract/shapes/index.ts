@@ -1,6 +1,7 @@
 /** The shapes that operations take and give back. */
 export * from './access.ts'
 export * from './agents.ts'
+export * from './delegations.ts'
 export * from './federation.ts'
 export * from './keys.ts'
 export * from './organizations.ts'

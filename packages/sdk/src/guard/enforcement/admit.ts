@@ -162,7 +162,7 @@ export function scopesOf(point: Point): string[] {
 async function checkCaller(point: Point, caller: Caller, id: RequestId | null): Promise<Answer | null> {
   const { replica, clock, server } = point
   const isCurrent =
-    (await replica.hold(caller.organization)) &&
+    (await replica.hold(caller.organization, caller.revision)) &&
     (replica.hasLease('read') || (await replica.ensureLease('read')))
   const refusal: Refusal | null = isCurrent
     ? refuseCaller(replica.snapshot, { server: server.id, caller, now: clock.now() })

@@ -69,7 +69,7 @@ export async function rule(
 }
 
 async function ruleOne(point: Point, caller: Caller, target: Target): Promise<Ruling> {
-  const isHeld = point.replica.hold(caller.organization)
+  const isHeld = point.replica.hold(caller.organization, caller.revision)
   if (isHeld !== true && !(await isHeld))
     return refusal(point, caller, target, 'stale', 'the organization cannot be loaded')
   let decision = decide(requestOf(point, caller, target), point.replica.snapshot)

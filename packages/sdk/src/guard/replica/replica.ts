@@ -14,10 +14,10 @@ export interface ReplicaOptions {
 export interface Replica {
   readonly snapshot: Snapshot
   /**
-   * Loads an organization that a token named; true at once where it is here. False where it cannot be had: the call is
-   * then refused as stale.
+   * Loads an organization that a token named, and catches up with the revision that the token was issued at; true at once
+   * where it is here. False where it cannot be had: the call is then refused as stale.
    */
-  hold(organization: string): true | Promise<boolean>
+  hold(organization: string, revision?: number): true | Promise<boolean>
   /** Whether decisions of this risk may be made now, after asking for a renewal where the lease is too old. */
   ensureLease(risk: Risk): Promise<boolean>
   /** The same without asking: for the last look before a call is released. */
@@ -113,6 +113,15 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     })
   }
 
+  /** Whether an organization is held at this revision; asks for it where it is not. */
+  async function catchUp(organization: string, revision: number): Promise<boolean> {
+    const isThere = () => (snapshot.revisionOf(organization) ?? -1) >= revision
+    // A renewal that was under way may have been answered before the revision was made.
+    for (let round = 0; round < 2 && !isThere(); round++)
+      await Promise.race([renew(), pause(1_000, ended.signal)])
+    return isThere()
+  }
+
   function end(fault: unknown): void {
     if (fault instanceof AppError && (fault.code === 'point.fenced' || fault.code === 'auth.invalid')) {
       if (ended.signal.aborted) return
@@ -154,8 +163,9 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
 
   return {
     snapshot,
-    hold(organization) {
-      if (snapshot.revisionOf(organization) !== undefined) return true
+    hold(organization, revision = 0) {
+      const at = snapshot.revisionOf(organization)
+      if (at !== undefined) return at >= revision || catchUp(organization, revision)
       let pending = loading.get(organization)
       if (!pending) {
         pending = load(organization).then(

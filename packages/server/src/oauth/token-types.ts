@@ -1,0 +1,8 @@
+/** RFC 8693. */
+export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
+/** By which oidc-provider knows a request of `/delegations`, once it has found out who asks. */
+export const DELEGATE = 'urn:valetkey:params:oauth:grant-type:delegate'
+/** A handle by which a delegation is taken up, once; and the id of one that is. */
+export const DELEGATION_HANDLE = 'urn:valetkey:params:oauth:token-type:delegation-handle'
+export const DELEGATION = 'urn:valetkey:params:oauth:token-type:delegation'
