@@ -161,6 +161,7 @@ const OWN: Record<string, unknown> = {
 const SPECIAL: Record<string, Record<string, string>> = {
   'agents.update': { id: 'agent-home-0' },
   'credentials.create': { kind: 'secret' },
+  'grants.list': { status: 'live' },
   'revocations.create': { kind: 'agent' },
   'identityProviders.update': { status: 'disabled' },
 }
