@@ -5,9 +5,15 @@ import { AppError } from '../core/index.ts'
 export interface Authority {
   issuer: string
   tokenEndpoint: string
+  /** Where agents let other agents act. */
+  delegationEndpoint: string
 }
 
-const Metadata = z.object({ issuer: z.string(), token_endpoint: z.url() })
+const Metadata = z.object({
+  issuer: z.string(),
+  token_endpoint: z.url(),
+  delegation_endpoint: z.url().optional(),
+})
 const TIMEOUT_MS = 10_000
 
 /** Reads the authority's metadata (RFC 8414) and makes sure that it speaks for the issuer that was asked. */
@@ -24,7 +30,8 @@ export async function discoverAuthority(issuer: string, fetch: typeof globalThis
       'config.invalid',
       `The authority calls itself ${metadata.data.issuer}; configure the issuer so, not as ${issuer}.`,
     )
-  return { issuer, tokenEndpoint: metadata.data.token_endpoint }
+  const { token_endpoint: tokenEndpoint, delegation_endpoint } = metadata.data
+  return { issuer, tokenEndpoint, delegationEndpoint: delegation_endpoint ?? `${issuer}/delegations` }
 }
 
 /** Asks the authority; it must answer itself, in time. */

@@ -4,6 +4,8 @@ import type { Token } from './token-request.ts'
 /** Keeps tokens until they are about to end, and asks for each only once at a time. */
 export interface TokenCache {
   get(key: string): Promise<Token>
+  /** Keeps a token that came another way. */
+  put(key: string, token: Token): void
   /** Forgets a token that a server did not accept. */
   drop(key: string): void
 }
@@ -23,11 +25,15 @@ export function createTokenCache(request: (key: string) => Promise<Token>, now: 
   const asking = new Map<string, Promise<Token>>()
   const refusals = new Map<string, { error: AppError; until: number }>()
 
+  function put(key: string, token: Token): void {
+    const early = Math.min(REFRESH_BEFORE_MS, (token.expiresAt - now()) / 5)
+    kept.set(key, { token, refreshAt: token.expiresAt - early })
+  }
+
   async function ask(key: string): Promise<Token> {
     try {
       const token = await request(key)
-      const early = Math.min(REFRESH_BEFORE_MS, (token.expiresAt - now()) / 5)
-      kept.set(key, { token, refreshAt: token.expiresAt - early })
+      put(key, token)
       return token
     } catch (error) {
       if (error instanceof AppError && error.code === 'token.refused') {
@@ -57,6 +63,7 @@ export function createTokenCache(request: (key: string) => Promise<Token>, now: 
       if (known && now() < known.refreshAt) return known.token
       return asking.get(key) ?? start(key)
     },
+    put,
     drop: key => void kept.delete(key),
   }
 }

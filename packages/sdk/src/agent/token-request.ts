@@ -1,11 +1,6 @@
-import { SignJWT } from 'jose'
 import * as z from 'zod'
 import { AppError } from '../core/index.ts'
-import { type Authority, reach } from './authority.ts'
-import type { Signer } from './key.ts'
-
-/** How an agent proves itself: by a key that never leaves it, or by a secret. */
-export type Proof = { signer: Signer } | { secret: string }
+import { type Asking, ask } from './ask.ts'
 
 /** A token for one MCP server. */
 export interface Wanted {
@@ -15,6 +10,8 @@ export interface Wanted {
   scope?: string | undefined
   /** The grant of the person for whom the agent acts; itself, where it is left out. */
   grant?: string | undefined
+  /** The delegation by which it acts for another agent. */
+  delegation?: string | undefined
 }
 
 export interface Token {
@@ -27,65 +24,52 @@ const Answer = z.object({
   access_token: z.string().min(1),
   token_type: z.string().regex(/^bearer$/i),
   expires_in: z.number().positive(),
+  delegation_id: z.string().optional(),
 })
-const Refusal = z.object({ error: z.string(), error_description: z.string().optional() })
-const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
-const ASSERTION_SECONDS = 60
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const DELEGATION = 'urn:valetkey:params:oauth:token-type:delegation'
+const HANDLE = 'urn:valetkey:params:oauth:token-type:delegation-handle'
 
-/** Asks the authority for a token (RFC 6749 §4.4, RFC 8707). */
-export async function requestToken(options: {
-  authority: Authority
-  clientId: string
-  proof: Proof
-  wanted: Wanted
-  fetch: typeof globalThis.fetch
-  now: number
-}): Promise<Token> {
-  const { authority, clientId, proof, wanted, fetch, now } = options
-  const form = new URLSearchParams({ grant_type: 'client_credentials', resource: wanted.resource })
-  if (wanted.scope) form.set('scope', wanted.scope)
-  if (wanted.grant) form.set('grant_id', wanted.grant)
-  const headers = new Headers({ accept: 'application/json' })
-  if ('secret' in proof) headers.set('authorization', basic(clientId, proof.secret))
-  else {
-    form.set('client_assertion_type', ASSERTION_TYPE)
-    form.set('client_assertion', await assert(proof.signer, clientId, authority.issuer, now))
+/** Asks the authority for a token (RFC 6749 §4.4, RFC 8707; by a delegation RFC 8693). */
+export async function requestToken(asking: Asking, wanted: Wanted): Promise<Token> {
+  const { resource, scope, grant, delegation } = wanted
+  const form = { resource, scope: scope || undefined }
+  const answer =
+    delegation === undefined
+      ? await post(asking, { ...form, grant_type: 'client_credentials', grant_id: grant || undefined })
+      : await post(asking, { ...form, ...exchange(delegation, DELEGATION) })
+  return answer.token
+}
+
+/** Takes up a delegation by its handle, once; with it comes the first token. */
+export async function redeemHandle(
+  asking: Asking,
+  handle: string,
+  { resource, scope }: Pick<Wanted, 'resource' | 'scope'>,
+): Promise<{ token: Token; delegation: string }> {
+  const { token, delegation } = await post(asking, { resource, scope, ...exchange(handle, HANDLE) })
+  if (delegation === undefined)
+    throw new AppError('authority.unreachable', 'The authority does not say which delegation this is.')
+  return { token, delegation }
+}
+
+function exchange(subject_token: string, subject_token_type: string) {
+  return { grant_type: EXCHANGE, subject_token, subject_token_type }
+}
+
+async function post(
+  asking: Asking,
+  form: Record<string, string | undefined>,
+): Promise<{ token: Token; delegation: string | undefined }> {
+  const answer = await ask(
+    asking,
+    asking.authority.tokenEndpoint,
+    form,
+    Answer,
+    `a token for ${form['resource']}`,
+  )
+  return {
+    token: { value: answer.access_token, expiresAt: asking.now + answer.expires_in * 1000 },
+    delegation: answer.delegation_id,
   }
-  const response = await reach(fetch, authority.tokenEndpoint, { method: 'POST', headers, body: form })
-  const body: unknown = await response.json().catch(() => undefined)
-  const answer = Answer.safeParse(body)
-  if (response.ok && answer.success)
-    return { value: answer.data.access_token, expiresAt: now + answer.data.expires_in * 1000 }
-  throw refusalOf(response, body, wanted)
-}
-
-/** RFC 7523 as updated: addressed to the issuer alone, short, used once. */
-function assert({ key, header }: Signer, clientId: string, issuer: string, now: number): Promise<string> {
-  const iat = Math.floor(now / 1000)
-  return new SignJWT({ jti: crypto.randomUUID() })
-    .setProtectedHeader({ ...header, typ: 'client-authentication+jwt' })
-    .setIssuer(clientId)
-    .setSubject(clientId)
-    .setAudience(issuer)
-    .setIssuedAt(iat)
-    .setExpirationTime(iat + ASSERTION_SECONDS)
-    .sign(key)
-}
-
-/** RFC 6749 §2.3.1: both parts are form-encoded first. */
-function basic(clientId: string, secret: string): string {
-  const encode = (text: string) => new URLSearchParams({ '': text }).toString().slice(1)
-  return `Basic ${btoa(`${encode(clientId)}:${encode(secret)}`)}`
-}
-
-function refusalOf(response: Response, body: unknown, { resource }: Wanted): AppError {
-  const refusal = Refusal.safeParse(body)
-  if (response.status >= 500 || response.status === 429 || !refusal.success)
-    return new AppError(
-      'authority.unreachable',
-      `The authority gives no token now (HTTP ${response.status}).`,
-    )
-  const { error, error_description: sentence } = refusal.data
-  const reason = sentence ? `${error} (${sentence})` : error
-  return new AppError('token.refused', `The authority refuses a token for ${resource}: ${reason}.`)
 }
