@@ -32,7 +32,13 @@ export async function measureStages(options: {
   point.seen.replace(TOOLS)
   const headers = new Map(Object.entries(call.headers))
   const header = (name: string) => headers.get(name)
-  const inbound: Inbound = { httpMethod: 'POST', target: new URL(resource).pathname, header, body: call.body }
+  const inbound: Inbound = {
+    httpMethod: 'POST',
+    target: new URL(resource).pathname,
+    header,
+    body: call.body,
+    isAsSent: true,
+  }
   const token = (headers.get('authorization') ?? '').slice('Bearer '.length)
   const record = await recordOf(point, inbound)
   const request = await requestFor(point, call.body, header, token)

@@ -16,6 +16,7 @@ const BENCHES: Record<string, () => Promise<{ run(): Promise<Result> }>> = {
   propagate: () => import('./propagate.ts'),
   guard: () => import('./guard.ts'),
   gateway: () => import('./gateway.ts'),
+  dpop: () => import('./dpop.ts'),
   token: () => import('./token.ts'),
   start: () => import('./start.ts'),
 }

@@ -129,6 +129,11 @@ const ROWS: Row[] = [
     ],
   },
   {
+    bench: 'dpop',
+    what: 'CPU that a proof of possession adds to a call, against one ES256 verification',
+    values: [{ of: figure('es256_ratio'), unit: '', most: 1.5 }],
+  },
+  {
     bench: 'token',
     what: 'CPU against a bare node:http + jose handler: by secret; by key',
     values: [

@@ -11,6 +11,7 @@ const pages = [
   'SECURITY.md',
   'CHANGELOG.md',
   'docs/policy.md',
+  'docs/enforcement.md',
 ]
 const read = (page: string) => readFileSync(resolve(root, page), 'utf8')
 

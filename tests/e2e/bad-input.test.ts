@@ -1,12 +1,12 @@
 import { createHmac, generateKeyPairSync } from 'node:crypto'
 import { request as rawRequest } from 'node:http'
 import { gzipSync } from 'node:zlib'
-import { type JWTPayload, SignJWT } from 'jose'
+import { SignJWT } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { openSigningKeys, type SigningKey } from '../../packages/server/src/oauth/signing-key.ts'
 import type { Identity } from './identity.ts'
 import { createLibrary, LIBRARY_RULES, type Library } from './library.ts'
 import { say } from './say.ts'
+import { claimsOf, encode, openTokenSigner, type TokenSigner } from './signed-token.ts'
 import { type GuardedServer, startWorld, type World } from './world.ts'
 
 let world: World
@@ -14,7 +14,7 @@ let library: Library
 let server: GuardedServer
 let bot: Identity
 let good: string
-let key: SigningKey
+let key: TokenSigner
 
 const SEARCH = { name: 'search', arguments: { q: 'x' } }
 
@@ -24,9 +24,7 @@ beforeAll(async () => {
   library = createLibrary()
   server = await world.serve({ name: 'library', handler: library.handler, rules: LIBRARY_RULES })
   good = await bot.token(server.url)
-  const [signing] = await openSigningKeys(world.authority.store())
-  if (!signing) throw new Error('there is no key')
-  key = signing
+  key = await openTokenSigner(world)
 })
 afterEach(() => {
   expect(library.ran.splice(0)).toEqual([])
@@ -36,20 +34,8 @@ afterAll(async () => {
 })
 
 describe('tokens', () => {
-  const claimsOf = (token: string) => JSON.parse(decode(token.split('.')[1])) as JWTPayload
-  const decode = (part = '') => Buffer.from(part, 'base64url').toString()
-  const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
-
   /** A token with the authority's own signature that says something else than the good one. */
-  async function signed(change: object, header: object = {}): Promise<string> {
-    const text = [
-      { alg: 'ES256', typ: 'at+jwt', kid: key.kid, ...header },
-      { ...claimsOf(good), ...change },
-    ]
-      .map(encode)
-      .join('.')
-    return `${text}.${key.sign(text)}`
-  }
+  const signed = (change: object, header?: object) => key.change(good, change, header)
 
   async function byStranger(kid: string): Promise<string> {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })

@@ -35,7 +35,7 @@ describe('challenges', () => {
     expect(status).toBe(401)
     const metadata = `${new URL(server.url).origin}/.well-known/oauth-protected-resource/mcp`
     expect(headers.get('www-authenticate')).toBe(
-      `Bearer resource_metadata="${metadata}", scope="invoices:read invoices:refund"`,
+      `Bearer resource_metadata="${metadata}", scope="invoices:read invoices:refund", DPoP algs="ES256 EdDSA Ed25519"`,
     )
     expect(body.error.message).toBe('No token.')
     const document = await (await fetch(metadata)).json()

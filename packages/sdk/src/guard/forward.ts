@@ -40,7 +40,8 @@ function toRequest(incoming: Incoming, exchange: Exchange): Request {
   const { body, lastEventId } = exchange
   const { url, method } = incoming
   const request = new Request(url, { method, headers: incoming.headers(), ...(body !== null && { body }) })
-  for (const name of ['authorization', 'content-length', 'last-event-id']) request.headers.delete(name)
+  for (const name of ['authorization', 'dpop', 'content-length', 'last-event-id'])
+    request.headers.delete(name)
   if (lastEventId !== undefined) request.headers.set('last-event-id', lastEventId)
   // Made when it is looked at: signals that follow others cost more than the decision, and few handlers look.
   let signal: AbortSignal | undefined

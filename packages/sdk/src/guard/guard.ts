@@ -78,7 +78,13 @@ export function createGuard(options: GuardOptions = {}): Guard {
     if (body === undefined) return answerPlain(413, `The body is longer than ${maxBodyBytes} bytes.`)
     if (body === null) return answerPlain(415, 'The body is not UTF-8.')
     await look(started)
-    const admission = await admit(point, { httpMethod: method, target, header, body })
+    const admission = await admit(point, {
+      httpMethod: method,
+      target,
+      header,
+      body,
+      isAsSent: incoming.isAsSent,
+    })
     if (admission.kind === 'answer') return admission.answer
     return forward(point, handler, incoming, admission.exchange)
   }

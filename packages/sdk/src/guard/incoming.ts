@@ -10,6 +10,8 @@ export interface Incoming {
   headers(): Headers
   /** The body as UTF-8 text. Undefined where it is longer than allowed, null where it is not UTF-8. */
   text(maxBytes: number): Promise<string | null | undefined>
+  /** Whether the text is what was sent; false where a framework has parsed the body and it is written again. */
+  isAsSent: boolean
   /** Aborts when the caller leaves. */
   signal(): AbortSignal
   onGone(listener: () => void): void

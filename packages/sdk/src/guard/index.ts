@@ -2,8 +2,11 @@
  * Hides how a call is stopped or let through: tokens, the replica of the policy, the durable record, the two eras of
  * MCP, and the forms of "no" that clients understand.
  */
-export { type Admission, admit, type Inbound, scopesOf } from './enforcement/admit.ts'
+export type { ProofOptions } from './dpop/check.ts'
+export { type Admission, admit } from './enforcement/admit.ts'
+export { scopesOf } from './enforcement/authenticate.ts'
 export type { Exchange } from './enforcement/exchange.ts'
+export type { Inbound } from './enforcement/inbound.ts'
 export { createGuard, type Guard, type GuardOptions } from './guard.ts'
 export type { AuthInfo, Handler, HandlerOptions } from './handler.ts'
 export { keepTrying, type Opening } from './keep-trying.ts'

@@ -34,6 +34,7 @@ export function fromNode(request: NodeRequest, response: ServerResponse, publicU
       return headers
     },
     text: maxBytes => readText(request, maxBytes),
+    isAsSent: request.body === undefined,
     signal() {
       if (!gone) {
         const controller = new AbortController()

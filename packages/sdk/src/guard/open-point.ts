@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { AppError, type Clock, systemClock } from '../core/index.ts'
 import { refuseCaller } from '../engine/index.ts'
 import { createTokenCheck } from './access-token.ts'
+import { createProofCheck, type ProofOptions } from './dpop/check.ts'
 import { createOpenExchanges } from './enforcement/open-exchanges.ts'
 import type { Point } from './enforcement/point.ts'
 import { createStrangerLog } from './enforcement/stranger.ts'
@@ -26,6 +27,8 @@ export interface PointOptions {
   /** Where keys and the spool are kept: a directory of this process alone. */
   directory: string
   allowedOrigins?: readonly string[]
+  /** How proofs of possession are checked, for tokens that are bound to a key (DPoP). */
+  proofs?: ProofOptions
   clock?: Clock
   /** The file system under the spool. */
   files?: SpoolFilePort
@@ -105,6 +108,7 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
       findKey: kid => replica.snapshot.catalogue.signingKeys.get(kid),
       now: clock.now,
     }),
+    checkProof: createProofCheck(new URL(registration.server.url), clock, options.proofs),
     sessions: createSessions(),
     seen: createSeenTools(),
     metrics: createMetrics(),

@@ -1,4 +1,5 @@
-import { scopesOf } from './enforcement/admit.ts'
+import { PROOF_ALGORITHMS } from './dpop/proof.ts'
+import { scopesOf } from './enforcement/authenticate.ts'
 import type { Point } from './enforcement/point.ts'
 import type { Answer } from './protocol/answer.ts'
 
@@ -30,6 +31,7 @@ export function answerMetadata(point: Point): Answer {
       authorization_servers: [point.issuer],
       scopes_supported: scopesOf(point),
       bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
       resource_name: point.server.name,
     }),
   }

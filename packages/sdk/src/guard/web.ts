@@ -15,6 +15,7 @@ export function fromWeb(request: Request): Incoming {
     header: name => request.headers.get(name) ?? undefined,
     headers: () => request.headers,
     text: maxBytes => readText(request.body, maxBytes),
+    isAsSent: true,
     signal: () => request.signal,
     onGone: listener => request.signal.addEventListener('abort', listener, { once: true }),
   }

@@ -20,6 +20,8 @@ interface Options {
   upstreamTimeout: number
   maxBody: number
   allowOrigin: string[]
+  proofAge: number
+  proofNonces?: true
 }
 
 /** Registers `valetkey gateway`: the enforcement point before an MCP server that cannot be changed. */
@@ -43,6 +45,8 @@ export function register(program: Command, io: Io): void {
     .option('--upstream-timeout <seconds>', 'how long an answer may take to begin', wholeNumber, 120)
     .option('--max-body <bytes>', 'the largest request that is read', wholeNumber, 1 << 20)
     .option('--allow-origin <origin>', 'a web page that may call; several times', collect, [])
+    .option('--proof-age <seconds>', 'how old a DPoP proof may be', wholeNumber, 60)
+    .option('--proof-nonces', 'demand a nonce in every DPoP proof')
     .action(async (options: Options) => run(io, options))
   addExamples(command, [
     [
@@ -74,6 +78,7 @@ async function run(io: Io, options: Options): Promise<void> {
     allowedOrigins: options.allowOrigin,
     upstreamTimeoutMs: options.upstreamTimeout * 1000,
     maxBodyBytes: options.maxBody,
+    proofs: { maxAgeSeconds: options.proofAge, nonces: options.proofNonces === true },
     signal: stopping.signal,
     log: (message, fault) => log.warn(toLogged(fault), message),
   })
@@ -152,6 +157,8 @@ function describe(gateway: Gateway, options: Options & { url: string; directory:
     `--upstream-timeout ${options.upstreamTimeout}`,
     `--max-body ${options.maxBody}`,
     ...options.allowOrigin.map(origin => `--allow-origin ${origin}`),
+    `--proof-age ${options.proofAge}`,
+    ...(options.proofNonces ? ['--proof-nonces'] : []),
   ]
   const lines = [
     ['listens', url],

@@ -132,6 +132,7 @@ async function handle(
       return Array.isArray(value) ? value.join(', ') : value
     },
     body,
+    isAsSent: true,
   })
   if (admission.kind === 'answer') {
     return sendAnswer(response, unlessBlind(back, admission))

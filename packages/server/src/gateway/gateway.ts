@@ -1,5 +1,11 @@
 import { AppError } from '@valetkey/sdk/core'
-import { keepTrying, openPoint, type RunningPoint, type SpoolFilePort } from '@valetkey/sdk/guard'
+import {
+  keepTrying,
+  openPoint,
+  type ProofOptions,
+  type RunningPoint,
+  type SpoolFilePort,
+} from '@valetkey/sdk/guard'
 import { listenForAdmin } from './admin.ts'
 import { openBack } from './back.ts'
 import { createFront } from './front.ts'
@@ -23,6 +29,8 @@ export interface GatewayOptions {
   /** Where `/livez`, `/readyz` and `/metrics` are answered; nowhere without it. */
   adminListen?: Listen
   allowedOrigins?: readonly string[]
+  /** How proofs of possession are checked, for tokens that are bound to a key (DPoP). */
+  proofs?: ProofOptions
   maxBodyBytes?: number
   /** How long the server behind may take until its answer begins. */
   upstreamTimeoutMs?: number

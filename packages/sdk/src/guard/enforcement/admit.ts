@@ -1,6 +1,5 @@
 import { newId, type Reason } from '../../core/index.ts'
 import { type Caller, type Decision, mayObtain, type Refusal, refuseCaller } from '../../engine/index.ts'
-import type { TokenCheck } from '../access-token.ts'
 import { type Target, targetsOf } from '../protocol/action.ts'
 import {
   type Answer,
@@ -9,21 +8,13 @@ import {
   answerInsufficientScope,
   answerPlain,
   answerRefused,
-  answerUnauthorized,
 } from '../protocol/answer.ts'
 import { isFault, type Message, parseMessage, type RequestId } from '../protocol/message.ts'
+import { type Authenticated, authenticate, unauthorized } from './authenticate.ts'
 import { type Exchange, openExchange } from './exchange.ts'
+import type { Inbound } from './inbound.ts'
 import type { Point } from './point.ts'
 import { noteOutcome, type Ruling, requestOf, rule, whyStale } from './ruling.ts'
-
-/** An HTTP request to the MCP endpoint, its body read as UTF-8 text. */
-export interface Inbound {
-  httpMethod: string
-  /** Path and query. */
-  target: string
-  header(name: string): string | undefined
-  body: string | null
-}
 
 export type Admission =
   /** `refused` says which message a decision refused and why; absent for what was refused before one. */
@@ -37,19 +28,21 @@ export async function admit(point: Point, inbound: Inbound): Promise<Admission> 
   const message = readMessage(inbound)
   if (message && 'status' in message) return { kind: 'answer', answer: message }
   const id = message?.id ?? null
-  const caller = await authenticate(point, inbound, message)
-  if ('status' in caller) return { kind: 'answer', answer: caller }
+  const who = await authenticate(point, inbound, message)
+  if ('status' in who) return { kind: 'answer', answer: who }
+  const { caller, scheme } = who
   const targets = message ? targetsOf(message) : []
-  const refused = targets.length === 0 ? await checkCaller(point, caller, id) : null
+  const refused = targets.length === 0 ? await checkCaller(point, who, id) : null
   if (refused) return { kind: 'answer', answer: refused }
   const foreign = checkHandles(point, inbound, caller, message)
   if (foreign) return { kind: 'answer', answer: foreign }
-  const ruled = message ? await checkTargets(point, inbound, caller, message, targets) : []
+  const ruled = message ? await checkTargets(point, inbound, who, message, targets) : []
   if ('kind' in ruled) return ruled
   const unowned = message && checkTask(point, caller, message, ruled)
   if (unowned) return { kind: 'answer', answer: unowned }
   const exchange = openExchange(point, {
     caller,
+    scheme,
     message,
     rulings: ruled,
     session: inbound.header('mcp-session-id'),
@@ -104,29 +97,6 @@ function readMessage(inbound: Inbound): Message | Answer | null {
   return isFault(parsed) ? answerFault(parsed) : parsed
 }
 
-async function authenticate(
-  point: Point,
-  inbound: Inbound,
-  message: Message | null,
-): Promise<Caller | Answer> {
-  const header = inbound.header('authorization')
-  const token = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(header ?? '')?.[1]
-  const checked = token === undefined ? undefined : await checkToken(point, token)
-  if (checked?.ok && checked.jkt === null) return checked.caller
-  if (checked && !checked.ok && checked.isOpen) {
-    const detail = whyStale(point)
-    point.noteStranger(point, message, 'stale', detail)
-    return answerRefused(message?.id ?? null, {
-      id: newId('decision', point.clock.now()),
-      reason: 'stale',
-      detail,
-    })
-  }
-  const detail = checked ? faultOf(checked) : header === undefined ? null : 'it is not a bearer token'
-  point.noteStranger(point, message, detail === null ? 'token_missing' : 'token_invalid', detail)
-  return unauthorized(point, message?.id ?? null, detail)
-}
-
 function isUtf8Json(type: string): boolean {
   if (type === 'application/json') return true
   const charset = /;\s*charset=("?)([^\s;"]+)\1/i.exec(type)?.[2]
@@ -135,31 +105,12 @@ function isUtf8Json(type: string): boolean {
   )
 }
 
-/** A new key is made known well before it signs: to whoever has a lease an unknown one is nobody's. */
-async function checkToken(point: Point, token: string): Promise<TokenCheck> {
-  const checked = await point.checkToken(token)
-  if (checked.ok || !checked.isOpen || !(await point.replica.ensureLease('read'))) return checked
-  const again = await point.checkToken(token)
-  return again.ok ? again : { ok: false, detail: again.detail }
-}
-
-function faultOf(checked: TokenCheck): string {
-  return checked.ok ? 'it is bound to a key and was shown without a proof of it' : checked.detail
-}
-
-function unauthorized(point: Point, id: RequestId | null, detail: string | null): Answer {
-  return answerUnauthorized(id, { metadata: point.metadataUrl, scopes: scopesOf(point), detail })
-}
-
-/** The permissions that this server's tools need: what a client may usefully ask for. */
-export function scopesOf(point: Point): string[] {
-  const kinds = Object.values(point.replica.snapshot.catalogue.servers.get(point.server.id)?.rules ?? {})
-  const needed = kinds.flatMap(rules => [...rules.values()].map(rule => rule.fact.permission))
-  return [...new Set(needed)].sort()
-}
-
 /** Who is not alive, or cannot be known to be, is heard in nothing. For what needs a rule, the walk says so, on record. */
-async function checkCaller(point: Point, caller: Caller, id: RequestId | null): Promise<Answer | null> {
+async function checkCaller(
+  point: Point,
+  { caller, scheme }: Authenticated,
+  id: RequestId | null,
+): Promise<Answer | null> {
   const { replica, clock, server } = point
   const isCurrent =
     (await replica.hold(caller.organization, caller.revision)) &&
@@ -168,7 +119,7 @@ async function checkCaller(point: Point, caller: Caller, id: RequestId | null): 
     ? refuseCaller(replica.snapshot, { server: server.id, caller, now: clock.now() })
     : { reason: 'stale', detail: whyStale(point) }
   if (!refusal) return null
-  if (refusal.reason === 'revoked') return unauthorized(point, id, `${refusal.detail} is revoked`)
+  if (refusal.reason === 'revoked') return unauthorized(point, id, `${refusal.detail} is revoked`, { scheme })
   return answerRefused(id, { id: newId('decision', clock.now()), ...refusal })
 }
 
@@ -207,37 +158,38 @@ function lastEventIdOf(point: Point, inbound: Inbound, caller: Caller): string |
 async function checkTargets(
   point: Point,
   inbound: Inbound,
-  caller: Caller,
+  who: Authenticated,
   message: Message,
   targets: readonly Target[],
 ): Promise<readonly Ruling[] | Admission> {
   if (targets.length === 0) return []
-  const rulings = await rule(point, caller, message, targets, traceOf(inbound, message))
+  const rulings = await rule(point, who.caller, message, targets, traceOf(inbound, message))
   const denied = rulings.find(ruling => ruling.decision.decision !== 'permit' && ruling.isEnforced)
   if (!denied) return rulings
   const { target, decision } = denied
   return {
     kind: 'answer',
-    answer: answerFor(point, caller, message, target, decision),
+    answer: answerFor(point, who, message, target, decision),
     refused: { id: message.id, reason: decision.reason },
   }
 }
 
 function answerFor(
   point: Point,
-  caller: Caller,
+  { caller, scheme }: Authenticated,
   message: Message,
   target: Target,
   decision: Decision,
 ): Answer {
-  if (decision.reason === 'revoked') return unauthorized(point, message.id, `${decision.detail} is revoked`)
+  if (decision.reason === 'revoked')
+    return unauthorized(point, message.id, `${decision.detail} is revoked`, { scheme })
   if (
     decision.reason === 'scope_missing' &&
     mayObtain(point.replica.snapshot, requestOf(point, caller, target))
   ) {
     const needed = decision.permission === null ? [] : [decision.permission]
     const scopes = [...new Set([...caller.scopes, ...needed])]
-    return answerInsufficientScope(message.id, { metadata: point.metadataUrl, scopes, decision })
+    return answerInsufficientScope(message.id, { metadata: point.metadataUrl, scheme, scopes, decision })
   }
   const isOffered = target.kind === 'tool' && point.seen.offers(target.name)
   return answerDenied(message, target, decision, isOffered)

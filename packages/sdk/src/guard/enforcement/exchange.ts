@@ -1,7 +1,14 @@
 import type { Json, JsonObject } from '../../core/index.ts'
 import { type Caller, mayUse, type Refusal } from '../../engine/index.ts'
-import { type Answer, answerPlain, answerRefused, answerUnauthorized } from '../protocol/answer.ts'
+import {
+  type Answer,
+  answerPlain,
+  answerRefused,
+  answerUnauthorized,
+  type Scheme,
+} from '../protocol/answer.ts'
 import type { Message } from '../protocol/message.ts'
+import type { Authenticated } from './authenticate.ts'
 import type { OpenExchange } from './open-exchanges.ts'
 import type { Point } from './point.ts'
 import { noteOutcome, type OutcomeName, type Ruling } from './ruling.ts'
@@ -47,8 +54,7 @@ const LISTS: Record<string, Listing> = {
   'prompts/list': { member: 'prompts', kind: 'prompt', key: 'name' },
 }
 
-export interface Admitted {
-  caller: Caller
+export interface Admitted extends Authenticated {
   message: Message | null
   rulings: readonly Ruling[]
   session: string | undefined
@@ -71,6 +77,7 @@ class OpenedExchange implements Exchange, OpenExchange {
   readonly isStream: boolean
   place = -1
   readonly #point: Point
+  readonly #scheme: Scheme
   readonly #rulings: readonly Ruling[]
   readonly #listing: Listing | undefined
   readonly #startedAt: number
@@ -83,13 +90,14 @@ class OpenedExchange implements Exchange, OpenExchange {
   #onCut: (() => void) | undefined
 
   constructor(point: Point, admitted: Admitted) {
-    const { caller, message, rulings, session, lastEventId, isStream } = admitted
+    const { caller, scheme, message, rulings, session, lastEventId, isStream } = admitted
     this.caller = caller
     this.message = message
     this.body = message ? JSON.stringify(message.json) : null
     this.lastEventId = lastEventId
     this.isStream = isStream
     this.#point = point
+    this.#scheme = scheme
     this.#rulings = rulings
     this.#listing = message?.method ? LISTS[message.method] : undefined
     this.#startedAt = point.clock.monotonic()
@@ -120,7 +128,14 @@ class OpenedExchange implements Exchange, OpenExchange {
   }
 
   answerCut(): Answer {
-    return answerCut(this.#point, this.message, this.#rulings, this.#refusal)
+    const refusal = this.#refusal
+    const id = this.message?.id ?? null
+    if (!refusal) return answerPlain(503, 'This enforcement point stops.', { 'retry-after': '1' })
+    if (refusal.reason !== 'revoked')
+      return answerRefused(id, { id: this.#rulings[0]?.decision.id ?? '-', ...refusal })
+    const detail = `${refusal.detail}: revoked while the call was under way`
+    const metadata = this.#point.metadataUrl
+    return answerUnauthorized(id, { metadata, scopes: [], detail, scheme: this.#scheme })
   }
 
   answered(status: number, header: (name: string) => string | null | undefined): void {
@@ -154,21 +169,6 @@ class OpenedExchange implements Exchange, OpenExchange {
     for (const { decision } of this.#rulings)
       noteOutcome(this.#point, this.caller, decision.id, outcome, took)
   }
-}
-
-function answerCut(
-  point: Point,
-  message: Message | null,
-  rulings: readonly Ruling[],
-  refusal: Refusal | null,
-): Answer {
-  const id = message?.id ?? null
-  if (!refusal) return answerPlain(503, 'This enforcement point stops.', { 'retry-after': '1' })
-  if (refusal.reason === 'revoked') {
-    const detail = `${refusal.detail}: revoked while the call was under way`
-    return answerUnauthorized(id, { metadata: point.metadataUrl, scopes: [], detail })
-  }
-  return answerRefused(id, { id: rulings[0]?.decision.id ?? '-', ...refusal })
 }
 
 /** Most answers are neither errors nor tasks: a look at the text spares parsing them. */

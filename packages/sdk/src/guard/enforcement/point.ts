@@ -1,5 +1,7 @@
 import type { AppError, Clock } from '../../core/index.ts'
+import type { Caller } from '../../engine/index.ts'
 import type { createTokenCheck } from '../access-token.ts'
+import type { ProofCheck } from '../dpop/check.ts'
 import type { Metrics } from '../metrics.ts'
 import type { SeenTools } from '../offer/seen-tools.ts'
 import type { Message } from '../protocol/message.ts'
@@ -8,12 +10,16 @@ import type { Replica } from '../replica/replica.ts'
 import type { Sessions } from '../sessions.ts'
 import type { OpenExchanges } from './open-exchanges.ts'
 
-/** Records a call of who cannot be named. */
+/** Records a call of who cannot be told: there is no token, or a bad one, or one that somebody else was given. */
 export type StrangerLog = (
   point: Point,
   message: Message | null,
-  reason: 'token_missing' | 'token_invalid' | 'stale',
-  detail: string | null,
+  why: {
+    reason: 'token_missing' | 'token_invalid' | 'stale'
+    detail: string | null
+    /** Whose token it was, where that is proven. */
+    caller: Caller | null
+  },
 ) => void
 
 /** All that one enforcement point works with, put together once. */
@@ -30,6 +36,7 @@ export interface Point {
   replica: Replica
   spool: Recorder
   checkToken: ReturnType<typeof createTokenCheck>
+  checkProof: ProofCheck
   sessions: Sessions
   seen: SeenTools
   metrics: Metrics

@@ -1,16 +1,17 @@
 import { type AttemptRecord, isoTime, newId } from '../../core/index.ts'
+import { seatOf } from '../../engine/index.ts'
 import type { StrangerLog } from './point.ts'
 
 const MOST_A_SECOND = 20
 
 /**
- * Records calls of who cannot be named: no token, or one that is not valid. Anyone can make any number of them, so a
- * second's worth is bounded and nobody waits for the disk; the counters count all.
+ * Records calls of who cannot be told: no token, one that is not valid, or one that is somebody else's. Anyone can make
+ * any number of them, so a second's worth is bounded and nobody waits for the disk; the counters count all.
  */
 export function createStrangerLog(): StrangerLog {
   let second = 0
   let written = 0
-  return (point, message, reason, detail) => {
+  return (point, message, { reason, detail, caller }) => {
     const { server, metrics, clock, replica, spool } = point
     metrics.decided({ verdict: 'deny', reason, server: server.name, mode: 'enforce' })
     const now = clock.now()
@@ -19,22 +20,24 @@ export function createStrangerLog(): StrangerLog {
       written = 0
     }
     if (written++ >= MOST_A_SECOND) return
+    const organization = caller && replica.snapshot.organization(caller.organization)
+    const seat = caller && organization && seatOf(organization, caller.agent)
     const name = message?.params['name'] ?? message?.params['uri']
     const record: AttemptRecord = {
       v: 1,
       type: 'attempt',
       id: newId('decision', now),
       at: isoTime(now),
-      organization: null,
-      agent: null,
-      agentName: null,
-      credential: null,
-      client: null,
-      owner: null,
-      person: null,
-      grant: null,
-      chain: [],
-      token: null,
+      organization: caller?.organization ?? null,
+      agent: caller?.agent ?? null,
+      agentName: seat?.principal.name ?? null,
+      credential: caller?.credential ?? null,
+      client: caller?.client ?? null,
+      owner: seat?.agent.owner ?? null,
+      person: caller?.person ?? null,
+      grant: caller?.grant ?? null,
+      chain: [...(caller?.chain ?? [])],
+      token: caller?.token ?? null,
       scopes: [],
       server: server.id,
       method: (message?.method ?? '').slice(0, 100),
@@ -51,7 +54,10 @@ export function createStrangerLog(): StrangerLog {
       enforced: true,
       mode: 'enforce',
       assignments: [],
-      revision: { catalogue: replica.snapshot.catalogue.revision, organization: -1 },
+      revision: {
+        catalogue: replica.snapshot.catalogue.revision,
+        organization: organization?.revision ?? -1,
+      },
       trace: null,
     }
     spool.note(record)

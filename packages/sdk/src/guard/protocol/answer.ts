@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../core/index.ts'
 import { type Decision, describe } from '../../engine/index.ts'
+import { PROOF_ALGORITHMS } from '../dpop/proof.ts'
 import type { Target } from './action.ts'
 import type { Message, MessageFault, RequestId } from './message.ts'
 
@@ -21,37 +22,46 @@ export function answerFault(fault: MessageFault): Answer {
   return toAnswer(status, { jsonrpc: '2.0', id, error: { code, message, ...(data && { data }) } })
 }
 
-/** 401: the token is missing, bad, expired or revoked (RFC 6750 section 3, RFC 9728 section 5.1). */
+/** How a token is shown: by itself, or with a proof of the key that it is bound to. */
+export type Scheme = 'Bearer' | 'DPoP'
+
+interface Challenge {
+  metadata: string
+  scopes: readonly string[]
+  scheme?: Scheme
+}
+
+/** 401: the token or its proof is missing, bad, expired or revoked (RFC 6750 §3, RFC 9449 §7.1, RFC 9728 §5.1). */
 export function answerUnauthorized(
   id: RequestId | null,
-  challenge: { metadata: string; scopes: readonly string[]; detail: string | null },
+  challenge: Challenge & { detail: string | null; error?: string; nonce?: string },
 ): Answer {
-  const fault =
-    challenge.detail === null
-      ? []
-      : ['error="invalid_token"', `error_description="${plain(challenge.detail)}"`]
-  const sentence = challenge.detail === null ? 'No token.' : `The token is not accepted: ${challenge.detail}.`
-  return toAnswer(
-    401,
-    { jsonrpc: '2.0', id, error: { code: REFUSED, message: sentence } },
-    { 'www-authenticate': bearer([...fault, ...parameters(challenge)]) },
-  )
+  const { detail, error = 'invalid_token', nonce, scheme = 'Bearer' } = challenge
+  const sentence = detail === null ? 'No token.' : `The token is not accepted: ${detail}.`
+  const body = { jsonrpc: '2.0', id, error: { code: REFUSED, message: sentence } }
+  const parameters = parametersOf(challenge)
+  if (detail === null)
+    return toAnswer(401, body, { 'www-authenticate': `Bearer ${parameters.join(', ')}, DPoP ${ALGORITHMS}` })
+  const fault = [`error="${error}"`, `error_description="${plain(detail)}"`]
+  return toAnswer(401, body, {
+    'www-authenticate': `${scheme} ${[...fault, ...parameters, ...algorithmsFor(scheme)].join(', ')}`,
+    ...(nonce !== undefined && { 'dpop-nonce': nonce }),
+  })
 }
 
 /** 403: the one refusal that asking for another token mends; names all scopes, held and needed, in one challenge. */
 export function answerInsufficientScope(
   id: RequestId | null,
-  challenge: { metadata: string; scopes: readonly string[]; decision: Decision },
+  challenge: Challenge & { decision: Decision },
 ): Answer {
-  const description = `error_description="${plain(describe(challenge.decision))}"`
+  const { decision, scheme = 'Bearer' } = challenge
+  const message = describe(decision)
+  const fault = ['error="insufficient_scope"', `error_description="${plain(message)}"`]
+  const parameters = [...fault, ...parametersOf(challenge), ...algorithmsFor(scheme)]
   return toAnswer(
     403,
-    {
-      jsonrpc: '2.0',
-      id,
-      error: { code: REFUSED, message: describe(challenge.decision), data: dataOf(challenge.decision) },
-    },
-    { 'www-authenticate': bearer(['error="insufficient_scope"', description, ...parameters(challenge)]) },
+    { jsonrpc: '2.0', id, error: { code: REFUSED, message, data: dataOf(decision) } },
+    { 'www-authenticate': `${scheme} ${parameters.join(', ')}` },
   )
 }
 
@@ -151,13 +161,15 @@ function toAnswer(status: number, body: JsonObject, headers: Record<string, stri
   return { status, headers: { ...JSON_HEADERS, ...headers }, body: JSON.stringify(body) }
 }
 
-function parameters(challenge: { metadata: string; scopes: readonly string[] }): string[] {
-  const scope = challenge.scopes.length > 0 ? [`scope="${challenge.scopes.join(' ')}"`] : []
-  return [`resource_metadata="${challenge.metadata}"`, ...scope]
+function parametersOf({ metadata, scopes }: Challenge): string[] {
+  const scope = scopes.length > 0 ? [`scope="${scopes.join(' ')}"`] : []
+  return [`resource_metadata="${metadata}"`, ...scope]
 }
 
-function bearer(parts: readonly string[]): string {
-  return `Bearer ${parts.join(', ')}`
+const ALGORITHMS = `algs="${PROOF_ALGORITHMS.join(' ')}"`
+
+function algorithmsFor(scheme: Scheme): string[] {
+  return scheme === 'DPoP' ? [ALGORITHMS] : []
 }
 
 /** What may stand in a quoted header value (RFC 6750 section 3: no quotes, backslashes or control characters). */
