@@ -100,6 +100,23 @@ export function findDelegationRule({ api, organization }: Session, text: string)
   })
 }
 
+export function findIdentityProvider({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'identity provider',
+    get: provider => api.identityProviders.get({ provider, ...organization }),
+    list: page => api.identityProviders.list({ ...page, ...organization }),
+    names: provider => [provider.id, provider.name],
+  })
+}
+
+export function findScimToken({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'SCIM token',
+    list: page => api.scimTokens.list({ ...page, ...organization }),
+    names: token => [token.id, token.name],
+  })
+}
+
 export function findResourceType({ api }: Session, text: string) {
   return find(text, {
     noun: 'resource type',

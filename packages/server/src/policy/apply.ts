@@ -4,6 +4,7 @@ import { applyPermissions, applyResourceTypes, applyRoles } from './catalogue.ts
 import { applyDelegations } from './delegations.ts'
 import { readPolicy } from './fault.ts'
 import type { Policy } from './format.ts'
+import { applyIdentityProviders } from './identity.ts'
 import { applyGroups, applyServiceNames } from './members.ts'
 import { applyAgents, applyPeople, applySignIn } from './organization.ts'
 import { checkReferences, type Known } from './references.ts'
@@ -48,6 +49,7 @@ async function run(
   await applyResources(here, policy, organization)
   await applyAssignments(here, policy, organization)
   await applyDelegations(here, policy, organization)
+  await applyIdentityProviders(here, policy, organization)
   return changes
 }
 
@@ -78,7 +80,18 @@ async function organizationOf(
   wanted: string | undefined,
 ): Promise<string | undefined> {
   const { signIn = {}, people, agents, services, groups, resources, assignments, delegations, roles } = policy
-  const sections = [signIn, people, agents, services, groups, resources, assignments, delegations]
+  const { identityProviders } = policy
+  const sections = [
+    signIn,
+    people,
+    agents,
+    services,
+    groups,
+    resources,
+    assignments,
+    delegations,
+    identityProviders,
+  ]
   const isNeeded =
     sections.some(section => Object.keys(section).length > 0) ||
     Object.values(roles).some(role => role.organization)

@@ -124,6 +124,28 @@ export const DelegationPolicy = z.strictObject({
 })
 export type DelegationPolicy = z.infer<typeof DelegationPolicy>
 
+/** Where people may sign in beside here, and what its groups are here. Its secret is set apart, never in a file. */
+export const IdentityProviderPolicy = z.strictObject({
+  title: shapes.Label.optional(),
+  oidc: shapes.OidcSettings.optional(),
+  saml: shapes.SamlSettings.optional(),
+  provisions: z.boolean().optional(),
+  revokesOnLogout: z.boolean().optional(),
+  roles: z
+    .array(
+      z.strictObject({
+        group: shapes.Label.min(1),
+        role: shapes.Slug,
+        on: shapes.ResourceRef.optional(),
+      }),
+    )
+    .max(500)
+    .optional(),
+  /** Claimed for it; each counts once it is proved. */
+  domains: z.array(shapes.DomainName).max(100).optional(),
+})
+export type IdentityProviderPolicy = z.infer<typeof IdentityProviderPolicy>
+
 const MOST_RESOURCES = 1_000
 /** A section whose entries may be left empty, as in `customer/acme:`. */
 const orEmpty = <T extends z.ZodObject>(entry: T) =>
@@ -164,6 +186,7 @@ export const Policy = z.strictObject({
     .default({}),
   assignments: z.array(AssignmentPolicy).max(5_000).default([]),
   delegations: z.array(DelegationPolicy).max(1_000).default([]),
+  identityProviders: z.record(shapes.Slug, IdentityProviderPolicy).default({}),
 })
 export type Policy = z.infer<typeof Policy>
 

@@ -42,6 +42,12 @@ export function checkReferences(policy: Policy, known: Known): void {
   for (const [index, sides] of policy.delegations.entries())
     for (const side of ['from', 'to'] as const)
       checkSide(sides[side], ['delegations', String(index), side], check)
+  for (const [name, { roles = [] }] of Object.entries(policy.identityProviders))
+    for (const [index, { role, on }] of roles.entries()) {
+      const path = ['identityProviders', name, 'roles', String(index)]
+      check('role', role, [...path, 'role'])
+      if (on !== undefined) check('resource type', typeOf(on), [...path, 'on'])
+    }
 }
 
 function checkSide(side: string, path: readonly string[], check: Check): void {

@@ -1,4 +1,5 @@
 export { type Admission, type AdmissionRefusal, type Assertion, admit } from './admission.ts'
+export { readDomain } from './domain-name.ts'
 export {
   claimDomain,
   findHomeProvider,

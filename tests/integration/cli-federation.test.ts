@@ -1,0 +1,173 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { makeKey } from './federation/saml-craft.ts'
+import { northwind, start } from './product.ts'
+import { openTerminal } from './terminal.ts'
+
+const SECRET = 'the-secret-of-the-client'
+const OKTA = ['idp', 'add', 'okta', '--issuer', 'https://northwind.okta.test', '--client-id', '0oa1']
+
+async function open() {
+  const product = await start()
+  await northwind(product)
+  const terminal = await openTerminal(product)
+  const { valetkey, directory } = terminal
+  return {
+    ...{ admin: product.client(), valetkey, directory },
+    async [Symbol.asyncDispose]() {
+      await terminal[Symbol.asyncDispose]()
+      await product[Symbol.asyncDispose]()
+    },
+  }
+}
+
+test('an OpenID provider is set up, changed, given roles, and removed', async () => {
+  await using stage = await open()
+  const { admin, valetkey } = stage
+  const added = await valetkey([...OKTA, '--title', 'Okta', '--groups-claim', 'groups'], {
+    input: [`${SECRET}\n`],
+  })
+  expect(added.code, added.err).toBe(0)
+  const provider = await admin.identityProviders.get({ provider: 'okta' })
+  expect(provider).toMatchObject({
+    ...{ title: 'Okta', kind: 'oidc', hasSecret: true, provisions: false, revokesOnLogout: true },
+    oidc: { clientId: '0oa1', scopes: ['openid', 'email', 'profile'], groupsClaim: 'groups' },
+  })
+  expect(added.err).toContain(`redirect URI https://auth.test/federation/${provider.id}/callback`)
+  expect(added.err).toContain('/backchannel-logout')
+  expect(added.out + added.err).not.toContain(SECRET)
+  const set = ['idp', 'set', 'okta', '--scope', 'openid,groups', '--groups-claim', 'none', '--provisions']
+  expect((await valetkey(set)).code).toBe(0)
+  expect(await admin.identityProviders.get({ provider: 'okta' })).toMatchObject({
+    provisions: true,
+    oidc: { scopes: ['openid', 'groups'], groupsClaim: null, clientId: '0oa1' },
+  })
+  await valetkey(['idp', 'map', 'okta', 'Finance (EU)', 'clerk'])
+  const roles = await valetkey(['idp', 'roles', 'okta', '--json'])
+  expect(JSON.parse(roles.out).items).toEqual([
+    { group: 'Finance (EU)', role: 'clerk', resource: 'organization/northwind' },
+  ])
+  expect((await valetkey(['idp', 'unmap', 'okta', 'Finance', 'clerk'])).err).toContain('nothing to take back')
+  await valetkey(['idp', 'unmap', 'okta', 'Finance (EU)', 'clerk'])
+  expect((await admin.identityProviders.get({ provider: 'okta' })).roles).toEqual([])
+  expect((await valetkey(['idp', 'secret', 'okta'], { input: ['another\n'] })).code).toBe(0)
+  expect((await valetkey(['idp', 'rm', 'okta'])).code).toBe(2)
+  expect((await valetkey(['idp', 'rm', 'okta', '--dry-run'])).err).toContain('0 people are linked')
+  expect((await valetkey(['idp', 'rm', 'okta', '--yes'])).code).toBe(0)
+  expect((await admin.identityProviders.list({})).items).toEqual([])
+})
+
+test('a SAML provider is set up by a certificate, and trusts the next one beside it', async () => {
+  await using stage = await open()
+  const { admin, valetkey, directory } = stage
+  const [first, second] = await Promise.all([makeKey(), makeKey()])
+  writeFileSync(join(directory, 'first.pem'), first.certificate)
+  writeFileSync(join(directory, 'second.pem'), second.certificate)
+  const add = [
+    'idp',
+    'add',
+    'adfs',
+    '--entity-id',
+    'https://adfs.test/x',
+    '--sso-url',
+    'https://adfs.test/sso',
+  ]
+  expect((await valetkey(add)).err).toContain('certificates')
+  const added = await valetkey([...add, '--certificate', 'first.pem', '--email-attribute', 'none'])
+  expect(added.code, added.err).toBe(0)
+  expect(added.err).toMatch(
+    /metadata, which is our entity id https:\/\/auth.test\/federation\/idp_\w+\/metadata/,
+  )
+  await valetkey([
+    'idp',
+    'set',
+    'adfs',
+    '--certificate',
+    'first.pem',
+    '--certificate',
+    'second.pem',
+    '--sign-requests',
+  ])
+  const { saml, requestCertificate } = await admin.identityProviders.get({ provider: 'adfs' })
+  expect(saml).toMatchObject({ signsRequests: true, emailAttribute: null, entityId: 'https://adfs.test/x' })
+  expect(saml?.certificates).toHaveLength(2)
+  expect(requestCertificate).toContain('BEGIN CERTIFICATE')
+  expect((await valetkey(['idp', 'set', 'adfs', '--certificate', 'gone.pem'])).err).toContain(
+    'Cannot read gone.pem',
+  )
+  writeFileSync(join(directory, 'key.pem'), first.key)
+  expect((await valetkey(['idp', 'set', 'adfs', '--certificate', 'key.pem'])).err).toContain('private key')
+})
+
+test('which kind of provider it is has to be said, once', async () => {
+  await using stage = await open()
+  const { valetkey } = stage
+  for (const more of [[], ['--issuer', 'https://a.test', '--entity-id', 'x']])
+    expect(await valetkey(['idp', 'add', 'okta', ...more])).toMatchObject({ code: 2 })
+  expect((await valetkey([...OKTA, '--public'])).code).toBe(0)
+})
+
+test('a domain is claimed, proved by its record or on trust, and led elsewhere', async () => {
+  await using stage = await open()
+  const { admin, valetkey } = stage
+  await valetkey([...OKTA, '--public'])
+  const claimed = await valetkey(['domain', 'claim', 'Proved.Test.', '--idp', 'okta'])
+  const [domain] = (await admin.domains.list({})).items
+  expect(claimed.err).toContain(`_valetkey.proved.test TXT "${domain?.record.value}"`)
+  expect(JSON.parse((await valetkey(['domain', 'verify', 'proved.test', '--json'])).out).item).toMatchObject({
+    status: 'verified',
+    verifiedBy: 'dns',
+  })
+  await valetkey(['domain', 'claim', 'northwind.test'])
+  const missing = await valetkey(['domain', 'verify', 'northwind.test'])
+  expect([missing.code, missing.err]).toEqual([
+    expect.any(Number),
+    expect.stringContaining('There is no TXT record'),
+  ])
+  expect(missing.code).not.toBe(0)
+  expect((await valetkey(['domain', 'verify', 'northwind.test', '--trust'])).code).toBe(0)
+  await valetkey(['domain', 'set', 'northwind.test', '--idp', 'okta'])
+  await valetkey(['domain', 'set', 'proved.test', '--idp', 'none'])
+  expect(
+    (await admin.domains.list({})).items.map(({ domain, provider }) => [domain, provider !== null]),
+  ).toEqual([
+    ['northwind.test', true],
+    ['proved.test', false],
+  ])
+  expect((await valetkey(['domain', 'rm', 'northwind.test', '--yes'])).code).toBe(0)
+  expect((await valetkey(['domain', 'ls', '-o', 'name'])).out).toBe('proved.test\n')
+})
+
+test('the token of a directory is shown once, or goes into a file', async () => {
+  await using stage = await open()
+  const { admin, valetkey, directory } = stage
+  await valetkey([...OKTA, '--public'])
+  const made = await valetkey([
+    'scim',
+    'token',
+    'create',
+    'okta',
+    '--idp',
+    'okta',
+    '--expires',
+    '90d',
+    '--secret-file',
+    't',
+  ])
+  expect(made.code, made.err).toBe(0)
+  expect(made.err).toContain('SCIM 2.0 at https://auth.test/scim/v2/northwind')
+  const file = join(directory, 't')
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+  expect(made.out + made.err).not.toContain(readFileSync(file, 'utf8').trim())
+  const [token] = (await admin.scimTokens.list({})).items
+  expect(token).toMatchObject({ name: 'okta', status: 'live', provider: expect.stringMatching(/^idp_/) })
+  const shown = await valetkey(['scim', 'token', 'create', 'hr'])
+  expect(shown.out).toMatch(/vk_scim_/)
+  await valetkey(['scim', 'token', 'revoke', token?.id ?? '', '--yes'])
+  const statuses = (await admin.scimTokens.list({})).items.map(({ name, status }) => [name, status])
+  expect(statuses).toEqual([
+    ['okta', 'revoked'],
+    ['hr', 'live'],
+  ])
+})
