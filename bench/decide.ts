@@ -3,7 +3,7 @@ import { createSnapshot, type DecisionRequest, decide, type Snapshot } from '@va
 import { startChild } from './child.ts'
 import type { Result } from './main.ts'
 import { median, pseudoRandom, quantile, sampleMicros } from './measure.ts'
-import type { OnBehalf, Weight } from './programs/decide-obo.ts'
+import type { Measured } from './programs/decide-obo.ts'
 
 const TOOLS = 1_000
 const ROLES = 200
@@ -181,7 +181,7 @@ export async function run(): Promise<Result> {
   const walk = measure(snapshot, requests('prompt', 't'))
   const schema = measure(snapshot, requests('tool', 't'))
   const condition = measure(snapshot, requests('tool', 'c'))
-  const child = await startChild<Record<Weight, OnBehalf>>('decide-obo')
+  const child = await startChild<Measured>('decide-obo')
   const obo = child.ready
   await child.stop()
   return {
@@ -194,10 +194,12 @@ export async function run(): Promise<Result> {
       everything_p50_us: condition.p50,
       obo_p99_us: obo.walk.p99,
       obo_permitted_share: obo.walk.permitted,
-      obo_wrong: obo.walk.wrong + obo.schema.wrong + obo.condition.wrong,
+      obo_wrong: obo.walk.wrong + obo.schema.wrong + obo.condition.wrong + obo.strangers.wrong,
+      obo_strangers_p50_us: obo.strangers.p50,
       obo_schema_adds_us: obo.schema.p50 - obo.walk.p50,
       obo_condition_adds_us: obo.condition.p50 - obo.schema.p50,
-      obo: 'an agent for a person, on one of 100,000 resources; the clock included',
+      obo: 'an agent for a person, on one of 100,000 resources; 10,000 callers, as many as a point remembers; the clock included',
+      obo_strangers: 'every call from another of 60,000 callers',
     },
   }
 }

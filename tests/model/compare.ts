@@ -115,7 +115,7 @@ function comparePrincipal(ground: Ground, name: string, resources: readonly stri
       roots.sort(),
       spec.filter(world, name, permission).sort(),
     )
-    for (const type of view.catalogue.resourceTypes.values())
+    for (const { fact: type } of view.catalogue.resourceTypes.values())
       compareList(
         ground,
         { name, permission, type: type.slug },

@@ -1,5 +1,6 @@
 import { api } from '../../packages/sdk/src/contract/index.ts'
 import { AppError, CATALOGUE, isoTime } from '../../packages/sdk/src/core/index.ts'
+import { findResource } from '../../packages/sdk/src/engine/naming.ts'
 import type { OrganizationView } from '../../packages/sdk/src/engine/organization.ts'
 import { createSnapshot, type Snapshot } from '../../packages/sdk/src/engine/snapshot.ts'
 import * as directory from '../../packages/server/src/directory/index.ts'
@@ -233,8 +234,7 @@ function give({ principal, role, resource, source, expiresAt }: Assignment): Cal
 
 function take({ view }: DirectoryStage, { principal, role, resource, source }: Assignment): Call {
   const [type = '', external = ''] = resource.split('/')
-  const typeId = view.catalogue.typesBySlug.get(type)?.id ?? ''
-  const seq = view.tree.find(typeId, external)
+  const seq = findResource(view, type, external)
   const held = [...view.holdings.all()].find(
     ({ fact, role: view_ }) =>
       view.principalAt[fact.principal]?.name === principal &&

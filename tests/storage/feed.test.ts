@@ -50,7 +50,7 @@ function contentOf(snapshot: Snapshot, organization: string): unknown {
         Object.values(server.rules).flatMap(rules => sorted(rules).map(([, rule]) => rule.fact)),
       ]),
       permissions: sorted(catalogue.permissions).map(([, { fact }]) => fact),
-      resourceTypes: sorted(catalogue.resourceTypes),
+      resourceTypes: sorted(catalogue.resourceTypes).map(([, { fact }]) => fact),
       roles: sorted(catalogue.roles).map(([, { fact }]) => fact),
     },
     organization: {
@@ -63,7 +63,7 @@ function contentOf(snapshot: Snapshot, organization: string): unknown {
       assignments: [...(view?.holdings.all() ?? [])]
         .map(({ fact }) => fact)
         .sort((a, b) => (a.id < b.id ? -1 : 1)),
-      grants: sorted(view?.grants),
+      grants: sorted(view?.grants).map(([, { fact }]) => fact),
       resources: view?.tree.size,
       revokedTokens: sorted(view?.revokedTokens),
     },

@@ -1,13 +1,16 @@
+const COLON = 58
+const STAR = 42
+
 /**
  * Scopes are permission slugs (`invoices:read`) or a whole family of them (`invoices:*`). A broader scope implies the
  * narrower ones (MCP 2026-07-28: servers must honour scope hierarchies). A scope is an upper bound, never a decision.
  */
 export function covers(scope: string, permission: string): boolean {
   if (scope === permission) return true
-  if (!scope.endsWith(':*')) return false
+  const star = scope.length - 1
+  if (scope.charCodeAt(star) !== STAR || scope.charCodeAt(star - 1) !== COLON) return false
   // Letter by letter: this is asked several times in every decision, and to cut the star off would make a string each time.
-  for (let at = scope.length - 2; at >= 0; at--)
-    if (scope.charCodeAt(at) !== permission.charCodeAt(at)) return false
+  for (let at = 0; at < star; at++) if (scope.charCodeAt(at) !== permission.charCodeAt(at)) return false
   return true
 }
 

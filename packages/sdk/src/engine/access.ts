@@ -1,7 +1,7 @@
 import { type AssignmentFact, ROOT_RESOURCE } from '../core/index.ts'
 import { gives, type RoleView } from './catalogue.ts'
 import type { Holding } from './holdings.ts'
-import { isActivePrincipal, type OrganizationView, subjectsOf } from './organization.ts'
+import { isActivePrincipal, type OrganizationView } from './organization.ts'
 
 /** Whether a principal holds a permission on a resource: both by number, `now` in milliseconds since 1970. */
 export interface Question {
@@ -47,7 +47,7 @@ export function isHeld(
   { principal, resource, now }: Omit<Question, 'permission'>,
 ): boolean {
   const { tree, holdings } = view
-  const subjects = subjectsOf(view, principal)
+  const subjects = view.groups.subjectsOf(principal)
   for (let at = resource; at !== 0; at = tree.parentOf(at)) {
     if (!tree.isGiven(at)) continue
     for (const subject of subjects)
@@ -59,7 +59,7 @@ export function isHeld(
 
 /** The number of a permission; 0, which nobody holds, where none is called so. */
 function numberOf({ catalogue }: OrganizationView, permission: string): number {
-  return catalogue.permissionNumbers.get(permission) ?? 0
+  return catalogue.permissionNumbers.find(permission)
 }
 
 function carries(held: Holding, permission: number, now: number): boolean {
@@ -95,7 +95,7 @@ export function onTheWayUp(
   const found: Holding[] = []
   const { tree, holdings } = view
   if (!tree.has(resource)) return found
-  const subjects = subjectsOf(view, principal)
+  const subjects = view.groups.subjectsOf(principal)
   for (let at = resource; at !== 0; at = tree.parentOf(at)) {
     if (!tree.isGiven(at)) continue
     for (const subject of subjects)
@@ -114,7 +114,7 @@ export function effectivePermissions(
   view: OrganizationView,
   question: Omit<Question, 'permission'>,
 ): string[] {
-  const type = view.tree.typeOf(question.resource)
+  const type = view.catalogue.typeNumbers.nameOf(view.tree.typeOf(question.resource))
   const found = new Set<string>()
   for (const { role } of onTheWayUp(view, question))
     for (const permission of role.fact?.permissions ?? [])
@@ -132,7 +132,7 @@ export function rootsOf(
 ): HeldOn[] {
   const number = numberOf(view, permission)
   const roots = new Map<number, HeldOn>()
-  for (const subject of subjectsOf(view, principal))
+  for (const subject of view.groups.subjectsOf(principal))
     for (let held = view.holdings.of(subject); held; held = held.nextOf) {
       const { resource } = held.fact
       if (roots.has(resource) || !carries(held, number, now)) continue
@@ -176,7 +176,8 @@ export function listResources(
   view: OrganizationView,
   question: Omit<Question, 'resource'> & { type: string; after: number; limit: number },
 ): { items: (HeldOn & { direct: boolean })[]; next: number | null } {
-  const { type, after, limit, principal } = question
+  const { after, limit, principal } = question
+  const type = view.catalogue.typeNumbers.find(question.type)
   const roots = rootsOf(view, question)
   const found = new Map<number, Held>()
   if (roots.some(({ resource }) => resource === ROOT_RESOURCE)) {
@@ -224,7 +225,7 @@ export function listPrincipals(
   for (let at = view.tree.has(resource) ? resource : 0; at !== 0; at = view.tree.parentOf(at))
     for (let held = view.holdings.at(at); held; held = held.nextAt) {
       if (!carries(held, number, now) || !isActive(held.fact.principal)) continue
-      for (const principal of view.groups.membersOf(held.fact.principal, isActive)) {
+      for (const principal of view.groups.membersOf(held.fact.principal)) {
         const direct = held.fact.principal === principal && at === resource
         if (direct || !found.has(principal))
           found.set(principal, { principal, held: toHeld(held, principal), direct })
@@ -239,7 +240,7 @@ export function rolesOf(
   { principal, now }: Pick<Question, 'principal' | 'now'>,
 ): Set<string> {
   const found = new Set<string>()
-  for (const subject of subjectsOf(view, principal))
+  for (const subject of view.groups.subjectsOf(principal))
     for (let held = view.holdings.of(subject); held; held = held.nextOf)
       if (isLive(held, now)) found.add(held.fact.role)
   return found
@@ -254,7 +255,7 @@ export function wouldAllow(
   const number = numberOf(view, permission)
   const found: { role: RoleView; resource: number; alsoGives: string[] }[] = []
   for (let at = view.tree.has(resource) ? resource : 0; at !== 0; at = view.tree.parentOf(at)) {
-    const type = view.tree.typeOf(at)
+    const type = view.catalogue.typeNumbers.nameOf(view.tree.typeOf(at))
     const here = roles
       .filter(role => role.fact?.type === type && gives(role, number))
       .map(role => ({

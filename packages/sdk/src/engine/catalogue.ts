@@ -11,7 +11,8 @@ import {
   type ToolFact,
 } from '../core/index.ts'
 import { compilePermissionCondition, type PermissionInput } from './condition.ts'
-import { compileRule, type Rule } from './rule.ts'
+import { Numbers } from './numbers.ts'
+import { compileRule, type Rule, typesOf } from './rule.ts'
 
 /** An MCP server with the rules of its tools. */
 export interface ServerView {
@@ -22,9 +23,15 @@ export interface ServerView {
   prefixes: Rule[]
 }
 
+export interface TypeView {
+  fact: ResourceTypeFact
+  /** By which trees name it; the same for as long as this catalogue is held. */
+  number: number
+}
+
 export interface PermissionView {
   fact: PermissionFact
-  /** By which roles name it; the same for as long as this catalogue is held. */
+  /** By which roles name it; likewise. */
   number: number
   /** Whether its condition holds; always where it has none. */
   holds(input: PermissionInput): boolean
@@ -42,17 +49,23 @@ export interface RoleView {
 /** What is the same for every organization. */
 export interface CatalogueView {
   revision: number
+  /** Another object after every change: what was found out with this one at hand still holds. */
+  version: object
   servers: Map<string, ServerView>
   /** By slug. */
   permissions: Map<string, PermissionView>
   /** The same by number. */
   permissionAt: (PermissionView | undefined)[]
-  /** By slug, of every permission that was ever named here. 0 is none. */
-  permissionNumbers: Map<string, number>
+  /** Of every permission that was ever named here, by slug. */
+  permissionNumbers: Numbers
   /** By id. */
-  resourceTypes: Map<string, ResourceTypeFact>
+  resourceTypes: Map<string, TypeView>
   /** By slug. */
-  typesBySlug: Map<string, ResourceTypeFact>
+  typesBySlug: Map<string, TypeView>
+  /** By number. */
+  typeAt: (TypeView | undefined)[]
+  /** Of every type that was ever named here, by id. */
+  typeNumbers: Numbers
   roles: Map<string, RoleView>
   /** By `kid`. */
   signingKeys: Map<string, SigningKeyFact>
@@ -60,22 +73,25 @@ export interface CatalogueView {
 
 const NOTHING = new Int32Array(0)
 /** The type of the roots is there from the beginning. */
-export const ROOT_TYPE_FACT: ResourceTypeFact = {
-  id: ROOT_TYPE,
-  slug: ROOT_TYPE,
-  parents: [],
-  instances: 'registered',
+export const ROOT_TYPE_VIEW: TypeView = {
+  fact: { id: ROOT_TYPE, slug: ROOT_TYPE, parents: [], instances: 'registered' },
+  number: 1,
 }
 
 export function emptyCatalogue(): CatalogueView {
+  const typeNumbers = new Numbers()
+  typeNumbers.of(ROOT_TYPE)
   return {
     revision: -1,
+    version: {},
     servers: new Map(),
     permissions: new Map(),
     permissionAt: [],
-    permissionNumbers: new Map(),
-    resourceTypes: new Map([[ROOT_TYPE_FACT.id, ROOT_TYPE_FACT]]),
-    typesBySlug: new Map([[ROOT_TYPE_FACT.slug, ROOT_TYPE_FACT]]),
+    permissionNumbers: new Numbers(),
+    resourceTypes: new Map([[ROOT_TYPE, ROOT_TYPE_VIEW]]),
+    typesBySlug: new Map([[ROOT_TYPE, ROOT_TYPE_VIEW]]),
+    typeAt: [undefined, ROOT_TYPE_VIEW],
+    typeNumbers,
     roles: new Map(),
     signingKeys: new Map(),
   }
@@ -98,7 +114,7 @@ export function putRole(
 ): void {
   const role = roleIn(roles, id)
   role.fact = value
-  role.bits = value ? bitsOf(value.permissions.map(slug => numberOf(catalogue, slug))) : NOTHING
+  role.bits = value ? bitsOf(value.permissions.map(slug => catalogue.permissionNumbers.of(slug))) : NOTHING
 }
 
 function bitsOf(numbers: readonly number[]): Int32Array {
@@ -110,15 +126,6 @@ function bitsOf(numbers: readonly number[]): Int32Array {
 /** Whether a role holds a permission, by number. */
 export function gives({ bits }: RoleView, permission: number): boolean {
   return ((bits[permission >> 5] ?? 0) & (1 << (permission & 31))) !== 0
-}
-
-/** The number of a permission, known or not: roles and rules may name one before it comes and after it is gone. */
-export function numberOf({ permissionNumbers }: CatalogueView, slug: string): number {
-  const known = permissionNumbers.get(slug)
-  if (known !== undefined) return known
-  const number = permissionNumbers.size + 1
-  permissionNumbers.set(slug, number)
-  return number
 }
 
 export function applyToCatalogue(view: CatalogueView, op: CatalogueOp): void {
@@ -151,7 +158,7 @@ export function applyToCatalogue(view: CatalogueView, op: CatalogueOp): void {
 export function catalogueOps(view: CatalogueView): CatalogueOp[] {
   const ops: CatalogueOp[] = []
   for (const [id, { fact }] of view.servers) ops.push({ fact: 'server', id, value: fact })
-  for (const [id, fact] of view.resourceTypes) ops.push({ fact: 'resource_type', id, value: fact })
+  for (const [id, { fact }] of view.resourceTypes) ops.push({ fact: 'resource_type', id, value: fact })
   for (const { fact } of view.permissions.values()) ops.push({ fact: 'permission', id: fact.id, value: fact })
   for (const { id, fact } of view.roles.values()) if (fact) ops.push({ fact: 'role', id, value: fact })
   for (const [id, fact] of view.signingKeys) ops.push({ fact: 'signing_key', id, value: fact })
@@ -173,7 +180,7 @@ function putTool(view: CatalogueView, id: string, fact: ToolFact | null): void {
     if (fact && server.fact.id !== fact.server) continue
     for (const rules of Object.values(server.rules))
       for (const [name, rule] of rules) if (rule.fact.id === id) rules.delete(name)
-    if (fact) server.rules[fact.kind].set(fact.name, compileRule(fact, numberOf(view, fact.permission)))
+    if (fact) server.rules[fact.kind].set(fact.name, compileRule(fact, view))
     server.prefixes = [...server.rules.resource.values()]
       .filter(rule => rule.fact.name.endsWith('*'))
       .sort((a, b) => b.fact.name.length - a.fact.name.length)
@@ -181,12 +188,19 @@ function putTool(view: CatalogueView, id: string, fact: ToolFact | null): void {
 }
 
 function putResourceType(view: CatalogueView, id: string, fact: ResourceTypeFact | null): void {
+  const number = view.typeNumbers.of(id)
   const old = view.resourceTypes.get(id)
-  if (old) view.typesBySlug.delete(old.slug)
+  if (old) view.typesBySlug.delete(old.fact.slug)
   view.resourceTypes.delete(id)
-  if (!fact) return
-  view.resourceTypes.set(id, fact)
-  view.typesBySlug.set(fact.slug, fact)
+  const type = fact ? { fact, number } : undefined
+  view.typeAt[number] = type
+  if (type) {
+    view.resourceTypes.set(id, type)
+    view.typesBySlug.set(type.fact.slug, type)
+  }
+  for (const { rules } of view.servers.values())
+    for (const named of Object.values(rules))
+      for (const rule of named.values()) rule.types = typesOf(rule, view)
 }
 
 function putPermission(view: CatalogueView, id: string, fact: PermissionFact | null): void {
@@ -196,7 +210,7 @@ function putPermission(view: CatalogueView, id: string, fact: PermissionFact | n
     view.permissionAt[number] = undefined
   }
   if (!fact) return
-  const number = numberOf(view, fact.slug)
+  const number = view.permissionNumbers.of(fact.slug)
   const permission = { fact, number, holds: compilePermissionCondition(fact.condition) }
   view.permissions.set(fact.slug, permission)
   view.permissionAt[number] = permission

@@ -4,11 +4,16 @@ const NOBODY: readonly number[] = []
 
 /** Who belongs to which group, by number. Groups may belong to groups, also in a circle. */
 export class Groups {
+  readonly #isActive: (principal: number) => boolean
   readonly #facts = new Map<string, MemberFact>()
   readonly #groupsOf = new Map<number, Set<number>>()
   readonly #membersOf = new Map<number, Set<number>>()
   /** By principal, as far as it was asked for since anything of it changed. */
   readonly #subjects: (readonly number[] | undefined)[] = []
+
+  constructor(isActive: (principal: number) => boolean) {
+    this.#isActive = isActive
+  }
 
   put(id: string, fact: MemberFact | null): void {
     const old = this.#facts.get(id)
@@ -26,11 +31,11 @@ export class Groups {
   }
 
   /** A principal and every group that it belongs to, itself first. Who is not active counts for nothing. */
-  subjectsOf(principal: number, isActive: (principal: number) => boolean): readonly number[] {
+  subjectsOf(principal: number): readonly number[] {
     const known = this.#subjects[principal]
     if (known) return known
-    if (!isActive(principal)) return NOBODY
-    const subjects = closure(principal, this.#groupsOf, isActive)
+    if (!this.#isActive(principal)) return NOBODY
+    const subjects = closure(principal, this.#groupsOf, this.#isActive)
     while (this.#subjects.length <= principal) this.#subjects.push(undefined)
     this.#subjects[principal] = subjects
     return subjects
@@ -38,14 +43,13 @@ export class Groups {
 
   /** To be told when a principal comes, goes, or begins or ceases to be active. */
   forget(principal: number): void {
-    if (principal >= this.#subjects.length) return
     if (this.#membersOf.has(principal)) this.#subjects.fill(undefined)
-    else this.#subjects[principal] = undefined
+    else if (principal < this.#subjects.length) this.#subjects[principal] = undefined
   }
 
   /** A group and everyone in it, itself first; who is in it only through a group that is not active is not in it. */
-  membersOf(group: number, isActive: (principal: number) => boolean): number[] {
-    return closure(group, this.#membersOf, isActive)
+  membersOf(group: number): number[] {
+    return closure(group, this.#membersOf, this.#isActive)
   }
 
   facts(): IterableIterator<[string, MemberFact]> {

@@ -110,8 +110,8 @@ test('every assignment is found from its principal, its resource and both, until
 test('a mark outlives that its resource comes, is moved and is renamed, and no more', () => {
   const tree = new ResourceTree()
   tree.mark(200, true)
-  tree.put('folder', [200, 'a', 7])
-  tree.put('folder', [200, 'b', 9])
+  tree.put(2, [200, 'a', 7])
+  tree.put(2, [200, 'b', 9])
   expect([tree.isGiven(200), tree.parentOf(200), tree.isGiven(9)]).toEqual([true, 9, false])
   tree.mark(200, false)
   expect([tree.isGiven(200), tree.parentOf(200)]).toEqual([false, 9])

@@ -1,6 +1,6 @@
-import type { PrincipalFact, ResourceTypeFact } from '../core/index.ts'
+import type { PrincipalFact } from '../core/index.ts'
 import { isAllowed } from './access.ts'
-import type { PermissionView } from './catalogue.ts'
+import type { PermissionView, TypeView } from './catalogue.ts'
 import type { PermissionInput } from './condition.ts'
 import { grantCovers, isActive, isGranted, isInForce, liveGrants } from './life.ts'
 import type { OrganizationView } from './organization.ts'
@@ -31,7 +31,7 @@ export interface Matter {
   principal: PrincipalFact | undefined
   permission: PermissionView
   /** What it is called, and the number by which it is allowed; 0 where there is no such resource. */
-  target: { type: ResourceTypeFact; id: string; seq: number }
+  target: { type: TypeView; id: string; seq: number }
   now: number
   known?: Known
 }
@@ -86,7 +86,7 @@ export function holds(
   if (condition === null) return true
   return permission.holds({
     subject: known?.subject ?? { type: kind, id, properties: {} },
-    resource: known?.resource ?? { type: target.type.slug, id: target.id, properties: {} },
+    resource: known?.resource ?? { type: target.type.fact.slug, id: target.id, properties: {} },
     action: known?.action ?? { name: slug, properties: {} },
     context: known?.context ?? {},
   })

@@ -51,18 +51,20 @@ export function checkScope(walk: Walk): Refusal | null {
 /** The arguments name live resources of this organization. */
 export function checkResource(walk: Walk): Refusal | null {
   const { rule, organization } = walk
-  if (organization && rule && !rule.template) {
+  if (!rule || !organization) return { reason: 'resource_unknown', detail: null }
+  const { template, types } = rule
+  if (!template) {
     walk.targets = [wholeOf(organization)]
     return null
   }
-  const addresses = rule?.template?.bind(walk.request.action.arguments)
-  if (!addresses || !organization)
-    return { reason: 'resource_unknown', detail: `the arguments do not name ${rule?.fact.resource}` }
+  const addresses = template.bind(walk.request.action.arguments)
+  if (!addresses)
+    return { reason: 'resource_unknown', detail: `the arguments do not name ${rule.fact.resource}` }
   const targets: Target[] = []
   for (const address of addresses) {
-    const target = resolveAddress(organization, address)
+    const target = resolveAddress(organization, types, address)
     if (!target) {
-      const named = address.map(({ type, id }) => `${type}/${id ?? '*'}`).join('/')
+      const named = address.map((id, at) => `${template.types[at]}/${id ?? '*'}`).join('/')
       return { reason: 'resource_unknown', detail: `there is no ${named} here` }
     }
     targets.push(target)

@@ -36,7 +36,9 @@ export function liveGrants(
   between: { agent: string; person: string },
   now: number,
 ): GrantFact[] {
-  return [...view.grants.values()].filter(grant => isBetween(grant, between) && isRunning(grant, now))
+  return [...view.grants.values()]
+    .map(({ fact }) => fact)
+    .filter(grant => isBetween(grant, between) && isRunning(grant, now))
 }
 
 /** Whether a resource is one of those that a grant is about, or lies below one. */

@@ -4,10 +4,9 @@ import { escapeSegment, unescapeSegment } from './template.ts'
 
 /** Type and id of a resource as one text, `invoice/INV-1`. */
 export function refOf(view: OrganizationView, seq: number): string {
-  const type = view.catalogue.resourceTypes.get(view.tree.typeOf(seq))?.slug ?? '?'
+  const type = view.catalogue.typeAt[view.tree.typeOf(seq)]?.fact.slug ?? '?'
   const id = view.tree.externalIdOf(seq)
-  // Registered ids hold no control characters; these two are quickly looked for.
-  return `${type}/${id.includes('/') || id.includes('%') ? escapeSegment(id) : id}`
+  return `${type}/${view.tree.isPlain(seq) ? id : escapeSegment(id)}`
 }
 
 /** Where a resource lies, from below the organization down to it: `customer/acme/invoice/INV-1`. */
@@ -32,5 +31,5 @@ export function parseRef(ref: string): { type: string; id: string } | undefined 
 /** The number of the resource of a type (by slug) and an id; 0 where there is none. */
 export function findResource(view: OrganizationView, type: string, id: string): number {
   const known = view.catalogue.typesBySlug.get(type)
-  return known ? view.tree.find(known.id, id) : 0
+  return known ? view.tree.find(known.number, id) : 0
 }

@@ -23,11 +23,19 @@ export interface Seat {
   credentials: ReadonlyMap<string, CredentialFact>
 }
 
+/** What a person lets an agent do, with that person as it was when it was last looked up. */
+export interface GrantView {
+  readonly fact: GrantFact
+  person: PrincipalFact | undefined
+}
+
 /** What is known of one organization at one revision. */
 export interface OrganizationView {
   readonly id: string
   readonly catalogue: CatalogueView
   revision: number
+  /** Another object after every change, as the catalogue's. */
+  version: object
   fact: OrganizationFact | undefined
   principals: Map<string, PrincipalFact>
   /** By number. */
@@ -38,7 +46,7 @@ export interface OrganizationView {
   credentialsOf: Map<string, Map<string, CredentialFact>>
   /** The organization's own. */
   roles: Map<string, RoleView>
-  grants: Map<string, GrantFact>
+  grants: Map<string, GrantView>
   links: Map<string, LinkView>
   revokedTokens: Map<string, number>
   tree: ResourceTree
@@ -50,13 +58,15 @@ export interface OrganizationView {
 
 export function emptyOrganization(id: string, catalogue: CatalogueView): OrganizationView {
   const tree = new ResourceTree()
+  const principalAt: OrganizationView['principalAt'] = []
   return {
     id,
     catalogue,
     revision: -1,
+    version: {},
     fact: undefined,
     principals: new Map(),
-    principalAt: [],
+    principalAt,
     agents: new Map(),
     credentials: new Map(),
     credentialsOf: new Map(),
@@ -65,7 +75,7 @@ export function emptyOrganization(id: string, catalogue: CatalogueView): Organiz
     links: new Map(),
     revokedTokens: new Map(),
     tree,
-    groups: new Groups(),
+    groups: new Groups(seq => principalAt[seq]?.status === 'active'),
     holdings: new Holdings(tree),
     seats: new Map(),
   }
@@ -88,12 +98,15 @@ export function seatOf(view: OrganizationView, id: string): Seat | undefined {
   return seat
 }
 
-const NO_CREDENTIALS: ReadonlyMap<string, CredentialFact> = new Map()
-
-/** As whom a principal holds what it holds: itself and its groups; nobody where it is not active. */
-export function subjectsOf(view: OrganizationView, principal: number): readonly number[] {
-  return view.groups.subjectsOf(principal, seq => isActivePrincipal(view, seq))
+/** The person behind a grant, as it is now. */
+export function personOf(view: OrganizationView, grant: GrantView): PrincipalFact | undefined {
+  const { person } = grant
+  if (person && view.principalAt[person.seq] === person) return person
+  grant.person = view.principals.get(grant.fact.person)
+  return grant.person
 }
+
+const NO_CREDENTIALS: ReadonlyMap<string, CredentialFact> = new Map()
 
 export function isActivePrincipal(view: OrganizationView, seq: number): boolean {
   return view.principalAt[seq]?.status === 'active'
@@ -130,7 +143,7 @@ export function applyToOrganization(view: OrganizationView, op: OrganizationOp):
       view.groups.put(op.id, op.value)
       return
     case 'grant':
-      set(view.grants, op.id, op.value)
+      set(view.grants, op.id, op.value && { fact: op.value, person: view.principals.get(op.value.person) })
       return
     case 'link':
       set(view.links, op.id, op.value && viewLink(op.value))
@@ -148,11 +161,13 @@ export function organizationOps(view: OrganizationView): OrganizationOp[] {
   for (const [id, value] of view.agents) ops.push({ fact: 'agent', id, value })
   for (const [id, value] of view.credentials) ops.push({ fact: 'credential', id, value })
   for (const { id, fact } of view.roles.values()) if (fact) ops.push({ fact: 'role', id, value: fact })
-  for (const [type, rows] of view.tree.rows())
-    ops.push({ fact: 'resource', id: String(rows[0]?.[0]), value: { type, rows } })
+  for (const [type, rows] of view.tree.rows()) {
+    const value = { type: view.catalogue.typeNumbers.nameOf(type), rows }
+    ops.push({ fact: 'resource', id: String(rows[0]?.[0]), value })
+  }
   for (const [id, value] of view.groups.facts()) ops.push({ fact: 'member', id, value })
   for (const { fact } of view.holdings.all()) ops.push({ fact: 'assignment', id: fact.id, value: fact })
-  for (const [id, value] of view.grants) ops.push({ fact: 'grant', id, value })
+  for (const [id, { fact }] of view.grants) ops.push({ fact: 'grant', id, value: fact })
   for (const [id, { fact }] of view.links) ops.push({ fact: 'link', id, value: fact })
   for (const [id, expiresAt] of view.revokedTokens)
     ops.push({ fact: 'revoked_token', id, value: { id, expiresAt } })
@@ -204,7 +219,8 @@ function putResources(view: OrganizationView, id: string, fact: ResourceFact | n
   }
   const last = fact.rows.at(-1)
   if (last) view.tree.reserve(last[0])
-  for (const row of fact.rows) view.tree.put(fact.type, row)
+  const type = view.catalogue.typeNumbers.of(fact.type)
+  for (const row of fact.rows) view.tree.put(type, row)
 }
 
 function set<V>(map: Map<string, V>, id: string, value: V | null): void {

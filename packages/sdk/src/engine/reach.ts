@@ -56,12 +56,13 @@ export function mayUse(
 function reachesSome(organization: OrganizationView, rule: Rule, roots: readonly number[]): boolean {
   if (roots.length === 0) return false
   if (!rule.template) return roots.includes(ROOT_RESOURCE)
-  const types = rule.template.types.map(slug => organization.catalogue.typesBySlug.get(slug))
+  const { types } = rule
   const last = types.at(-1)
-  const named = last?.instances === 'open' ? types.at(-2) : last
+  const isOpen = last?.fact.instances === 'open'
+  const named = isOpen ? types.at(-2) : last
   // An open type that stands alone lies below the organization itself.
-  if (types.length === 1 && last?.instances === 'open') return roots.includes(ROOT_RESOURCE)
-  return named !== undefined && hasSome(organization, named.id, roots)
+  if (types.length === 1 && isOpen) return roots.includes(ROOT_RESOURCE)
+  return named !== undefined && hasSome(organization, named.number, roots)
 }
 
 /** Under which resources a caller holds a permission, for a program that makes a query of it. */
@@ -96,7 +97,7 @@ export function filterFor(
   return {
     all: false,
     roots: roots.map(seq => ({
-      type: organization.catalogue.resourceTypes.get(organization.tree.typeOf(seq))?.slug ?? '',
+      type: organization.catalogue.typeAt[organization.tree.typeOf(seq)]?.fact.slug ?? '',
       id: organization.tree.externalIdOf(seq),
     })),
   }

@@ -1,4 +1,5 @@
 import type { ActionKind, Carrier, JsonObject, Mode, Reason, Revision, Risk, Verdict } from '../core/index.ts'
+import type { Found } from './walk.ts'
 
 /** Who acts, as the verified token says. */
 export interface Caller {
@@ -18,6 +19,8 @@ export interface Caller {
   grant: string | null
   /** The delegations by which it acts for another agent, the first one first; empty where it acts for none. */
   chain: readonly string[]
+  /** What was found of it when it called last; looked at only while nothing has changed. Not for who makes a caller. */
+  found?: Found
 }
 
 /** What the caller wants to do: one MCP request, parsed. */

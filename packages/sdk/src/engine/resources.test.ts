@@ -431,7 +431,7 @@ group('a question without a tool', () => {
     const type = snapshot.catalogue.typesBySlug.get('invoice')
     if (!view || !permission || !type) throw new Error('unreachable: both were loaded')
     const [principal, agent] = [view.principals.get('usr_1'), view.principals.get('agt_1')]
-    const target = { type, id: 'INV-1', seq: view.tree.find(type.id, 'INV-1') }
+    const target = { type, id: 'INV-1', seq: view.tree.find(type.number, 'INV-1') }
     return judgeAgent(view, { principal, permission, target, now: NOW }, agent)
   }
 

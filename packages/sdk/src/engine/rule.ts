@@ -1,5 +1,6 @@
 import type { JsonObject, ToolFact } from '../core/index.ts'
 import { compileArguments } from './arguments.ts'
+import type { CatalogueView, TypeView } from './catalogue.ts'
 import { type ConditionInput, checkToolCondition, compileToolCondition } from './condition.ts'
 import { parseTemplate, type Template } from './template.ts'
 
@@ -12,19 +13,31 @@ export interface Rule {
   checkArguments(args: JsonObject): string | null
   /** Which resources the arguments name; null where the rule names none and concerns the whole organization. */
   template: Template | null
+  /** The types that the template names, as far as they are known. */
+  types: readonly (TypeView | undefined)[]
   /** Whether the condition holds. An error in it is a "no". */
   holds(input: ConditionInput): boolean
 }
 
 /** Compiles a rule. What does not compile refuses every call: nothing is allowed because something was unreadable. */
-export function compileRule(fact: ToolFact, permission: number): Rule {
+export function compileRule(fact: ToolFact, catalogue: CatalogueView): Rule {
+  const template = compileTemplate(fact.resource)
   return {
     fact,
-    permission,
+    permission: catalogue.permissionNumbers.of(fact.permission),
     checkArguments: compileArguments(fact),
-    template: compileTemplate(fact.resource),
+    template,
+    types: typesOf({ template }, catalogue),
     holds: compileToolCondition(fact.condition),
   }
+}
+
+/** The types that a rule's template names, looked up once for every change of a type. */
+export function typesOf(
+  { template }: Pick<Rule, 'template'>,
+  { typesBySlug }: Pick<CatalogueView, 'typesBySlug'>,
+): Rule['types'] {
+  return template?.types.map(slug => typesBySlug.get(slug)) ?? []
 }
 
 /** A template that cannot be read names nothing, and refuses every call. */

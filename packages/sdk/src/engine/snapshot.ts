@@ -55,6 +55,7 @@ export function createSnapshot(): Snapshot {
       if (isCatalogueChange(change)) for (const op of change.ops) applyToCatalogue(catalogue, op)
       else applyAll(organizations.get(change.organization), change)
       held.revision = change.revision
+      held.version = {}
       return true
     },
     load(change) {
@@ -106,6 +107,7 @@ function reloadCatalogue(catalogue: CatalogueView, change: CatalogueChange): voi
       applyToCatalogue(catalogue, { ...op, value: null } as CatalogueOp)
   for (const op of change.ops) applyToCatalogue(catalogue, op)
   catalogue.revision = change.revision
+  catalogue.version = {}
 }
 
 const BYTES_OF_HOLDING = 450

@@ -23,6 +23,22 @@ export function refuse(
   parties: Parties,
   { caller, now }: Pick<DecisionRequest, 'caller' | 'now'>,
 ): Refusal | null {
+  const { standing } = parties
+  // Nothing has changed since, and no moment has passed on which any of it depends.
+  if (standing.from <= now && now < standing.until) return standing.refusal
+  standing.refusal = findRefusal(parties, caller, now)
+  standing.from = now
+  standing.until = nextEnd(parties, caller, now)
+  return standing.refusal
+}
+
+/** The next moment at which something ends that the caller's standing depends on. */
+function nextEnd({ seat, grant }: Parties, caller: Caller, now: number): number {
+  const ends = [caller.expiresAt, seat?.credentials.get(caller.credential)?.expiresAt, grant?.expiresAt]
+  return Math.min(...ends.map(end => (typeof end === 'number' && end > now ? end : Number.POSITIVE_INFINITY)))
+}
+
+function findRefusal(parties: Parties, caller: Caller, now: number): Refusal | null {
   const { server, organization, seat } = parties
   if (!server) return { reason: 'stale', detail: 'this MCP server is not known here' }
   if (server.fact.status === 'frozen') return { reason: 'frozen', detail: `server ${server.fact.name}` }

@@ -1,13 +1,7 @@
 import type { Json, JsonObject } from '../core/index.ts'
 
-/** One step of a resource's address: its type, and its id, or null for any of that type. */
-export interface Step {
-  type: string
-  id: string | null
-}
-
-/** The address of a resource, from the top down; the last step names it. */
-export type Address = readonly Step[]
+/** The address of a resource: an id for each type that its template names, or null for any of that type. */
+export type Address = readonly (string | null)[]
 
 /** A resource template, as `customer/{args.customer}/invoice/{args.id}`. */
 export interface Template {
@@ -26,8 +20,10 @@ const MOST_ADDRESSES = 1_000
 const ARGUMENT = /^\{args\.([A-Za-z0-9_-]+(?:\.(?:[A-Za-z0-9_-]+|\*))*)\}$/
 
 interface Part {
-  step: Step
-  /** Where in the arguments the id is; null where the step says it, or means any. */
+  type: string
+  /** Null where the arguments say it, and for any. */
+  id: string | null
+  /** Where in the arguments the id is; null where the part says it, or means any. */
   path: readonly string[] | null
 }
 
@@ -44,8 +40,8 @@ export function parseTemplate(text: string): Template | string {
   }
   const paths = parts.flatMap(({ path }) => (path ? [path] : []))
   return {
-    types: parts.map(({ step }) => step.type),
-    isAny: parts.at(-1)?.path === null && parts.at(-1)?.step.id === null,
+    types: parts.map(({ type }) => type),
+    isAny: parts.at(-1)?.path === null && parts.at(-1)?.id === null,
     arguments: paths.map(path => path.join('.')),
     bind: compileBinding(parts, paths),
   }
@@ -54,17 +50,15 @@ export function parseTemplate(text: string): Template | string {
 function parsePart(type: string, id: string, isLast: boolean): Part | string {
   if (/[{}*]/.test(type)) return `A resource template names its types, it cannot take "${type}" for one.`
   if (id === '*')
-    return isLast
-      ? { step: { type, id: null }, path: null }
-      : 'Only the last id of a resource template may be "*".'
+    return isLast ? { type, id: null, path: null } : 'Only the last id of a resource template may be "*".'
   const argument = ARGUMENT.exec(id)?.[1]
   if (argument !== undefined) {
     const path = argument.split('.')
     if (path.filter(key => key === '*').length > 1) return 'A resource template may go into one list only.'
-    return { step: { type, id: null }, path }
+    return { type, id: null, path }
   }
   if (/[{}*]/.test(id)) return `The resource template may name arguments as {args.name}, not ${id}.`
-  return { step: { type, id: unescapeSegment(id) }, path: null }
+  return { type, id: unescapeSegment(id), path: null }
 }
 
 function compileBinding(parts: readonly Part[], paths: readonly (readonly string[])[]): Template['bind'] {
@@ -108,15 +102,11 @@ function bindOne(
   list: string | undefined,
   index: number,
 ): Address | undefined {
-  const address: Step[] = []
-  for (const { step, path } of parts) {
-    if (path === null) {
-      address.push(step)
-      continue
-    }
-    const id = idAt(args, path, list, index)
-    if (id === undefined) return undefined
-    address.push({ type: step.type, id })
+  const address: (string | null)[] = []
+  for (const { id, path } of parts) {
+    const named = path === null ? id : idAt(args, path, list, index)
+    if (named === undefined) return undefined
+    address.push(named)
   }
   return address
 }

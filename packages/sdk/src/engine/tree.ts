@@ -1,6 +1,7 @@
-import type { ResourceRow } from '../core/index.ts'
+import { AppError, type ResourceRow } from '../core/index.ts'
 
 const FIRST_CAPACITY = 64
+const MOST_TYPES = 0xffff
 /** What one resource costs beside its id: six numbers here, an entry in a map, a place in a list. */
 const BYTES_EACH = 100
 
@@ -16,11 +17,13 @@ export class ResourceTree {
   #firstChild = new Int32Array(FIRST_CAPACITY)
   #next = new Int32Array(FIRST_CAPACITY)
   #previous = new Int32Array(FIRST_CAPACITY)
-  /** Place in `#types`, or 0 where there is no resource of this number. */
+  /** Its type by number, or 0 where there is no resource of this number. */
   #type = new Uint16Array(FIRST_CAPACITY)
   readonly #ids: string[] = ['']
-  readonly #types: { id: string; numbers: Map<string, number> }[] = [{ id: '', numbers: new Map() }]
-  readonly #places = new Map<string, number>()
+  /** Those whose ids cannot stand in a path as they are: few, if any. */
+  readonly #unplain = new Set<number>()
+  /** By type, the number of each id. */
+  readonly #numbers: Map<string, number>[] = []
   #size = 0
 
   /** How many resources there are. */
@@ -51,18 +54,20 @@ export class ResourceTree {
     this.#type = types
   }
 
-  /** Adds a resource, or renames and moves the one that has this number. */
-  put(typeId: string, [seq, externalId, parent]: ResourceRow): void {
+  /** Adds a resource of a type, by number, or renames and moves the one that has this number. */
+  put(type: number, [seq, externalId, parent]: ResourceRow): void {
+    if (type > MOST_TYPES) throw new AppError('internal', `too many resource types: ${type}`)
     this.reserve(seq)
     while (this.#ids.length <= seq) this.#ids.push('')
-    const place = this.#placeOf(typeId)
     if (this.has(seq)) {
       this.#forgetId(seq)
       this.#unlink(seq)
     } else this.#size++
-    this.#type[seq] = place
+    this.#type[seq] = type
     this.#ids[seq] = externalId
-    this.#types[place]?.numbers.set(externalId, seq)
+    // Registered ids hold no control characters.
+    if (externalId.includes('/') || externalId.includes('%')) this.#unplain.add(seq)
+    this.#numbersOf(type).set(externalId, seq)
     this.#link(seq, parent ?? 0)
   }
 
@@ -84,22 +89,26 @@ export class ResourceTree {
   }
 
   /** The number of a resource, or 0 where there is none. */
-  find(typeId: string, externalId: string): number {
-    const place = this.#places.get(typeId)
-    return place === undefined ? 0 : (this.#types[place]?.numbers.get(externalId) ?? 0)
+  find(type: number, externalId: string): number {
+    return this.#numbers[type]?.get(externalId) ?? 0
   }
 
   has(seq: number): boolean {
     return (this.#type[seq] ?? 0) !== 0
   }
 
-  /** The id of its type; empty where there is no such resource. */
-  typeOf(seq: number): string {
-    return this.#typeAt(seq).id
+  /** The number of its type; 0 where there is no such resource. */
+  typeOf(seq: number): number {
+    return this.#type[seq] ?? 0
   }
 
   externalIdOf(seq: number): string {
     return this.#ids[seq] ?? ''
+  }
+
+  /** Whether its id can stand in a path as it is. */
+  isPlain(seq: number): boolean {
+    return this.#unplain.size === 0 || !this.#unplain.has(seq)
   }
 
   /** 0 for the root. */
@@ -129,18 +138,16 @@ export class ResourceTree {
   }
 
   /** How many resources of a type there are. */
-  countOf(typeId: string): number {
-    const place = this.#places.get(typeId)
-    return place === undefined ? 0 : (this.#types[place]?.numbers.size ?? 0)
+  countOf(type: number): number {
+    return this.#numbers[type]?.size ?? 0
   }
 
   /** The numbers of a type at or below a resource, in no order. Types never lie below themselves, so it stops at each. */
-  *ofTypeWithin(typeId: string, seq: number): Iterable<number> {
-    const place = this.#places.get(typeId)
-    if (place === undefined || !this.has(seq)) return
+  *ofTypeWithin(type: number, seq: number): Iterable<number> {
+    if (!this.has(seq)) return
     const rest = [seq]
     for (let at = rest.pop(); at !== undefined; at = rest.pop()) {
-      if (this.#type[at] === place) yield at
+      if (this.#type[at] === type) yield at
       else
         for (let child = this.#firstChild[at] ?? 0; child !== 0; child = this.#next[child] ?? 0)
           rest.push(child)
@@ -148,15 +155,14 @@ export class ResourceTree {
   }
 
   /** Numbers of a type above `after`, ascending. */
-  *ofType(typeId: string, after: number): Iterable<number> {
-    const place = this.#places.get(typeId)
-    if (place === undefined) return
-    for (let seq = after + 1; seq <= this.last; seq++) if (this.#type[seq] === place) yield seq
+  *ofType(type: number, after: number): Iterable<number> {
+    if (this.countOf(type) === 0) return
+    for (let seq = after + 1; seq <= this.last; seq++) if (this.#type[seq] === type) yield seq
   }
 
   /** All rows by type, each with those above it before it. */
-  rows(): Map<string, ResourceRow[]> {
-    const rows = new Map<string, ResourceRow[]>()
+  rows(): Map<number, ResourceRow[]> {
+    const rows = new Map<number, ResourceRow[]>()
     for (let seq = 1; seq <= this.last; seq++) {
       if (!this.has(seq)) continue
       const type = this.typeOf(seq)
@@ -168,23 +174,17 @@ export class ResourceTree {
     return rows
   }
 
-  #typeAt(seq: number): { id: string; numbers: Map<string, number> } {
-    return this.#types[this.#type[seq] ?? 0] as { id: string; numbers: Map<string, number> }
-  }
-
   /** Unless another has taken the id over in the same change. */
   #forgetId(seq: number): void {
-    const { numbers } = this.#typeAt(seq)
+    const numbers = this.#numbersOf(this.typeOf(seq))
     const id = this.#ids[seq] ?? ''
     if (numbers.get(id) === seq) numbers.delete(id)
+    this.#unplain.delete(seq)
   }
 
-  #placeOf(typeId: string): number {
-    const known = this.#places.get(typeId)
-    if (known !== undefined) return known
-    const place = this.#types.push({ id: typeId, numbers: new Map() }) - 1
-    this.#places.set(typeId, place)
-    return place
+  #numbersOf(type: number): Map<string, number> {
+    while (this.#numbers.length <= type) this.#numbers.push(new Map())
+    return this.#numbers[type] as Map<string, number>
   }
 
   #link(seq: number, parent: number): void {

@@ -3,7 +3,7 @@ import type { ServerView } from './catalogue.ts'
 import type { ConditionInput } from './condition.ts'
 import { grantCovers } from './life.ts'
 import type { LinkView } from './link.ts'
-import { type OrganizationView, type Seat, seatOf } from './organization.ts'
+import { type OrganizationView, personOf, type Seat, seatOf } from './organization.ts'
 import type { Action, Caller, DecisionRequest } from './request.ts'
 import type { Rule } from './rule.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -28,6 +28,14 @@ export interface Parties {
   readonly person: PrincipalFact | undefined
   /** The delegations by which it acts for other agents, from the root on. */
   readonly chain: readonly Hop[]
+  readonly standing: Standing
+}
+
+/** Why a caller may do nothing at all, or null where it may be heard: the answer from one moment on until another. */
+export interface Standing {
+  refusal: Refusal | null
+  from: number
+  until: number
 }
 
 /** What the walk has found so far. */
@@ -50,20 +58,60 @@ const NOBODY: readonly Carrier[] = []
 const NOTHING: readonly Target[] = []
 const NO_HOPS: readonly Hop[] = []
 
+/** What was found of a caller, and on what. */
+export interface Found {
+  readonly parties: Parties
+  /** The organization, the catalogue, and the server asked for, as they were. */
+  readonly organization: object
+  readonly catalogue: object
+  readonly server: string
+}
+
+/**
+ * Who and what a request concerns. A caller that calls again is not looked up again before anything has changed: an
+ * enforcement point hands in the same one for the same token.
+ */
 export function partiesOf(
   snapshot: Snapshot,
   { server, caller }: Pick<DecisionRequest, 'server' | 'caller'>,
 ): Parties {
   const organization = snapshot.organization(caller.organization)
+  const { found } = caller
+  if (
+    organization &&
+    found?.organization === organization.version &&
+    found.catalogue === snapshot.catalogue.version &&
+    found.server === server
+  )
+    return found.parties
+  const parties = findParties(snapshot, organization, server, caller)
+  if (organization)
+    caller.found = {
+      parties,
+      organization: organization.version,
+      catalogue: snapshot.catalogue.version,
+      server,
+    }
+  return parties
+}
+
+function findParties(
+  snapshot: Snapshot,
+  organization: OrganizationView | undefined,
+  server: string,
+  caller: Caller,
+): Parties {
   const grant = caller.grant === null ? undefined : organization?.grants.get(caller.grant)
   return {
     isSigned: caller.key === undefined || snapshot.catalogue.signingKeys.has(caller.key),
     server: snapshot.catalogue.servers.get(server),
     organization,
     seat: organization && seatOf(organization, caller.agent),
-    grant,
-    person: grant && organization?.principals.get(grant.person),
+    grant: grant?.fact,
+    person: grant && organization && personOf(organization, grant),
     chain: chainOf(organization, caller),
+    // Not known for any moment yet.
+    standing: { refusal: null, from: 0, until: 0 },
   }
 }
 

@@ -121,7 +121,7 @@ async function describe(
   const ctx: Context = { store, now, actor: { id: claims.agent, name: claims.agent, permissions: [] } }
   return withIndex(ctx, { organization: claims.org }, ({ snapshot, view, isStale }) => {
     if (isStale || refuseCaller(snapshot, { server, caller, now: now() })) return INACTIVE
-    const grant = view.grants.get(claims.gid ?? '')
+    const grant = view.grants.get(claims.gid ?? '')?.fact
     const scopes = grant ? intersectScopes(caller.scopes, grant.scopes) : caller.scopes
     return { active: true, ...claims, scope: scopes.join(' ') }
   })

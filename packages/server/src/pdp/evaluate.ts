@@ -24,7 +24,7 @@ function reasonFor(scene: Scene, evaluation: Evaluation): string {
   const { view } = standing
   const target = targetFor(standing, evaluation.resource)
   if (!target) return 'resource_unknown'
-  const permission = permissionFor(view, target.type.id, evaluation.action.name)
+  const permission = permissionFor(view, target.type.fact.id, evaluation.action.name)
   if (!permission) return 'action_unknown'
   const { subject, action, resource, context } = evaluation
   const known = { subject, action, resource, context: toJson(evaluation) }

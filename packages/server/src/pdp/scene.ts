@@ -155,6 +155,6 @@ export function targetFor(
 ): directory.Target | undefined {
   const type = view.catalogue.typesBySlug.get(slug)
   if (!type) return undefined
-  const isRoot = type.id === ROOT_TYPE && id === organization.id
+  const isRoot = type.fact.id === ROOT_TYPE && id === organization.id
   return directory.targetOf(view, type, isRoot ? organization.slug : id)
 }

@@ -42,7 +42,7 @@ export function searchResources(
     const scene = await openScene(ctx, standing, [search], [])
     const { view } = standing
     const type = view.catalogue.typesBySlug.get(search.resource.type)
-    const permission = type && permissionFor(view, type.id, search.action.name)
+    const permission = type && permissionFor(view, type.fact.id, search.action.name)
     const principal = scene.principal(search.subject)
     if (!type || !permission || !principal) return toFound(ctx, list, [], null)
     const question = { principal: principal.seq, permission: permission.fact.slug, now: scene.now }
@@ -50,7 +50,7 @@ export function searchResources(
     const { items, next } = directory.fillPage(
       after,
       search.page.limit,
-      (after, limit) => listResources(view, { ...question, type: type.id, after, limit }),
+      (after, limit) => listResources(view, { ...question, type: type.fact.id, after, limit }),
       ({ resource }) => resource,
       ({ resource }) => isYes(scene, { ...search, resource: { ...search.resource, id: idOf(resource) } }),
     )
@@ -95,7 +95,7 @@ function permissionOf(
   { action, resource }: SubjectSearch,
 ): PermissionView | undefined {
   const target = targetFor(standing, resource)
-  return target && permissionFor(standing.view, target.type.id, action.name)
+  return target && permissionFor(standing.view, target.type.fact.id, action.name)
 }
 
 /** Everyone of the searched kind whom a role gives what is asked for; conditions and agents are not looked at yet. */
@@ -153,7 +153,7 @@ export function searchActions(
     if (!target) return toFound(ctx, list, [], null)
     // By their place in the type, which never changes; 0 is where a list begins.
     const permitted = directory
-      .permissionsOf(view, target.type.id)
+      .permissionsOf(view, target.type.fact.id)
       .map(permission => ({ place: permission.fact.bit + 1, name: actionName(view, permission) }))
       .filter(({ place }) => place > after)
       .filter(({ name }) => isYes(scene, { ...search, action: { name, properties: {} } }))

@@ -64,7 +64,7 @@ export function listEffective(
     const { view, revision, now } = asking
     const principal = asking.principal(input.principal)
     const target = getTarget(view, input.resource)
-    const permissions = permissionsOf(view, target.type.id)
+    const permissions = permissionsOf(view, target.type.fact.id)
       .filter(permission => judge(view, { principal, permission, target, now }) === 'permitted')
       .map(({ fact }) => fact.slug)
     return { permissions, revision }

@@ -22,7 +22,7 @@ export function listReachable(
     const list = ['access.resources', organization.id, principal?.id ?? input.principal, slug]
     const after = openPlace(ctx, list, input.cursor)
     if (!principal || !isHeard(view, principal)) return { items: [], next: null, revision }
-    const question = { principal: principal.seq, permission: slug, now, type: type.id }
+    const question = { principal: principal.seq, permission: slug, now, type: type.fact.id }
     const page = fillPage(
       after,
       input.limit,
@@ -55,7 +55,7 @@ export function listHolders(
     const target = getTarget(view, input.resource)
     refuseMismatch(permission, target, view)
     const { slug } = permission.fact
-    const named = [target.type.id, target.id, input.kind ?? '', input.how]
+    const named = [target.type.fact.id, target.id, input.kind ?? '', input.how]
     const list = ['access.principals', organization.id, slug, ...named]
     const after = openPlace(ctx, list, input.cursor)
     const items = listPrincipals(view, { permission: slug, resource: target.seq, now }).flatMap(item => {
@@ -107,7 +107,7 @@ export function filterResources(
     return {
       all: false,
       roots: roots.map(({ resource }) => ({
-        type: view.catalogue.resourceTypes.get(view.tree.typeOf(resource))?.slug ?? '',
+        type: view.catalogue.typeAt[view.tree.typeOf(resource)]?.fact.slug ?? '',
         id: view.tree.externalIdOf(resource),
       })),
       revision,

@@ -91,24 +91,25 @@ export function getTarget(view: OrganizationView, ref: string, path = 'resource'
 }
 
 export function targetOf(view: OrganizationView, type: Type, id: string): Target {
-  return { type, id, seq: type.instances === 'open' ? ROOT_RESOURCE : view.tree.find(type.id, id) }
+  const seq = type.fact.instances === 'open' ? ROOT_RESOURCE : view.tree.find(type.number, id)
+  return { type, id, seq }
 }
 
 /** A question about a permission of one type and a resource of another is a mistake of whoever asks. */
 export function refuseMismatch(permission: PermissionView, target: Target, view: OrganizationView): void {
   const { slug, type } = permission.fact
-  if (type === target.type.id) return
-  const own = view.catalogue.resourceTypes.get(type)?.slug ?? type
+  if (type === target.type.fact.id) return
+  const own = view.catalogue.resourceTypes.get(type)?.fact.slug ?? type
   throw new AppError(
     'permission.mismatch',
-    `${slug} is about resources of type ${own}, not of type ${target.type.slug}.`,
+    `${slug} is about resources of type ${own}, not of type ${target.type.fact.slug}.`,
     { path: 'permission' },
   )
 }
 
 /** From the resource up to the organization, each as type and id. */
 export function wayUp(view: OrganizationView, { type, id, seq }: Target): string[] {
-  const path = type.instances === 'open' ? [`${type.slug}/${id}`] : []
+  const path = type.fact.instances === 'open' ? [`${type.fact.slug}/${id}`] : []
   for (let at = seq; at !== 0; at = view.tree.parentOf(at)) path.push(refOf(view, at))
   return path
 }
