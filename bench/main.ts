@@ -18,6 +18,7 @@ const BENCHES: Record<string, () => Promise<{ run(): Promise<Result> }>> = {
   gateway: () => import('./gateway.ts'),
   dpop: () => import('./dpop.ts'),
   token: () => import('./token.ts'),
+  authorize: () => import('./authorize.ts'),
   start: () => import('./start.ts'),
 }
 

@@ -18,13 +18,15 @@ export interface DevAuthorityOptions {
   /** Keeps nothing. */
   isInMemory?: boolean
   logLevel?: 'error' | 'warn' | 'info'
+  /** Proxies that say where requests come from. */
+  trustedProxies?: string
 }
 
 const TOKEN_FILE = 'dev.token'
 
 /** Starts an authority on loopback, and signs in: with its one-time code at the first start, with the token of it later. */
 export async function startDevAuthority(options: DevAuthorityOptions): Promise<DevAuthority> {
-  const { directory, port, isInMemory = false, logLevel = 'warn' } = options
+  const { directory, port, isInMemory = false, logLevel = 'warn', trustedProxies = '' } = options
   await mkdir(directory, { recursive: true, mode: 0o700 })
   await writeFile(join(directory, '.gitignore'), '*\n')
   const newKey = () => randomBytes(32).toString('base64')
@@ -37,6 +39,7 @@ export async function startDevAuthority(options: DevAuthorityOptions): Promise<D
       dataDirectory: directory,
       masterKey,
       logLevel,
+      trustedProxies,
       // Whoever tries it out is administrator and person in one.
       consentMayAdoptAgents: true,
       ...(isInMemory && { databaseUrl: 'sqlite::memory:' }),
