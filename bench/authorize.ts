@@ -7,7 +7,7 @@ import { type Child, startChild } from './child.ts'
 import type { Result } from './main.ts'
 import { median } from './measure.ts'
 import { pin } from './pin.ts'
-import { callFor, type Product, startProduct } from './product.ts'
+import { basicOf, callFor, type Product, startProduct } from './product.ts'
 import type { GuardUrls } from './programs/guard.ts'
 import type { Order, Target } from './programs/load.ts'
 
@@ -15,8 +15,9 @@ const ROUNDS = 7
 const WARM_UP_ROUNDS = 2
 const FLOWS = 100
 const RENDERS = 300
-const REFRESHES = 600
+const REFRESHES = 1_600
 const CALLERS = 4
+const RENEWERS = 16
 
 const PERSON = 'ada@bench.test'
 const PASSWORD = 'seven blue teapots'
@@ -77,7 +78,8 @@ interface Visitor {
   product: Product
   cookie: string
   ask(more?: Record<string, string>): string
-  refreshToken: string
+  /** One for each who renews. */
+  refreshTokens: string[]
 }
 
 const agent = new Agent({ connections: 16, pipelining: 1 })
@@ -117,8 +119,14 @@ async function signUp(product: Product): Promise<Visitor> {
   }
   const asked = await browser.open(ask({ scope: 'invoices:read offline_access' }))
   const { leaves } = await personWith(browser, PERSON).answer(asked)
-  const { refresh_token = '' } = await redeem(product, leaves?.searchParams.get('code') ?? '')
-  return { product, cookie, ask, refreshToken: refresh_token }
+  const refreshTokens: string[] = []
+  for (let at = leaves; refreshTokens.length < RENEWERS; ) {
+    const { refresh_token } = await redeem(product, at?.searchParams.get('code') ?? '')
+    if (refresh_token === undefined) throw new Error('there is no refresh token')
+    refreshTokens.push(refresh_token)
+    at = (await browser.open(ask({ scope: 'invoices:read offline_access' }))).leaves
+  }
+  return { product, cookie, ask, refreshTokens }
 }
 
 async function redeem({ authority, client }: Product, code: string) {
@@ -202,37 +210,36 @@ async function measureRender(
   return found
 }
 
-/** Callers that renew one token at once get the same successor: each round has a successor of the last. */
+/** Each renews a token of its own, again and again, beside as many who ask a bare endpoint. */
 async function measureRefresh(
-  { product, refreshToken }: Visitor,
+  { product, refreshTokens }: Visitor,
   { authority, bare, load }: { authority: Child<unknown>; bare: Child<string>; load: Child<null> },
 ) {
   const { client, resource } = product
-  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
   const form = (fields: Record<string, string>) => String(new URLSearchParams(fields))
-  const basic = `Basic ${Buffer.from(`${client.id}:${client.secret}`).toString('base64')}`
-  const target: Target = {
-    url: `${bare.ready}/token`,
-    headers: { ...headers, authorization: basic },
-    bodies: [form({ grant_type: 'client_credentials', resource })],
-  }
-  const found = { authority: [] as number[], bare: [] as number[] }
-  let next = refreshToken
-  const renew = async () => {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', authorization: basicOf(client) }
+  const body = form({ grant_type: 'client_credentials', resource })
+  const target: Target = { url: `${bare.ready}/token`, headers, bodies: [body] }
+  const order: Order = { kind: 'closed', target, callers: RENEWERS, calls: REFRESHES }
+  const renew = async (token: string) => {
     const { body } = await request(`${product.authority.ready.url}/token`, {
-      ...{ dispatcher: agent, method: 'POST' as const, headers: { ...headers, authorization: basic } },
-      body: form({ grant_type: 'refresh_token', refresh_token: next }),
+      ...{ dispatcher: agent, method: 'POST' as const, headers },
+      body: form({ grant_type: 'refresh_token', refresh_token: token }),
     })
     const answer = (await body.json()) as { refresh_token?: string; error?: string }
     if (answer.refresh_token === undefined) throw new Error(`not renewed: ${answer.error}`)
-    next = answer.refresh_token
+    return answer.refresh_token
   }
+  const renewAll = async (token: string, at: number) => {
+    for (let count = 0; count < REFRESHES / RENEWERS; count++)
+      refreshTokens[at] = await renew(refreshTokens[at] ?? token)
+  }
+  const found = { authority: [] as number[], bare: [] as number[] }
   for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
-    const order: Order = { kind: 'closed', target, callers: 1, calls: REFRESHES }
     const before = await bare.cpuMicros()
     await load.ask(order)
     const middle = [await bare.cpuMicros(), await authority.cpuMicros()] as const
-    await times(REFRESHES, 1, renew)
+    await Promise.all(refreshTokens.map(renewAll))
     const own = (await authority.cpuMicros()) - middle[1]
     if (round < WARM_UP_ROUNDS) continue
     found.bare.push((middle[0] - before) / REFRESHES)

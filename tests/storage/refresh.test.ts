@@ -33,17 +33,21 @@ async function begin(store: Store, clock: { now: number }) {
   const options = { store, refreshKey: KEY, now: () => clock.now }
   const claims = { org: organization, client_id: agent, aud: 'https://billing.test' }
   const issued = { claims, grant: { id, expiresAt: null } } as unknown as ActingToken
-  const token = await beginFamily(options, issued, ['invoices:read'])
+  const token = await store.write(tx => beginFamily(options, tx, issued, ['invoices:read']))
   const first = readRefreshToken(KEY, token)
   if (!first) throw new Error('a token of ours does not read')
   return { options, token, first, agent }
+}
+
+function renewIn({ store, now }: { store: Store; now(): number }, presented: Parameters<typeof renew>[1]) {
+  return store.write(tx => renew(tx, presented, now()))
 }
 
 describeOnBoth('refresh families', open => {
   test('of thirty-two that renew at once one moves on, and all get the same successor', async () => {
     const clock = { now: Date.now() }
     const { options, first } = await begin(await open(), clock)
-    const all = await Promise.all(Array.from({ length: 32 }, () => renew(options, first)))
+    const all = await Promise.all(Array.from({ length: 32 }, () => renewIn(options, first)))
     expect(new Set(all.map(renewal => JSON.stringify(renewal)))).toEqual(
       new Set(['{"kind":"renewed","counter":2}']),
     )
@@ -53,22 +57,22 @@ describeOnBoth('refresh families', open => {
   test('the grace window ends, and what comes later is reuse', async () => {
     const clock = { now: Date.now() }
     const { options, first } = await begin(await open(), clock)
-    await renew(options, first)
+    await renewIn(options, first)
     clock.now += GRACE_MS
-    expect(await renew(options, first)).toEqual({ kind: 'renewed', counter: 2 })
+    expect(await renewIn(options, first)).toEqual({ kind: 'renewed', counter: 2 })
     clock.now += 1
-    expect(await renew(options, first)).toEqual({ kind: 'reused' })
+    expect(await renewIn(options, first)).toEqual({ kind: 'reused' })
   })
 
   test('a family that has ended stays so, whichever token comes', async () => {
     const clock = { now: Date.now() }
     const { options, first, agent } = await begin(await open(), clock)
-    await renew(options, first)
+    await renewIn(options, first)
     const family = await findFamily(options.store, first.family)
     if (!family) throw new Error('no family')
     await endFamily(options, family, { agent, reason: 'test' })
     for (const counter of [1, 2, 3])
-      expect(await renew(options, { ...first, counter })).toEqual({ kind: 'ended' })
+      expect(await renewIn(options, { ...first, counter })).toEqual({ kind: 'ended' })
   })
 
   test('only what was derived here reads, and the database holds no token', async () => {

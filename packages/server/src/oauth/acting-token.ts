@@ -1,7 +1,7 @@
 import { type AccessTokenClaims, intersectScopes, isoTime, newId } from '@valetkey/sdk/core'
 import { errors, type KoaContext } from 'oidc-provider'
 import { type Context, revokeGrant } from '../directory/index.ts'
-import type { Store } from '../store/index.ts'
+import type { Store, Tx } from '../store/index.ts'
 import { type ActingGrant, endOf } from './acting-grant.ts'
 import type { Caller, CallerCredential } from './caller.ts'
 import { provenCaller } from './client-authentication.ts'
@@ -33,13 +33,15 @@ export interface ActingToken {
 
 /**
  * Issues a token by which an agent acts for a person: what was wanted, within the consent, the agent's ceiling, the server's
- * rules, and what the person holds at this moment. Everything is read anew: what was taken back is gone.
+ * rules, and what the person holds at this moment. Everything is read anew: what was taken back is gone. What the token is
+ * given for is used up in the commit that records it: undefined where it was used up before.
  */
 export async function issueActingToken(
   options: ActingOptions,
   ctx: KoaContext,
   wanted: Wanted,
-): Promise<ActingToken> {
+  redeem: { key: string; use(tx: Tx, issue: Pick<ActingToken, 'claims' | 'grant'>): Promise<boolean> },
+): Promise<ActingToken | undefined> {
   const { caller, credential } = provenCaller(ctx)
   const grant = await requireGrant(options, wanted.grant, caller)
   const target = await requireTarget(options, wanted.audience, caller)
@@ -53,7 +55,9 @@ export async function issueActingToken(
   }
   const event = { organization: claims.org, type: 'token.issued', actor: claims.agent, target: claims.jti }
   options.journal.acted(grant.id)
-  await available(options.journal.record({ ...event, detail }))
+  const use = (tx: Tx) => redeem.use(tx, { claims, grant })
+  const isGood = await available(options.journal.record({ ...event, detail }, { key: redeem.key, use }))
+  if (!isGood) return undefined
   const body = {
     access_token: await available(options.writeToken(claims, caller.catalogueRevision)),
     token_type: 'Bearer',

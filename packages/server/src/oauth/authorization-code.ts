@@ -4,6 +4,7 @@ import { type ActingOptions, endGrant, issueActingToken } from './acting-token.t
 import { grantOf } from './authorization-requests.ts'
 import { OFFLINE } from './authorize.ts'
 import { provenCaller } from './client-authentication.ts'
+import { consumeCode } from './oauth-state.ts'
 import { beginFamily, type RefreshKey } from './refresh-family.ts'
 import { canonicalResource } from './target.ts'
 import { available } from './trouble.ts'
@@ -17,7 +18,6 @@ interface Code {
   resource?: string
   scope?: string
   consumed?: unknown
-  consume(): Promise<void>
 }
 
 /**
@@ -45,13 +45,24 @@ export function authorizationCodeGrant(
     const { resource } = params
     if (resource !== undefined && canonicalResource(resource) !== canonicalResource(audience))
       throw new errors.InvalidTarget(undefined, 'resource_other')
-    await available(code.consume())
     const scopes = (code.scope ?? '').split(' ').filter(scope => scope !== '' && scope !== OFFLINE)
-    const issued = await issueActingToken(options, ctx, { grant: grantOf(code.grantId), audience, scopes })
     const isOffline = code.scope?.split(' ').includes(OFFLINE)
-    ctx.body = isOffline
-      ? { ...issued.body, refresh_token: await available(beginFamily(options, issued, scopes)) }
-      : issued.body
+    const given = params['code']
+    let renewal: string | undefined
+    const wanted = { grant: grantOf(code.grantId), audience, scopes }
+    const issued = await issueActingToken(options, ctx, wanted, {
+      key: `code ${given}`,
+      async use(tx, issue) {
+        if (!(await consumeCode(tx, given, options.now()))) return false
+        if (isOffline) renewal = await beginFamily(options, tx, issue, scopes)
+        return true
+      },
+    })
+    if (!issued) {
+      await endGrant(options, caller.agent, grantOf(code.grantId))
+      throw refuse('code_replayed')
+    }
+    ctx.body = { ...issued.body, ...(renewal !== undefined && { refresh_token: renewal }) }
   }
 }
 

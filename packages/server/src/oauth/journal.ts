@@ -10,14 +10,24 @@ import type { Log } from './log.ts'
 export interface Journal {
   /** Whether this id is seen for the first time, on any node; it stays known until the time (ms) has passed. */
   useOnce(id: string, expiresAt: number): Promise<boolean>
-  /** Resolves once the event is durable. */
-  record(event: ChangeEvent): Promise<void>
+  /**
+   * Resolves once the event is durable, with true. What it needs is used up in the same commit: where that is gone already,
+   * nothing is recorded, and it resolves with false.
+   */
+  record(event: ChangeEvent, redeem?: Redemption): Promise<boolean>
   /** Notes when and from where a credential was used, at most once a minute each and without a revision. */
   used(credential: string, address: string): void
   /** Notes that an agent got a token under a grant, at most once a minute each and without a revision. */
   acted(grant: string): void
   /** Writes what is queued. */
   close(): Promise<void>
+}
+
+/** Something that is used up, within a commit that others ride in too: it must fail for no reason of its own. */
+export interface Redemption {
+  /** Of what it locks, so that all nodes lock in one order and none waits for the other. */
+  key: string
+  use(tx: Tx): Promise<boolean>
 }
 
 interface Use {
@@ -27,7 +37,8 @@ interface Use {
 }
 interface Entry {
   event: ChangeEvent
-  settle: PromiseWithResolvers<void>
+  redeem: Redemption | undefined
+  settle: PromiseWithResolvers<boolean>
 }
 
 const MAX_BATCH = 100
@@ -61,16 +72,19 @@ export function createJournal(options: { store: Store; now: () => number; log: L
 
   async function commit(use: Use[], entry: Entry[], seen: [string, string][]): Promise<void> {
     try {
-      const fresh = await store.write(async tx => {
+      const { fresh, redeemed } = await store.write(async tx => {
         const inserted = await insertOnce(tx, use)
-        const events = entry.map(({ event }) => event)
+        const good = new Set<Entry>()
+        for (const each of entry.toSorted(byKey))
+          if (!each.redeem || (await each.redeem.use(tx))) good.add(each)
+        const events = entry.filter(each => good.has(each)).map(({ event }) => event)
         await recordAll(tx, events, now())
-        for (const [id, address] of seen) await noteUse(tx, id, address, now())
-        return inserted
+        for (const [id, address] of seen.toSorted()) await noteUse(tx, id, address, now())
+        return { fresh: inserted, redeemed: good }
       })
       // Of two that came together with one id, the first wins.
       for (const { id, settle } of use) settle.resolve(fresh.delete(id))
-      for (const { settle } of entry) settle.resolve()
+      for (const each of entry) each.settle.resolve(redeemed.has(each))
     } catch (error) {
       if (seen.length > 0) log.warn({ err: error }, 'could not note the use of credentials and grants')
       for (const { settle } of [...use, ...entry]) settle.reject(error)
@@ -93,9 +107,9 @@ export function createJournal(options: { store: Store; now: () => number; log: L
       wake()
       return settle.promise
     },
-    record(event) {
-      const settle = Promise.withResolvers<void>()
-      entries.push({ event, settle })
+    record(event, redeem) {
+      const settle = Promise.withResolvers<boolean>()
+      entries.push({ event, redeem, settle })
       wake()
       return settle.promise
     },
@@ -105,6 +119,11 @@ export function createJournal(options: { store: Store; now: () => number; log: L
       await running
     },
   }
+}
+
+function byKey({ redeem: a }: Entry, { redeem: b }: Entry): number {
+  const [left, right] = [a?.key ?? '', b?.key ?? '']
+  return left < right ? -1 : Number(left > right)
 }
 
 async function insertOnce(tx: Tx, uses: readonly Use[]): Promise<Set<string>> {

@@ -1,5 +1,5 @@
 import { type Adapter, errors } from 'oidc-provider'
-import { hashSecret, type Store } from '../store/index.ts'
+import { hashSecret, prepareQuery, type Store, type Tx } from '../store/index.ts'
 
 /**
  * Keeps what oidc-provider must find again, one adapter a kind of thing. A code or refresh token is consumed by the one
@@ -77,6 +77,22 @@ export function createOauthState(store: Store, now: () => number): (model: strin
  * is used up all the same.
  */
 const KEPT_MS: Record<string, number> = { PushedAuthorizationRequest: 20 * 60_000 }
+
+/** Uses an authorization code up, in a transaction that does more; false where somebody was faster. */
+export async function consumeCode(tx: Tx, code: string, now: number): Promise<boolean> {
+  const rows = await consumeRow(tx, { id: hashSecret(code), now })
+  return rows.length === 1
+}
+
+const consumeRow = prepareQuery((db, { id, now }: { id: string; now: number }) =>
+  db
+    .updateTable('oauthState')
+    .set({ consumedAt: now })
+    .where('model', '=', 'AuthorizationCode')
+    .where('id', '=', id)
+    .where('consumedAt', 'is', null)
+    .returning('id'),
+)
 
 /** Removes what has ended; single-use records a while later, so that clocks of nodes may differ. */
 export async function removeExpired(store: Store, now: number): Promise<void> {

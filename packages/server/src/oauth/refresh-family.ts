@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { isId, isoTime, newId } from '@valetkey/sdk/core'
 import type { Selectable } from 'kysely'
 import { record } from '../audit/index.ts'
-import type { Database, Store } from '../store/index.ts'
+import { type Database, prepareQuery, type Store, type Tx } from '../store/index.ts'
 import type { ActingToken } from './acting-token.ts'
 
 /** Derives refresh tokens; all nodes share it. */
@@ -25,8 +25,9 @@ interface FamilyOptions {
 
 /** Starts a family, and gives its first token. No token is kept anywhere: each is derived from family and number. */
 export async function beginFamily(
-  { store, refreshKey, now }: FamilyOptions,
-  { claims, grant }: ActingToken,
+  { refreshKey, now }: FamilyOptions,
+  tx: Tx,
+  { claims, grant }: Pick<ActingToken, 'claims' | 'grant'>,
   scopes: readonly string[],
 ): Promise<string> {
   const id = newId('refreshFamily', now())
@@ -35,7 +36,7 @@ export async function beginFamily(
     ...{ audience: claims.aud, scopes: JSON.stringify(scopes), counter: 1, rotatedAt: now() },
     ...{ createdAt: isoTime(now()), expiresAt: grant.expiresAt ?? now() + IDLE_MS, revokedAt: null },
   }
-  await store.write(tx => tx.insertInto('refreshFamily').values(row).execute())
+  await tx.insertInto('refreshFamily').values(row).execute()
   return tokenOf(refreshKey, id, 1)
 }
 
@@ -65,37 +66,47 @@ export function readRefreshToken(
   return wanted.length === given.length && timingSafeEqual(wanted, given) ? { family, counter } : undefined
 }
 
-export function findFamily(store: Store, id: string): Promise<Family | undefined> {
-  return store.db.selectFrom('refreshFamily').selectAll().where('id', '=', id).executeTakeFirst()
+const findRow = prepareQuery((db, { id }: { id: string }) =>
+  db
+    .selectFrom('refreshFamily')
+    .select(['id', 'organizationId', 'clientId', 'grantId', 'audience', 'scopes'])
+    .select(['counter', 'rotatedAt', 'createdAt', 'expiresAt', 'revokedAt'])
+    .where('id', '=', id),
+)
+
+export async function findFamily({ db }: Pick<Store, 'db'>, id: string): Promise<Family | undefined> {
+  const [row] = await findRow(db, { id })
+  return row
 }
 
 /** What became of a token that was presented. */
 export type Renewal = { kind: 'renewed'; counter: number } | { kind: 'reused' } | { kind: 'ended' }
+
+const moveOn = prepareQuery((db, values: { id: string; counter: number; next: number; now: number }) =>
+  db
+    .updateTable('refreshFamily')
+    .set({ counter: values.next, rotatedAt: values.now })
+    .where('id', '=', values.id)
+    .where('counter', '=', values.counter)
+    .where('revokedAt', 'is', null)
+    .where('expiresAt', '>', values.now)
+    .returning('id'),
+)
 
 /**
  * Uses a token up. Of many at once one moves the family on, in one statement; the others, and whoever did not get the
  * answer, find the same successor for a short while. Later it is reuse: somebody has a copy, and the family ends.
  */
 export async function renew(
-  { store, now }: FamilyOptions,
+  tx: Tx,
   { family: id, counter }: { family: string; counter: number },
+  now: number,
 ): Promise<Renewal> {
-  return store.write(async tx => {
-    const moved = await tx
-      .updateTable('refreshFamily')
-      .set({ counter: counter + 1, rotatedAt: now() })
-      .where('id', '=', id)
-      .where('counter', '=', counter)
-      .where('revokedAt', 'is', null)
-      .where('expiresAt', '>', now())
-      .executeTakeFirstOrThrow()
-    if (moved.numUpdatedRows === 1n) return { kind: 'renewed', counter: counter + 1 }
-    const row = await tx.selectFrom('refreshFamily').selectAll().where('id', '=', id).executeTakeFirst()
-    if (!row || row.revokedAt !== null || Number(row.expiresAt) <= now()) return { kind: 'ended' }
-    return isCurrent(row, counter, now())
-      ? { kind: 'renewed', counter: Number(row.counter) }
-      : { kind: 'reused' }
-  })
+  const moved = await moveOn(tx, { id, counter, next: counter + 1, now })
+  if (moved.length === 1) return { kind: 'renewed', counter: counter + 1 }
+  const row = await findFamily({ db: tx }, id)
+  if (!row || row.revokedAt !== null || Number(row.expiresAt) <= now) return { kind: 'ended' }
+  return isCurrent(row, counter, now) ? { kind: 'renewed', counter: Number(row.counter) } : { kind: 'reused' }
 }
 
 /** Whether a token of this number is good: it is its turn, or was a moment ago. */

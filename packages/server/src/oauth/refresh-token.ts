@@ -8,6 +8,7 @@ import {
   findFamily,
   looksLikeRefreshToken,
   type RefreshKey,
+  type Renewal,
   readRefreshToken,
   renew,
   tokenOf,
@@ -34,13 +35,18 @@ export function refreshTokenGrant(options: RefreshOptions): GrantHandler {
     const { resource } = params
     if (resource !== undefined && canonicalResource(resource) !== canonicalResource(family.audience))
       throw new errors.InvalidTarget(undefined, 'resource_other')
-    const renewal = await available(renew(options, presented))
-    if (renewal.kind === 'reused') await endReused(options, family, caller.agent)
-    if (renewal.kind !== 'renewed') throw new errors.InvalidGrant(`refresh_${renewal.kind}`)
     const scopes = requested(params['scope'], JSON.parse(family.scopes) as string[])
     const wanted = { grant: family.grantId, audience: family.audience, scopes }
-    const { body } = await issueActingToken(options, ctx, wanted)
-    ctx.body = { ...body, refresh_token: tokenOf(options.refreshKey, family.id, renewal.counter) }
+    let renewal: Renewal | undefined
+    const issued = await issueActingToken(options, ctx, wanted, {
+      key: `family ${family.id}`,
+      async use(tx) {
+        renewal = await renew(tx, presented, options.now())
+        return renewal.kind === 'renewed'
+      },
+    })
+    if (!issued || renewal?.kind !== 'renewed') return refuse(options, family, caller.agent, renewal)
+    ctx.body = { ...issued.body, refresh_token: tokenOf(options.refreshKey, family.id, renewal.counter) }
   }
 }
 
@@ -50,9 +56,15 @@ function requested(scope: string | undefined, granted: readonly string[]): reado
   return wanted.length === 0 ? granted : intersectScopes(wanted, granted)
 }
 
-/** Nobody knows which of the two is the thief, so neither goes on. */
-async function endReused(options: RefreshOptions, family: Family, agent: string): Promise<void> {
-  await available(endFamily(options, family, { agent, reason: 'reused' }))
+/** Of a token that came back nobody knows which of the two who have it is the thief, so neither goes on. */
+async function refuse(
+  options: RefreshOptions,
+  family: Family,
+  agent: string,
+  renewal: Renewal | undefined,
+): Promise<never> {
+  if (renewal?.kind === 'reused') await available(endFamily(options, family, { agent, reason: 'reused' }))
+  throw new errors.InvalidGrant(`refresh_${renewal?.kind}`)
 }
 
 /** Takes back a refresh token for its client (RFC 7009 §2.1): with it goes the grant, and what was issued under it. */
