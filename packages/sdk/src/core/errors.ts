@@ -28,6 +28,7 @@ export const ERRORS = {
   'store.locked': [503, 'Another process has the SQLite database open.'],
   'store.other': [503, 'The database is another one than this node has worked with.'],
   'secret.unreadable': [503, 'A stored secret cannot be decrypted with this master key.'],
+  'evidence.invalid': [422, 'Evidence does not hold: it was changed, or is not what it says it is.'],
   'audit.unavailable': [503, 'The record of a call cannot be made durable, so the call is refused.'],
   'mail.off': [409, 'This authority sends no mail.'],
   'mail.failed': [502, 'The mail server did not take a mail.'],

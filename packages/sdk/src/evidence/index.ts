@@ -1,6 +1,28 @@
-/** Hides how records are made provable: what is hashed, what is committed to, what is signed, and how all of it is checked. */
+/**
+ * Hides how records are made provable: what is hashed, what is committed to, what is signed, how a log of them is a tree
+ * whose every state can be proved, and how all of it is checked by whoever has the public keys.
+ */
+export { type Checkpoint, checkpointText, parseCheckpoint } from './checkpoint.ts'
 export { commitTo, newCommitmentKey } from './commitment.ts'
 export { leafHash, sha256 } from './hash.ts'
+export * from './merkle.ts'
+export {
+  addSignatures,
+  createNoteSigner,
+  createNoteVerifier,
+  type NoteKeyKind,
+  type NoteSigner,
+  type NoteVerifier,
+  newNoteSeed,
+  type OpenedNote,
+  openNote,
+  parseVkey,
+  partNote,
+  publicKeyOf,
+  signatureLine,
+  signNote,
+} from './note.ts'
+export { checkReceipt, parseReceipt, type Receipt, writeReceipt } from './receipt.ts'
 export {
   type CheckedRecord,
   type CheckedShipment,

@@ -1,0 +1,58 @@
+import { AppError } from '../core/index.ts'
+import { type Checkpoint, parseCheckpoint } from './checkpoint.ts'
+import { isIncluded } from './merkle.ts'
+import { type NoteVerifier, openNote } from './note.ts'
+
+const HEAD = 'c2sp.org/tlog-proof@v1'
+
+/** Proves that one entry is in a log, to whoever knows the log's key (C2SP tlog-proof). */
+export interface Receipt {
+  index: number
+  /** From the leaf to the root. */
+  proof: readonly Buffer[]
+  /** The signed checkpoint of a tree that holds the entry. */
+  checkpoint: string
+  /** What the holder wants to keep beside it; not signed. */
+  extra?: Buffer
+}
+
+export function writeReceipt({ index, proof, checkpoint, extra }: Receipt): string {
+  const lines = [HEAD, ...(extra ? [`extra ${extra.toString('base64')}`] : []), `index ${index}`]
+  return `${[...lines, ...proof.map(hash => hash.toString('base64'))].join('\n')}\n\n${checkpoint}`
+}
+
+export function parseReceipt(text: string): Receipt {
+  const end = text.indexOf('\n\n')
+  const lines = text.slice(0, end).split('\n')
+  const [head] = lines
+  const extra = /^extra (.+)$/.exec(lines[1] ?? '')?.[1]
+  const [, index] = /^index (0|[1-9]\d{0,15})$/.exec(lines[extra === undefined ? 1 : 2] ?? '') ?? []
+  if (end === -1 || head !== HEAD || index === undefined)
+    throw new AppError('evidence.invalid', 'This is no receipt of a log (c2sp.org/tlog-proof@v1).')
+  const proof = lines.slice(extra === undefined ? 2 : 3).map(readHash)
+  return {
+    ...{ index: Number(index), proof, checkpoint: text.slice(end + 2) },
+    ...(extra !== undefined && { extra: Buffer.from(extra, 'base64') }),
+  }
+}
+
+/** Checks that an entry, by its leaf hash, is in the log; `known` are the keys that are trusted. Throws `evidence.invalid`. */
+export function checkReceipt(
+  receipt: Receipt,
+  leaf: Uint8Array,
+  known: readonly NoteVerifier[],
+): Checkpoint & { signed: ReturnType<typeof openNote>['signed'] } {
+  const { text, signed } = openNote(receipt.checkpoint, known)
+  const checkpoint = parseCheckpoint(text)
+  const at = { index: receipt.index, size: checkpoint.size }
+  if (!isIncluded(leaf, at, receipt.proof, checkpoint.root))
+    throw new AppError('evidence.invalid', `Entry ${receipt.index} of the log is another one than this.`)
+  return { ...checkpoint, signed }
+}
+
+function readHash(line: string): Buffer {
+  const bytes = Buffer.from(line, 'base64')
+  if (bytes.length !== 32 || bytes.toString('base64') !== line)
+    throw new AppError('evidence.invalid', 'A hash of the receipt is malformed.')
+  return bytes
+}
