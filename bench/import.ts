@@ -107,7 +107,7 @@ async function measureImport(resources: number) {
     await authority.stop()
     const sizes = {
       fileMb: await mbOf(directory, 'valetkey.db'),
-      evidenceMb: await mbOf(directory, 'audit.db'),
+      evidenceMb: await mbOf(directory, 'audit/evidence.db'),
     }
     return { seconds, cpuSeconds, revocations, ...sizes }
   } finally {

@@ -59,7 +59,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Verdict> {
     })
     const calls = await readCalls(stage.api)
     await stage.authority.stop()
-    const counters = readCounters(join(directory, 'authority', 'audit.db'))
+    const counters = await readCounters(join(directory, 'authority', 'audit', 'evidence.db'))
     const kills = Object.fromEntries(victims.map(victim => [victim.name, victim.kills()]))
     return judge({ made, released, evidence: { calls, ...counters }, kills, faults: falls() })
   } finally {

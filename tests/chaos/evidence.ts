@@ -1,5 +1,6 @@
-import { DatabaseSync } from 'node:sqlite'
 import type { AdminApi, Client } from '@valetkey/sdk/contract'
+import type { Writer } from '@valetkey/sdk/core'
+import { openEvidenceFile } from '../../packages/server/src/audit/sqlite/file.ts'
 
 /** What the authority has on record. */
 export interface Evidence {
@@ -25,32 +26,26 @@ export async function readCalls(api: Client<AdminApi>): Promise<Evidence['calls'
   }
 }
 
-/** Looks at the numbers of all records, outcomes too, in the file of an authority that has stopped. */
-export function readCounters(path: string): Pick<Evidence, 'records' | 'holes'> {
-  const database = new DatabaseSync(path, { readOnly: true })
-  const number = (member: string) => `json_extract(body, '$.writer.${member}')`
-  const rows = database
-    .prepare(
-      `select point, epoch, min(counter) as first, max(counter) as last, count(distinct counter) as numbers, count(*) as records
-       from (select point, ${number('epoch')} as epoch, ${number('counter')} as counter from audit_call
-             union all select point, ${number('epoch')}, ${number('counter')} from audit_outcome)
-       group by point, epoch`,
-    )
-    .all() as {
-    point: string
-    epoch: number
-    first: number
-    last: number
-    numbers: number
-    records: number
-  }[]
-  database.close()
+/** Looks at the numbers of all records, outcomes too, in the logs of an authority that has stopped. */
+export async function readCounters(path: string): Promise<Pick<Evidence, 'records' | 'holes'>> {
+  const file = openEvidenceFile({ path, access: 'read', secret: '', headRecords: Number.POSITIVE_INFINITY })
+  const starts = new Map<string, number[]>()
+  for (const { id, entries } of await file.logs())
+    for (const { entry } of await file.entries(id, 0, entries)) {
+      const { writer } = ('leaf' in entry ? JSON.parse(entry.leaf) : {}) as { writer?: Writer }
+      if (!writer) continue
+      const start = `${writer.point} start ${writer.epoch}`
+      starts.set(start, [...(starts.get(start) ?? []), writer.counter])
+    }
+  await file.close()
+  const all = [...starts]
   return {
-    records: rows.reduce((sum, row) => sum + row.records, 0),
-    holes: rows
-      .filter(row => row.first !== 1 || row.last !== row.numbers || row.numbers !== row.records)
+    records: all.reduce((sum, [, counters]) => sum + counters.length, 0),
+    holes: all
+      .filter(([, counters]) => counters.sort((a, b) => a - b).some((counter, i) => counter !== i + 1))
       .map(
-        row => `${row.point} start ${row.epoch}: ${row.records} records numbered ${row.first} to ${row.last}`,
+        ([start, counters]) =>
+          `${start}: ${counters.length} records numbered ${counters[0]} to ${counters.at(-1)}`,
       ),
   }
 }

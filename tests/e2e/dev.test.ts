@@ -55,7 +55,7 @@ test('it is up in seconds, seeds Northwind once, signs the directory in, and kee
     expect(performance.now() - began).toBeLessThan(20_000)
     expect(program.out()).toContain(`Issuer       ${url}\n`)
     expect(saved().url).toBe(url)
-    for (const name of ['cli.json', 'dev.token', 'master.key', 'valetkey.db', 'audit.db'])
+    for (const name of ['cli.json', 'dev.token', 'master.key', 'valetkey.db', 'audit', 'audit/evidence.db'])
       expect([name, statSync(join(directory, '.valetkey', name)).mode & 0o077]).toEqual([name, 0])
     expect((await agents()).sort()).toEqual([
       'billing-analyst',

@@ -50,7 +50,7 @@ describe('the first start', () => {
     await node.says('vk_boot_')
     const data = join(site.directory, 'data/of/this/node')
     expect(statSync(data).mode & 0o077).toBe(0)
-    for (const name of ['valetkey.db', 'audit.db', 'instance', 'bootstrap-code'])
+    for (const name of ['valetkey.db', 'audit', 'audit/evidence.db', 'instance', 'bootstrap-code'])
       expect([name, statSync(join(data, name)).mode & 0o077]).toEqual([name, 0])
   })
 })

@@ -10,7 +10,7 @@ import { ship } from './shipping.ts'
 describeOnBoth('evidence answers', (open, place) => {
   const start = () => openEvidence(open, place)
 
-  test('a resource is found with all below it and nothing beside it', async () => {
+  test('a resource is found with all that lay in it, wherever it lay itself, and nothing beside it', async () => {
     await using evidence = await start()
     const segment = fc.constantFrom(
       'acme',
@@ -40,15 +40,55 @@ describeOnBoth('evidence answers', (open, place) => {
           attempt(index + 1, { id: `dec_${run}_${index}`, resource, organization }),
         )
         await ship(evidence.audit, `pnt_run${run}`, 1, records)
-        const expected = records.filter(
-          ({ resource }) => resource === asked || resource?.startsWith(`${asked}/`),
-        )
+        // Type and id take turns, so what is asked for begins at a type.
+        const wanted = asked.split('/')
+        const isWithin = (path: string) => {
+          const parts = path.split('/')
+          return parts.some(
+            (_, from) => from % 2 === 0 && wanted.every((part, i) => parts[from + i] === part),
+          )
+        }
+        const expected = records.filter(({ resource }) => isWithin(resource ?? ''))
         const found = await evidence.all({ organization, resource: asked })
         expect(found.toSorted()).toEqual(expected.map(({ id }) => id).toSorted())
         expect(await evidence.all({ organization, resource: `${asked}/` })).toEqual(found)
       }),
       { numRuns: 60 },
     )
+  })
+
+  test('a subtree is what lay in it at the time: what was moved is found where it was, and by its own name', async () => {
+    await using evidence = await start()
+    await ship(evidence.audit, 'pnt_1', 1, [
+      attempt(1, { resource: 'customer/acme/invoice/7' }),
+      attempt(2, { resource: 'customer/globex/invoice/7' }),
+      attempt(3, { resource: 'customer/globex/invoice/8' }),
+    ])
+    const found = async (resource: string) =>
+      (await evidence.all({ organization: 'northwind', resource })).reverse()
+    expect(await found('customer/acme')).toEqual([attempt(1).id])
+    expect(await found('invoice/7')).toEqual([attempt(1).id, attempt(2).id])
+    expect(await found('customer/globex/invoice')).toEqual([attempt(2).id, attempt(3).id])
+    expect(await found('customer/globex/invoice/7')).toEqual([attempt(2).id])
+    expect(await found('invoice')).toHaveLength(3)
+    const { rows } = await evidence.audit.who({ resource: 'customer/globex/invoice/8' })
+    expect(rows).toMatchObject([{ permitted: 1 }])
+  })
+
+  test('calls are found by grant, by a member of the chain, and by words in their arguments', async () => {
+    await using evidence = await start()
+    await ship(evidence.audit, 'pnt_1', 1, [
+      attempt(1, { grant: 'gnt_1', person: 'usr_maya', chain: ['agt_support', 'agt_planner'] }),
+      attempt(2, { arguments: { note: 'Refund for Jane DOE' } }),
+      refusal(3, { detail: 'no doe here' }),
+    ])
+    expect(await evidence.all({ grant: 'gnt_1' })).toEqual([attempt(1).id])
+    expect(await evidence.all({ chain: 'agt_planner' })).toEqual([attempt(1).id])
+    expect(await evidence.all({ chain: 'agt_planner', agent: 'agt_other' })).toEqual([])
+    expect(await evidence.all({ text: 'jane doe' })).toEqual([attempt(2).id])
+    expect(await evidence.all({ text: 'DOE' })).toEqual([attempt(3).id, attempt(2).id])
+    expect(await evidence.all({ text: 'doe', verdict: 'permit' })).toEqual([attempt(2).id])
+    expect((await evidence.audit.who({ text: 'doe' })).rows).toMatchObject([{ permitted: 1, refused: 1 }])
   })
 
   test('a call that names several resources is found once by each of them and by what lies above', async () => {
@@ -271,6 +311,7 @@ describeOnBoth('evidence answers', (open, place) => {
     expect(await evidence.audit.who({ resource: 'customer/acme', since: '2026-09-22T00:00:00Z' })).toEqual({
       sentence: 'No call is on record for customer/acme since 2026-09-22T00:00:00Z.',
       rows: [],
+      lookedBackTo: null,
     })
     await ship(evidence.audit, 'pnt_1', 1, [refusal(3)])
     expect((await evidence.audit.who({ resource: 'customer' })).sentence).toBe(

@@ -43,7 +43,7 @@ export const record = {
       summary: 'Find recorded calls',
       permission: 'audit:read',
       query: s.CallQuery,
-      returns: s.pageOf(s.RecordedCall),
+      returns: s.pageOf(s.RecordedCall).extend({ lookedBackTo: s.LookedBackTo }),
     },
     who: {
       method: 'GET',
@@ -51,7 +51,7 @@ export const record = {
       summary: 'Which agents touched a resource or server, and who authorized them',
       permission: 'audit:read',
       query: s.CallQuery.omit({ limit: true, cursor: true }),
-      returns: z.object({ sentence: z.string(), rows: z.array(s.WhoRow) }),
+      returns: z.object({ sentence: z.string(), rows: z.array(s.WhoRow), lookedBackTo: s.LookedBackTo }),
     },
     changes: {
       method: 'GET',
@@ -65,7 +65,7 @@ export const record = {
         since: z.iso.datetime().optional(),
         until: z.iso.datetime().optional(),
       }),
-      returns: s.pageOf(s.RecordedChange),
+      returns: s.pageOf(s.RecordedChange).extend({ lookedBackTo: s.LookedBackTo }),
     },
   },
 } as const satisfies Api

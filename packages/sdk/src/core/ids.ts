@@ -29,6 +29,7 @@ export const ID_PREFIX = {
   accessToken: 'atk',
   decision: 'dec',
   event: 'evt',
+  shipment: 'shp',
   request: 'req',
 } as const
 

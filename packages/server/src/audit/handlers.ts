@@ -1,8 +1,8 @@
 import type { AdminApi, Parsed } from '@valetkey/sdk/contract'
 import type { Db } from '../store/index.ts'
-import { namesOf } from './names.ts'
 import type { Audit } from './open.ts'
-import { callSentence } from './sentence.ts'
+import { namesOf } from './question/names.ts'
+import { callSentence } from './question/sentence.ts'
 
 type Reading = { store: { db: Db } }
 

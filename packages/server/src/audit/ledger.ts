@@ -1,19 +1,64 @@
-import type { Kysely } from 'kysely'
-import type { Batch } from './entry.ts'
-import type { ChangeValues, Ingested } from './ingest.ts'
-import type { AuditTables } from './tables.ts'
+import type { StoredData, StoredEntry } from './bundle.ts'
+import type { Batch, Entry } from './entry.ts'
+import type { Ingested } from './ingest.ts'
+import type { Answer, Question, Summary, SummaryQuestion } from './question/rows.ts'
+
+/** A log of one organization as it stands. When a log must begin anew, the old one stays and another generation follows it. */
+export interface LogState {
+  id: number
+  /** The organization, `environment` or `heads`. */
+  name: string
+  generation: number
+  /** Entries that are durable. */
+  entries: number
+  /** How many of them are in the tree, and its root. */
+  size: number
+  root: Buffer
+  /** The newest signed checkpoint, and the newest that a witness has cosigned. */
+  note: string | null
+  cosigned: string | null
+}
+
+/** An entry of a log with what lies beside it. */
+export interface LogEntry {
+  entry: StoredEntry
+  data: StoredData
+}
+
+/** A signed checkpoint; those that were anchored (cosigned, or noted in the log of heads) are kept as history. */
+export interface KeptNote {
+  log: number
+  size: number
+  note: string
+  isAnchor: boolean
+  isCosigned: boolean
+}
 
 /** Where the evidence lives. What it takes is durable when the promise resolves, or nothing of it happened. */
 export interface Ledger {
-  /** For reading; every statement sees what was committed when it began. */
-  readonly db: Kysely<AuditTables>
-  ingest(batch: Batch): Promise<Ingested>
-  /** Appends changes whose id is new. */
-  append(rows: readonly ChangeValues[]): Promise<void>
-  /** How many records enforcement points have numbered that have not arrived. Answers only where it can be written. */
+  ingest(batches: readonly Batch[]): Promise<Ingested[]>
+  /** Appends records of the authority itself; those whose id is known are passed over. */
+  append(entries: readonly Entry[]): Promise<void>
+  /** How many records enforcement points have numbered that have not arrived. */
   missing(): Promise<number>
+
+  /** Takes durable entries into the trees of their logs. Gives the logs that grew; nothing is signed yet. */
+  grow(): Promise<LogState[]>
+  logs(): Promise<LogState[]>
+  keepNotes(notes: readonly KeptNote[]): Promise<void>
+  /** The anchored checkpoints of a log, oldest first. */
+  anchors(log: number): Promise<string[]>
+  /** A tile of hashes (C2SP tlog-tiles), as far as it is there; level 0 holds leaf hashes. */
+  tile(log: number, level: number, index: number): Promise<Buffer>
+  /** Entries from one index to another, the second excluded. */
+  entries(log: number, from: number, to: number): Promise<LogEntry[]>
+  /** Begins another generation of a log, empty; what comes from now on goes there. */
+  beginGeneration(name: string): Promise<LogState>
+
+  ask(question: Question): Promise<Answer>
+  summarize(question: SummaryQuestion): Promise<Summary>
+  /** Records with this id, in the order in which they came. */
+  lookUp(id: string): Promise<Answer['rows']>
+
   close(): Promise<void>
 }
-
-/** Gives one row, `missing`. */
-export const COUNT_MISSING = 'select coalesce(sum(last - first + 1), 0) as missing from audit_gap'

@@ -1,25 +1,29 @@
 import type { AdminApi, Output, Parsed } from '@valetkey/sdk/contract'
 import type { CheckedShipment } from '@valetkey/sdk/evidence'
 import type { Store } from '../store/index.ts'
-import { findCalls, getCall, type RecordedCall } from './calls.ts'
-import { findChanges } from './changes.ts'
 import { toBatch } from './entry.ts'
-import type { CallQuery } from './filter.ts'
 import type { Ingested } from './ingest.ts'
 import { moveOutbox } from './outbox.ts'
-import { openPostgresLedger } from './postgres-ledger.ts'
+import { openPostgresLedger } from './postgres/ledger.ts'
 import { createProgress } from './progress.ts'
+import { findCalls, getCall, type RecordedCall } from './question/calls.ts'
+import { findChanges } from './question/changes.ts'
+import type { CallQuery } from './question/resolve.ts'
+import { findWho } from './question/who.ts'
 import { createRounds } from './rounds.ts'
-import { openSqliteLedger } from './sqlite-ledger.ts'
-import { findWho } from './who.ts'
+import { openSqliteLedger } from './sqlite/ledger.ts'
+import { createTerms } from './terms.ts'
 
 const ROUND_EVERY_MS = 2000
+const HEAD_RECORDS = 100_000
 
 export interface AuditOptions {
   store: Store
-  /** The file of the evidence, or `:memory:`. On PostgreSQL it is kept beside the facts, and this is not used. */
+  /** The main file of the evidence, or `:memory:`. On PostgreSQL it is kept beside the facts, and this is not used. */
   path: string
   now(): number
+  /** SQLite: how many records are kept without indexes before they become a segment. */
+  headRecords?: number
   /** Told what goes wrong while nobody waits: the outbox that cannot be moved on, tried again soon. */
   onError?(error: unknown): void
 }
@@ -50,10 +54,13 @@ export interface Audit {
 
 /** Opens the evidence and begins to move recorded changes into it. Whatever fails in it is `audit.unavailable`. */
 export async function openAudit(options: AuditOptions): Promise<Audit> {
-  const { store, path, now, onError = () => undefined } = options
+  const { store, path, now, headRecords = HEAD_RECORDS, onError = () => undefined } = options
+  // Known to whoever runs this database, and to nobody whose records are in it.
+  const secret = store.instanceId
   const ledger = await (store.dialect === 'sqlite'
-    ? openSqliteLedger(path)
-    : openPostgresLedger(store, now()))
+    ? openSqliteLedger({ path, secret, now, headRecords, onError })
+    : openPostgresLedger(store, { secret, now }))
+  const terms = createTerms(secret)
   const progress = createProgress(store)
   const rounds = createRounds(async () => {
     await moveOutbox(store, ledger)
@@ -65,7 +72,9 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
   const counts = { accepted: 0, repeated: 0, conflicts: 0 }
   return {
     async ingest(point, epoch, shipments) {
-      const result = await ledger.ingest(toBatch(point, epoch, shipments, now()))
+      const batch = toBatch({ point, epoch, receivedAt: now() }, shipments, terms)
+      const [result] = await ledger.ingest([batch])
+      if (!result) throw new Error('unreachable: each batch has a result')
       counts.accepted += result.accepted
       counts.repeated += result.repeated
       counts.conflicts += result.conflicts

@@ -1,16 +1,9 @@
 import type { Store } from '../store/index.ts'
-import { column } from './entry.ts'
-import type { ChangeValues } from './ingest.ts'
+import { eventEntry } from './entry.ts'
 import type { Ledger } from './ledger.ts'
+import type { ChangeEvent } from './record.ts'
 
 const ROWS_A_TIME = 500
-
-/** What `record` wrote, as far as it is searched by. */
-interface Recorded {
-  type: string
-  actor: string
-  target: string
-}
 
 /**
  * Moves recorded changes from the facts into the evidence: append, then delete. A kill between the two repeats rows that
@@ -25,21 +18,9 @@ export async function moveOutbox(store: Store, ledger: Pick<Ledger, 'append'>): 
       .limit(ROWS_A_TIME)
       .execute()
     if (rows.length === 0) return
-    await ledger.append(
-      rows.map((row): ChangeValues => {
-        const { type, actor, target } = JSON.parse(row.body) as Recorded
-        const organization = row.organizationId
-        return [
-          row.id,
-          Date.parse(row.at),
-          organization,
-          column(type),
-          column(actor),
-          column(target),
-          row.body,
-        ]
-      }),
-    )
+    // What `record` wrote.
+    const events = rows.map(row => JSON.parse(row.body) as ChangeEvent & { id: string; at: string })
+    await ledger.append(events.map(eventEntry))
     const ids = rows.map(({ id }) => id)
     await store.write(tx => tx.deleteFrom('auditOutbox').where('id', 'in', ids).execute())
     if (rows.length < ROWS_A_TIME) return

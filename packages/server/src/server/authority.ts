@@ -137,7 +137,7 @@ async function openEvidence(
   if (!isMemory) await requireSameDatabase(dataDirectory, store.instanceId)
   const audit = await openAudit({
     store,
-    path: isMemory ? ':memory:' : join(dataDirectory, 'audit.db'),
+    path: isMemory ? ':memory:' : join(dataDirectory, 'audit', 'evidence.db'),
     now,
     onError: fault => log.error({ err: fault }, 'changes wait to be moved into the evidence'),
   })

@@ -26,6 +26,10 @@ export const RecordedCall = AttemptRecord.extend({
   receivedAt: Time,
   outcome: z.string().nullable(),
   durationMs: z.number().nullable(),
+  /** What was asked and why it was refused is gone: a person had a right to that. The record itself is still proved. */
+  isErased: z.boolean(),
+  /** Its place in the log of its organization. */
+  index: z.number().int(),
 })
 /** A recorded change: who did what to what. */
 export const RecordedChange = z.object({
@@ -44,13 +48,20 @@ export const CallQuery = Page.extend({
   owner: z.string().optional(),
   server: z.string().optional(),
   tool: z.string().optional(),
-  /** A resource path: it and all below it. */
+  /** A resource, as `customer/acme`: it, and all that lay in it at that time. */
   resource: z.string().optional(),
+  grant: z.string().optional(),
+  /** An agent that the call went through before the one that made it. */
+  chain: z.string().optional(),
+  /** Words that occur in the arguments. */
+  text: z.string().min(2).max(200).optional(),
   verdict: z.enum(['permit', 'deny', 'needs_approval']).optional(),
   reason: z.string().optional(),
   since: Time.optional(),
   until: Time.optional(),
 })
+/** Where set, the search was broken off: only what came after this was looked through. */
+export const LookedBackTo = Time.nullable()
 export const WhoRow = z.object({
   agent: z.string().nullable(),
   agentName: z.string().nullable(),

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import type { SqliteFile } from './sqlite-file.ts'
+import type { EvidenceFile, FileSettings } from './file.ts'
+import { revive } from './revive.ts'
 
 interface Pending {
   resolve(value: unknown): void
@@ -7,13 +8,14 @@ interface Pending {
 }
 type Answer = { id: number; value: unknown } | { id: number; error: { code?: string; message: string } }
 
-/** A SqliteFile in a thread of its own. A thread that ends fails what waits for it; the next call starts another. */
-export interface FileThread extends SqliteFile {
+/** An EvidenceFile in a thread of its own. A thread that ends fails what waits for it; the next call starts another. */
+export interface FileThread extends EvidenceFile {
   /** The thread as it is now, for tests that end it. */
   worker(): Worker | undefined
 }
 
-export function startThread(path: string, access: 'write' | 'read'): FileThread {
+/** `isBackground` lets everything else go first. */
+export function startThread(settings: FileSettings & { isBackground?: boolean }): FileThread {
   const pending = new Map<number, Pending>()
   let worker: Worker | undefined
   let lastId = 0
@@ -21,7 +23,7 @@ export function startThread(path: string, access: 'write' | 'read'): FileThread 
 
   function start(): Worker {
     const started = new Worker(new URL('./worker.ts', import.meta.url), {
-      workerData: { path, access },
+      workerData: settings,
       // Rows only pass through: a large nursery would hold memory for nothing.
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     })
@@ -35,14 +37,14 @@ export function startThread(path: string, access: 'write' | 'read'): FileThread 
       const waiting = pending.get(answer.id)
       pending.delete(answer.id)
       if ('error' in answer) waiting?.reject(Object.assign(new Error(answer.error.message), answer.error))
-      else waiting?.resolve(answer.value)
+      else waiting?.resolve(revive(answer.value))
     })
     started.on('error', fail)
     started.on('exit', () => fail(new Error('The audit thread ended.')))
     return started
   }
 
-  function call<T>(method: keyof SqliteFile, ...input: unknown[]): Promise<T> {
+  function call<T>(method: keyof EvidenceFile, ...input: unknown[]): Promise<T> {
     if (closed) return Promise.reject(new Error('The audit store is closed.'))
     worker ??= start()
     const target = worker
@@ -55,9 +57,22 @@ export function startThread(path: string, access: 'write' | 'read'): FileThread 
   }
 
   return {
-    ingest: batch => call('ingest', batch),
-    append: rows => call('append', rows),
-    query: (text, parameters) => call('query', text, parameters),
+    ingest: batches => call('ingest', batches),
+    append: entries => call('append', entries),
+    missing: () => call('missing'),
+    grow: () => call('grow'),
+    logs: () => call('logs'),
+    keepNotes: notes => call('keepNotes', notes),
+    anchors: log => call('anchors', log),
+    tile: (log, level, number) => call('tile', log, level, number),
+    entries: (log, from, to) => call('entries', log, from, to),
+    beginGeneration: name => call('beginGeneration', name),
+    ask: question => call('ask', question),
+    summarize: question => call('summarize', question),
+    lookUp: id => call('lookUp', id),
+    waitingHeads: () => call('waitingHeads'),
+    build: head => call('build', head),
+    publish: built => call('publish', built),
     async close() {
       if (closed || !worker) {
         closed = true

@@ -1,11 +1,11 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import { AppError, isoTime } from '@valetkey/sdk/core'
-import { sql } from 'kysely'
 import * as z from 'zod'
-import type { Db } from '../store/index.ts'
-import { type CallQuery, callsMatching, resolveFilter } from './filter.ts'
-import type { Ledger } from './ledger.ts'
+import type { Db } from '../../store/index.ts'
+import type { Ledger } from '../ledger.ts'
 import { namesOf } from './names.ts'
+import { type CallQuery, resolveCalls } from './resolve.ts'
+import type { Group, GroupColumn } from './rows.ts'
 import { whoSentence } from './sentence.ts'
 
 type Answer = Output<AdminApi['audit']['who']>
@@ -13,12 +13,21 @@ type WhoRow = Answer['rows'][number]
 
 const MAX_GROUPS = 10_000
 const Ids = z.array(z.string())
+const BY = [
+  'actor',
+  'actor_name',
+  'owner',
+  'person',
+  'grant_id',
+  'chain',
+  'carriers',
+] as const satisfies GroupColumn[]
 
 /** Who acted, for whom and by whose leave: one row for an agent, its owner, person, grant and chain; busiest first. */
 export async function findWho(ledger: Ledger, facts: Db, query: CallQuery): Promise<Answer> {
-  const filter = await resolveFilter(facts, query)
-  const groups = await selectGroups(ledger, filter)
-  if (groups.length > MAX_GROUPS)
+  const filter = await resolveCalls(facts, query)
+  const { groups, isCut, lookedBackTo } = await ledger.summarize({ filter, by: BY, limit: MAX_GROUPS })
+  if (isCut)
     throw new AppError(
       'request.invalid',
       `The answer has more than ${MAX_GROUPS} rows. Name a resource, an agent or a shorter time.`,
@@ -40,44 +49,37 @@ export async function findWho(ledger: Ledger, facts: Db, query: CallQuery): Prom
   const unenforced = groups.reduce((sum, group) => sum + group.unenforced, 0)
   const missing = await ledger.missing()
   const about = query.server === undefined ? query : { ...query, server: name(query.server) }
-  return { sentence: whoSentence(about, named, { unenforced, missing }), rows: named }
-}
-
-function selectGroups(ledger: Ledger, filter: Parameters<typeof callsMatching>[0]) {
-  const keys = ['agent', 'agentName', 'owner', 'person', 'grantId', 'chain', 'carriers'] as const
-  return ledger.db
-    .selectFrom('auditCall')
-    .where(callsMatching(filter))
-    .groupBy(keys)
-    .select(keys)
-    .select([
-      sql<number>`sum(passed)`.as('passed'),
-      sql<number>`sum(1 - passed)`.as('refused'),
-      sql<number>`sum(case when passed = 1 and verdict <> 'permit' then 1 else 0 end)`.as('unenforced'),
-      sql<number>`min(at)`.as('first'),
-      sql<number>`max(at)`.as('last'),
-    ])
-    .limit(MAX_GROUPS + 1)
-    .execute()
+  const backTo = lookedBackTo === null ? null : isoTime(lookedBackTo)
+  return {
+    sentence: whoSentence(about, named, { unenforced, missing, lookedBackTo: backTo }),
+    rows: named,
+    lookedBackTo: backTo,
+  }
 }
 
 /** Brings together what only another name or another set of assignments kept apart; the newest name stands. */
-function mergeGroups(groups: Awaited<ReturnType<typeof selectGroups>>): WhoRow[] {
+function mergeGroups(groups: readonly Group[]): WhoRow[] {
   const merged = new Map<string, WhoRow>()
-  for (const group of groups.toSorted((a, b) => Number(a.last) - Number(b.last))) {
-    const { agent, agentName, owner, person, grantId, chain, carriers } = group
-    const key = JSON.stringify([agent, owner, person, grantId, chain])
+  for (const group of groups.toSorted((a, b) => a.last - b.last)) {
+    const [agent, agentName, owner, person, grant, chain, carriers] = group.keys.map(key =>
+      key === null ? null : String(key),
+    ) as [
+      string | null,
+      string | null,
+      string | null,
+      string | null,
+      string | null,
+      string | null,
+      string | null,
+    ]
+    const key = JSON.stringify([agent, owner, person, grant, chain])
     const before = merged.get(key)
-    const creators = person === null ? Ids.parse(JSON.parse(carriers)) : [person]
+    const creators = person === null ? Ids.parse(JSON.parse(carriers ?? '[]')) : [person]
     const [first, last] = [isoTime(group.first), isoTime(group.last)]
     merged.set(key, {
-      agent,
-      agentName,
-      owner,
-      person,
+      ...{ agent, agentName, owner, person, grant },
       authorizedBy: [...new Set([...(before?.authorizedBy ?? []), ...creators])],
-      grant: grantId,
-      via: Ids.parse(JSON.parse(chain)),
+      via: Ids.parse(JSON.parse(chain ?? '[]')),
       permitted: (before?.permitted ?? 0) + group.passed,
       refused: (before?.refused ?? 0) + group.refused,
       first: before && before.first < first ? before.first : first,

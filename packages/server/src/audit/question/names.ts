@@ -1,4 +1,4 @@
-import type { Db } from '../store/index.ts'
+import type { Db } from '../../store/index.ts'
 
 const IDS_A_TIME = 500
 

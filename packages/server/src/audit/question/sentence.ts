@@ -2,16 +2,17 @@ import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import { REASONS, type Reason } from '@valetkey/sdk/core'
 import { describe } from '@valetkey/sdk/engine'
 import type { RecordedCall } from './calls.ts'
-import type { CallQuery } from './filter.ts'
+import type { CallQuery } from './resolve.ts'
 
 type WhoRow = Output<AdminApi['audit']['who']>['rows'][number]
 
 const AGENTS_NAMED = 5
 
-/** What must be said beside the counts: calls let through in audit mode, records that have not arrived. */
+/** What must be said beside the counts: calls let through in audit mode, records that have not arrived, a search broken off. */
 interface Caveats {
   unenforced: number
   missing: number
+  lookedBackTo: string | null
 }
 
 /**
@@ -20,10 +21,7 @@ interface Caveats {
  */
 export function whoSentence(query: CallQuery, rows: readonly WhoRow[], caveats: Caveats): string {
   const about = subject(query)
-  const doubt =
-    caveats.missing > 0
-      ? ` ${plural(caveats.missing, 'record')} of enforcement points ${caveats.missing === 1 ? 'has' : 'have'} not arrived, so this may not be all.`
-      : ''
+  const doubt = doubtOf(caveats)
   if (rows.length === 0) return `No call is on record for ${about}${asked(query)}.${doubt}`
   const active = rows.filter(row => row.permitted > 0)
   const agents = new Set(active.map(row => row.agent)).size
@@ -35,6 +33,18 @@ export function whoSentence(query: CallQuery, rows: readonly WhoRow[], caveats: 
   if (refused > 0) parts.push(`${plural(refused, 'call')} ${refused === 1 ? 'was' : 'were'} refused`)
   const head = `${agents === 0 ? 'No agent' : plural(agents, 'agent')} touched ${about}${between(query, rows)}`
   return `${head}: ${parts.join('; ')}.${doubt}`
+}
+
+function doubtOf({ missing, lookedBackTo }: Caveats): string {
+  const late =
+    missing > 0
+      ? ` ${plural(missing, 'record')} of enforcement points ${missing === 1 ? 'has' : 'have'} not arrived, so this may not be all.`
+      : ''
+  const far =
+    lookedBackTo === null
+      ? ''
+      : ` There is too much to look through: only what came after ${lookedBackTo} was. Name a resource, an agent or a shorter time.`
+  return late + far
 }
 
 function whatOneDid(row: WhoRow): string {

@@ -1,0 +1,131 @@
+import { EMPTY_ROOT, edgeFromBytes, edgeToBytes, rootOfEdge } from '@valetkey/sdk/evidence'
+import type Sqlite from 'better-sqlite3'
+import { hashOf } from '../bundle.ts'
+import type { KeptNote, LogEntry, LogState } from '../ledger.ts'
+import { growTree, TILE_HASHES } from '../log/growth.ts'
+import { type BundleReader, createBundleReader, type View } from './bundles.ts'
+
+interface LogRow extends Omit<LogState, 'note' | 'cosigned'> {
+  edge: Buffer
+}
+
+/** At most so many entries are taken into trees at a time, so that ingest waits for some milliseconds only. */
+const MOST_AT_ONCE = 5_000
+
+const LOG_COLUMNS = 'id, name, generation, entries, size, edge, root'
+
+/** Takes durable entries into the trees of their logs; gives those that grew. */
+export function growLogs(view: View): { grown: LogState[]; isDone: boolean } {
+  const { database } = view
+  const bundles = createBundleReader(view)
+  const behind = database
+    .prepare<[], LogRow>(`select ${LOG_COLUMNS} from log where entries > size order by id`)
+    .all()
+  let left = MOST_AT_ONCE
+  const ids: number[] = []
+  database.transaction(() => {
+    for (const log of behind) {
+      const to = Math.min(log.entries, log.size + left)
+      if (to === log.size) break
+      growLog(database, bundles, log, to)
+      left -= to - log.size
+      ids.push(log.id)
+    }
+  })()
+  const grown = listLogs(database).filter(log => ids.includes(log.id))
+  return { grown, isDone: behind.length === 0 || left > 0 }
+}
+
+function growLog(database: Sqlite.Database, bundles: BundleReader, log: LogRow, to: number): void {
+  const edge = edgeFromBytes(log.size, log.edge)
+  const findTile = database.prepare<[number, number, number], { hashes: Buffer }>(
+    'select hashes from tile where log = ? and level = ? and number = ?',
+  )
+  const tiles = growTree(
+    edge,
+    hashesOf(bundles, log.id, log.size, to),
+    (level, number) => findTile.get(log.id, level, number)?.hashes ?? Buffer.alloc(0),
+  )
+  const putTile = database.prepare(
+    `insert into tile (log, level, number, hashes) values (?, ?, ?, ?)
+     on conflict (log, level, number) do update set hashes = excluded.hashes`,
+  )
+  for (const { level, number, hashes } of tiles) putTile.run(log.id, level, number, hashes)
+  database
+    .prepare('update log set size = ?, edge = ?, root = ? where id = ?')
+    .run(to, edgeToBytes(edge), rootOfEdge(edge), log.id)
+}
+
+function* hashesOf(bundles: BundleReader, log: number, from: number, to: number): Generator<Buffer> {
+  for (let index = from; index < to; index++) yield hashOf(bundles.entry(log, index))
+}
+
+/** All logs, each with its newest checkpoints. */
+export function listLogs(database: Sqlite.Database): LogState[] {
+  return database
+    .prepare<[], LogState & { edge?: Buffer }>(
+      `select id, name, generation, entries, size, root,
+         (select note from note where note.log = log.id order by size desc limit 1) as note,
+         (select note from note where note.log = log.id and cosigned = 1 order by size desc limit 1) as cosigned
+       from log order by name, generation`,
+    )
+    .all()
+    .map(log => ({ ...log, root: log.size === 0 ? EMPTY_ROOT : log.root }))
+}
+
+/** Keeps signed checkpoints. Of those that were never anchored, only the newest is of use. */
+export function keepNotes(database: Sqlite.Database, notes: readonly KeptNote[]): void {
+  const put = database.prepare(
+    `insert into note (log, size, note, anchor, cosigned) values (?, ?, ?, ?, ?)
+     on conflict (log, size) do update set note = excluded.note, anchor = max(anchor, excluded.anchor),
+       cosigned = max(cosigned, excluded.cosigned)`,
+  )
+  const drop = database.prepare('delete from note where log = ? and size < ? and anchor = 0')
+  database.transaction(() => {
+    for (const { log, size, note, isAnchor, isCosigned } of notes) {
+      put.run(log, size, note, isAnchor ? 1 : 0, isCosigned ? 1 : 0)
+      drop.run(log, size)
+    }
+  })()
+}
+
+export function listAnchors(database: Sqlite.Database, log: number): string[] {
+  return database
+    .prepare<[number], { note: string }>('select note from note where log = ? and anchor = 1 order by size')
+    .all(log)
+    .map(({ note }) => note)
+}
+
+export function readTile(view: View, log: number, level: number, number: number): Buffer {
+  const { database } = view
+  if (level > 0) {
+    const row = database
+      .prepare<[number, number, number], { hashes: Buffer }>(
+        'select hashes from tile where log = ? and level = ? and number = ?',
+      )
+      .get(log, level, number)
+    return row?.hashes ?? Buffer.alloc(0)
+  }
+  const { size = 0 } =
+    database.prepare<[number], { size: number }>('select size from log where id = ?').get(log) ?? {}
+  const [from, to] = [number * TILE_HASHES, Math.min(size, (number + 1) * TILE_HASHES)]
+  return Buffer.concat([...hashesOf(createBundleReader(view), log, from, to)])
+}
+
+export function readEntries(view: View, log: number, from: number, to: number): LogEntry[] {
+  const bundles = createBundleReader(view)
+  return Array.from({ length: Math.max(0, to - from) }, (_, i) => bundles.whole(log, from + i))
+}
+
+/** Begins another generation of a log: what comes from now on goes there, and the old one stays as it is. */
+export function beginGeneration(database: Sqlite.Database, name: string): LogState {
+  database
+    .prepare(
+      `insert into log (name, generation, entries, size, edge, root)
+       select ?, coalesce(max(generation), 0) + 1, 0, 0, x'', x'' from log where name = ?`,
+    )
+    .run(name, name)
+  const begun = listLogs(database).findLast(log => log.name === name)
+  if (!begun) throw new Error('unreachable: it was inserted')
+  return begun
+}
