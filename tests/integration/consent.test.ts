@@ -166,7 +166,7 @@ test('who asks to be looked at again is, and what is taken away is taken from ev
   expect((await site.refresh(client, token.refresh_token ?? '')).scope).toBe('tickets:read')
   // The reduced page leads to the whole one.
   const added = await maya.look(site.ask(client, { scope: ['tickets:read', 'invoices:read'] }))
-  expect(added.text).toContain('On customer/acme.')
+  expect(added.text).toContain('On Acme Traders.')
   const whole = await maya.answer(added, { action: 'review' })
   expect([whole.status, scopesOn(whole)]).toEqual([200, ['invoices:read', 'tickets:read']])
 })

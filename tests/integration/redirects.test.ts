@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Person } from '../e2e/person.ts'
 import { createBrowser } from './browser.ts'
 import { type OauthStage, startStage } from './oauth-stage.ts'
@@ -11,6 +11,8 @@ beforeAll(async () => {
   maya = await stage.signedUp()
 })
 afterAll(() => stage?.[Symbol.asyncDispose]())
+// More requests come from here than one address may begin in a minute.
+beforeEach(() => stage.passTime(60_000))
 
 const WEB = 'https://app.test/oauth/callback'
 
