@@ -1,6 +1,7 @@
 import { api, type Route } from '@valetkey/sdk/contract'
 import { newId } from '@valetkey/sdk/core'
 import { expect } from 'vitest'
+import { addApp } from './authenticator.ts'
 import { linkPerson } from './federation/linked.ts'
 import { handOn, type Product } from './product.ts'
 
@@ -28,6 +29,7 @@ export interface Foreign {
   domain: string[]
   link: string[]
   scimToken: string[]
+  factor: string[]
 }
 
 /** Makes the two organizations; gives what there is in the one that the caller is not in. */
@@ -63,6 +65,7 @@ async function furnish(product: Product, organization: string, many: number): Pr
     domain: [],
     link: [],
     scimToken: [],
+    factor: [],
   }
   const put = (kind: keyof Foreign, { id }: { id: string }, ...names: string[]) =>
     all[kind].push(id, ...names)
@@ -89,6 +92,7 @@ async function furnish(product: Product, organization: string, many: number): Pr
     const { domain } = await admin.domains.claim({ organization, domain: `${name}.test` })
     all.domain.push(domain)
     put('scimToken', await admin.scimTokens.create({ organization, name }))
+    all.factor.push(await addApp(product.store, person))
     all.link.push(await linkPerson(product, { provider: provider.id, person: person.id }))
     const rule = { organization, from: `agent:${agent.name}`, to: 'organization' }
     put('rule', await admin.delegationRules.put(rule))
@@ -113,10 +117,12 @@ const FIELDS: Record<string, readonly (keyof Foreign)[]> = {
   scimToken: ['scimToken'],
   from: ['agent'],
   to: ['agent'],
+  factor: ['factor'],
 }
 /** What a bare `id` in a path names, by the group of the operation. */
 const IDS: Record<string, keyof Foreign> = {
   people: 'user',
+  factors: 'user',
   agents: 'agent',
   roles: 'role',
   assignments: 'assignment',
@@ -164,6 +170,7 @@ const SPECIAL: Record<string, Record<string, string>> = {
   'grants.list': { status: 'live' },
   'revocations.create': { kind: 'agent' },
   'identityProviders.update': { status: 'disabled' },
+  'factors.remove': { id: 'person-home-0' },
 }
 
 interface Place {
@@ -217,6 +224,7 @@ const NOWHERE: Record<keyof Foreign, () => string> = {
   domain: () => 'nowhere.test',
   link: () => newId('identityLink'),
   scimToken: () => newId('scimToken'),
+  factor: () => newId('factor'),
 }
 
 /**

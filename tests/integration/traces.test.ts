@@ -1,6 +1,6 @@
 import { api, type Route } from '@valetkey/sdk/contract'
-import { newId } from '@valetkey/sdk/core'
 import { expect, test } from 'vitest'
+import { addApp } from './authenticator.ts'
 import { linkPerson } from './federation/linked.ts'
 import { handOn, INVOICE_RULE, northwind, type Product, start } from './product.ts'
 
@@ -37,16 +37,7 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
     'people.signOut': ['event', c => c.people.signOut({ id: 'maya@northwind.test', reason: 'lost laptop' })],
     'factors.remove': [
       'event',
-      async (c, { maya, organization }, { store }) => {
-        const whose = { organizationId: organization.id, personId: maya.id }
-        const kept = { sealedSecret: 'v1.', lastStep: 0, createdAt: '2027-01-01T00:00:00Z', lastUsedAt: null }
-        const id = newId('factor')
-        await store.db
-          .insertInto('totp')
-          .values({ id, ...whose, ...kept })
-          .execute()
-        return c.factors.remove({ id: maya.id, factor: id })
-      },
+      async (c, { maya }, { store }) => c.factors.remove({ id: maya.id, factor: await addApp(store, maya) }),
     ],
     'agents.create': [
       'facts',
