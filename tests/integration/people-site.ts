@@ -59,7 +59,8 @@ export async function openPeopleSite(flags: Record<string, unknown> = {}, host =
     async signIn(values: Record<string, string>) {
       const browser = createBrowser(url)
       const page = await browser.open('/sign-in')
-      return { browser, page: await browser.submit(page, { password: PASSWORD, ...values }) }
+      const typed = { password: PASSWORD, ...values }
+      return { browser, page: await browser.send(page, 'type="password"', typed) }
     },
     async events(type: string) {
       const { items } = await api.audit.changes({ type, limit: 200 })

@@ -32,7 +32,7 @@ input[type=email],input[type=password],input[type=text],input[type=search]{displ
 a{color:var(--act)}h2{font-size:1.1rem;margin:1.5rem 0 .25rem}code{font:.95em ui-monospace,monospace;overflow-wrap:anywhere}
 button,.button{flex:1 1 8rem;min-height:44px;text-align:center;text-decoration:none;font:inherit;font-weight:600;padding:.4rem 1rem;border:2px solid var(--act);border-radius:.4rem;background:var(--card);color:var(--act);cursor:pointer}
 .row{display:flex;flex-wrap:wrap;gap:.75rem;margin:1rem 0}.link{flex:none;min-height:0;border:0;background:none;padding:0 .25rem;font-weight:400;text-decoration:underline}
-.main{background:var(--act);color:var(--card)}.qr{display:block;width:12rem;margin:.5rem auto}ul{list-style:none;padding:0;margin:.5rem 0}.codes{columns:2}.codes li{padding:.25rem 0}
+.main{background:var(--act);color:var(--card)}.qr{display:block;width:12rem;margin:.5rem auto}ul{list-style:none;padding:0;margin:.5rem 0}.codes{columns:11rem}.codes li{padding:.25rem 0}
 .rows li{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:center;justify-content:space-between;border-top:1px solid var(--line);padding:.5rem 0}.rows span{flex:1 1 12rem;overflow-wrap:anywhere}.rows button,.rows .button{flex:none;min-width:7rem}[hidden]{display:none!important}.mail{white-space:pre-line}
 :focus-visible{outline:3px solid var(--act);outline-offset:2px}.in{padding-inline-start:1.8rem}form{margin:0}.one{display:inline}`
 
