@@ -29,6 +29,17 @@ test('a person signs in with the password that the invitation set, and out again
   await expect.poll(() => site.events('person.signed_out'), { timeout: 10_000 }).toHaveLength(1)
 })
 
+test('a session that somebody has planted in the browser ends with the sign-in, and is not the new one', async () => {
+  await site.invited('mallory@northwind.test', 'Mallory')
+  const { browser: mallory } = await signIn({ email: 'mallory@northwind.test' })
+  const browser = createBrowser(site.url)
+  const page = await browser.open('/sign-in')
+  for (const [name, cookie] of mallory.cookies) browser.cookies.set(name, cookie)
+  const entered = await browser.send(page, 'type="password"', { email: MAYA, password: PASSWORD })
+  expect(entered.text).toContain('Maya (maya@northwind.test)')
+  expect(await mallory.open('/account')).toMatchObject({ url: `${site.url}/sign-in` })
+})
+
 test('a session that was copied ends with the sign-out', async () => {
   const { browser, page } = await signIn()
   const copied = new Map(browser.cookies)

@@ -73,13 +73,18 @@ export function createFactorSetup(options: {
       const app = { secret: offer.secret, step, now: now() }
       return keep(person, { kind: 'totp', label: '' }, tx => insertTotp(tx, store, person, app))
     },
-    async addPasskey(person: Person, form: Form): Promise<SetUp> {
+    /** `first` is done with it or not at all: where it gives false, somebody was faster. */
+    async addPasskey(
+      person: Person,
+      form: Form,
+      first: (tx: Tx) => Promise<boolean> = async () => true,
+    ): Promise<SetUp> {
       const answer = { credential: form.one('credential'), challenge: form.one('challenge') }
       const passkey = await passkeys?.takeNew(person, answer)
       if (!passkey) return 'wrong'
       const label = form.one('label').replaceAll(/\p{C}/gu, '').trim().slice(0, 64)
-      return keep(person, { kind: 'passkey', label }, tx =>
-        insertPasskey(tx, person, { ...passkey, label }, now()),
+      return keep(person, { kind: 'passkey', label }, async tx =>
+        (await first(tx)) ? insertPasskey(tx, person, { ...passkey, label }, now()) : undefined,
       )
     },
   }
