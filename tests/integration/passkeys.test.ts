@@ -132,6 +132,30 @@ test('a passkey that was taken away signs nobody in', async () => {
   expect((await show(device)).page.status).toBe(401)
 })
 
+test('an invitation may be answered with a passkey, once, by who has nothing else yet', async () => {
+  await site.api.people.create({ email: 'eve@northwind.test', name: 'Eve' })
+  await site.api.signIn.update({ id: 'northwind', methods: ['passkey'] })
+  const { url } = await site.api.invitations.create({ id: 'eve@northwind.test' })
+  const browser = createBrowser(site.url)
+  const page = await browser.open(url)
+  expect(page.text).not.toContain('type="password"')
+  const device = createSoftwareAuthenticator(site.url)
+  const wrong = device.create(optionsOn(page), { isVerified: false })
+  expect(await browser.send(page, 'data-passkey', { credential: wrong })).toMatchObject({ status: 400 })
+  const again = await browser.open(url)
+  const values = { credential: device.create(optionsOn(again)) }
+  const both = await Promise.all([1, 2].map(() => browser.send(again, 'data-passkey', values)))
+  expect(both.filter(({ text }) => text.includes('Keep your recovery codes'))).toHaveLength(1)
+  expect((await show(device)).page.text).toContain('eve@northwind.test')
+  expect(await browser.open(url)).toMatchObject({ status: 404 })
+  // Whoever gets into the mail gets no further than to a password.
+  await site.api.signIn.update({ id: 'northwind', methods: ['passkey', 'password'] })
+  const next = await browser.open((await site.api.invitations.create({ id: 'eve@northwind.test' })).url)
+  expect(next.text).not.toContain('data-passkey')
+  const forged = { form: browser.fieldsOf(next).get('form') ?? '', action: 'passkey' }
+  expect(await browser.post(next.url, new URLSearchParams(forged))).toMatchObject({ status: 403 })
+})
+
 test('the page of a passkey runs one script, by nonce and by what is in it', async () => {
   const response = await fetch(`${site.url}/sign-in`)
   const text = await response.text()

@@ -52,7 +52,7 @@ export async function openPeopleSite(flags: Record<string, unknown> = {}, host =
       const person = await api.people.create({ organization, email, name })
       const { url: link } = await api.invitations.create({ organization, id: email })
       const browser = createBrowser(url)
-      await browser.submit(await browser.open(link), { password, again: password })
+      await browser.send(await browser.open(link), 'type="password"', { password, again: password })
       return person
     },
     /** Opens the sign-in page in a new browser, and sends it. */

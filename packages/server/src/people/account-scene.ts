@@ -1,5 +1,6 @@
 import type { Form } from './form.ts'
 import { refuseForm } from './pages/account.ts'
+import { type Words, wordsFor } from './pages/languages.ts'
 import { redirectTo, toResponse } from './pages/layout.ts'
 import { findPerson } from './person.ts'
 import type { Method } from './proof.ts'
@@ -13,6 +14,7 @@ const FRESH_MS = 10 * 60_000
 export interface AccountScene extends SignedIn {
   c: Ask
   stage: Stage
+  words: Words
   formToken: string
 }
 
@@ -24,7 +26,8 @@ export function onPage(stage: Stage, show: (scene: AccountScene) => Promise<Resp
   return async (c: Ask): Promise<Response> => {
     const who = await stage.whoIs(c)
     if (!who) return redirectTo(`${stage.base}/sign-in`)
-    return show({ ...who, c, stage, formToken: stage.sealForm(`account:${who.session.id}`) })
+    const words = wordsFor(c.req.header('accept-language'))
+    return show({ ...who, c, stage, words, formToken: stage.sealForm(`account:${who.session.id}`) })
   }
 }
 
@@ -37,7 +40,8 @@ export function onForm(stage: Stage, handle: Handle) {
     if (!who) return redirectTo(`${stage.base}/sign-in`)
     const purpose = `account:${who.session.id}`
     if (!stage.isOwnForm(purpose, form)) return refuseForm()
-    return handle({ ...who, c, stage, formToken: stage.sealForm(purpose) }, form)
+    const words = wordsFor(c.req.header('accept-language'))
+    return handle({ ...who, c, stage, words, formToken: stage.sealForm(purpose) }, form)
   }
 }
 
@@ -46,9 +50,9 @@ export function whenFresh<Rest extends unknown[]>(
   handle: (scene: AccountScene, ...rest: Rest) => Promise<Response>,
 ) {
   return async (scene: AccountScene, ...rest: Rest): Promise<Response> => {
-    const { stage, session } = scene
+    const { stage, words, session } = scene
     if (stage.now() - session.signedInAt <= FRESH_MS) return handle(scene, ...rest)
-    const place = { path: `${stage.base}/sign-in`, purpose: 'account' }
+    const place = { path: `${stage.base}/sign-in`, words, purpose: 'account' }
     return toResponse(await stage.showSignIn(place, { fault: 'again' }))
   }
 }

@@ -42,13 +42,13 @@ export function addAccount(app: Hono<Env>, stage: Stage): void {
 }
 
 async function showAccount(
-  { stage, person, session, formToken }: AccountScene,
+  { stage, words, person, session, formToken }: AccountScene,
   extra: Pick<AccountView, 'done' | 'fault'> = {},
 ): Promise<Response> {
   const { store, base, accounts, passkeys } = stage
   const sessions = await accounts.listSessions(person.id)
   const page = accountPage({
-    ...{ base, person, formToken, here: session.id, ...extra },
+    ...{ words, base, person, formToken, here: session.id, ...extra },
     factors: await listFactors(store.db, person.id),
     codesLeft: await countRecoveryCodes(store.db, person.id),
     sessions: sessions.filter(({ epoch }) => epoch === person.epoch),
@@ -65,7 +65,7 @@ const ACTS: Record<string, Handle> = {
 }
 
 async function dropFactor(scene: AccountScene, form: Form): Promise<Response> {
-  const { stage, person, session } = scene
+  const { stage, words, person, session } = scene
   const factors = await listFactors(stage.store.db, person.id)
   const factor = form.one('subject')
   if (!factors.some(({ id }) => id === factor)) return redirectTo(`${stage.base}/account`)
@@ -74,11 +74,11 @@ async function dropFactor(scene: AccountScene, form: Form): Promise<Response> {
   const whose = { id: person.id, organizationId: person.organization.id }
   const by = { actor: person.id, now: stage.now() }
   await stage.store.write(tx => removeFactor(tx, whose, factor, by))
-  stage.tell(person, 'factor_removed')
+  stage.tell(words, person, 'factor_removed')
   return goOn(scene, session.methods, 'removed')
 }
 
-async function renewCodes({ stage, person }: AccountScene): Promise<Response> {
+async function renewCodes({ stage, words, person }: AccountScene): Promise<Response> {
   const { store, recoveryCodes, base, now } = stage
   const { id, organization } = person
   if ((await listFactors(store.db, id)).length === 0) return redirectTo(`${base}/account`)
@@ -88,8 +88,8 @@ async function renewCodes({ stage, person }: AccountScene): Promise<Response> {
     await record(tx, event, now())
     return made
   })
-  stage.tell(person, 'recovery_codes')
-  return toResponse(recoveryCodesPage({ codes, next: `${base}/account`, cookies: [] }))
+  stage.tell(words, person, 'recovery_codes')
+  return toResponse(recoveryCodesPage({ words, codes, next: `${base}/account`, cookies: [] }))
 }
 
 async function endSession({ stage, person, session }: AccountScene, form: Form): Promise<Response> {
@@ -108,18 +108,18 @@ async function endAllSessions({ c, stage, person }: AccountScene): Promise<Respo
   return redirectTo(`${base}/sign-in`, await accounts.signOut(c.req.header('cookie')))
 }
 
-async function showApp({ stage, person, formToken }: AccountScene): Promise<Response> {
+async function showApp({ stage, words, person, formToken }: AccountScene): Promise<Response> {
   const { base, setup } = stage
-  return toResponse(await addAppPage({ base, person, formToken, offer: setup.offerApp(person) }))
+  return toResponse(await addAppPage({ words, base, person, formToken, offer: setup.offerApp(person) }))
 }
 
 async function addApp(scene: AccountScene, form: Form): Promise<Response> {
-  const { stage, person, formToken } = scene
+  const { stage, words, person, formToken } = scene
   const { base, setup, limit } = stage
   const offer = setup.readOffer(person, form)
   if (!offer) return refuseForm()
   const again = async (fault: 'wrong' | 'exists' | 'tooMany') =>
-    toResponse(await addAppPage({ base, person, formToken, offer, fault }))
+    toResponse(await addAppPage({ words, base, person, formToken, offer, fault }))
   const tries: Try[] = [['code', person.id]]
   if (!(await limit.take(tries))) return again('tooMany')
   const done = await setup.addApp(person, offer, form.one('code'))
@@ -129,10 +129,10 @@ async function addApp(scene: AccountScene, form: Form): Promise<Response> {
 }
 
 async function showPasskey(scene: AccountScene, fault?: 'wrong' | 'exists'): Promise<Response> {
-  const { stage, person, formToken } = scene
+  const { stage, words, person, formToken } = scene
   const request = await stage.passkeys?.askNew(person)
   if (!request) return redirectTo(`${stage.base}/account`)
-  return toResponse(addPasskeyPage({ base: stage.base, person, formToken, request, fault }))
+  return toResponse(addPasskeyPage({ words, base: stage.base, person, formToken, request, fault }))
 }
 
 async function addPasskey(scene: AccountScene, form: Form): Promise<Response> {
@@ -142,10 +142,10 @@ async function addPasskey(scene: AccountScene, form: Form): Promise<Response> {
 
 /** Goes on in a session that says what was shown just now; the first time with recovery codes. */
 async function afterSetUp(scene: AccountScene, method: Method, codes: string[]): Promise<Response> {
-  const { stage, person, session } = scene
-  stage.tell(person, 'factor_added')
+  const { stage, words, person, session } = scene
+  stage.tell(words, person, 'factor_added')
   const entered = await goOn(scene, [...session.methods, method], 'added', true)
   if (codes.length === 0) return entered
   const cookies = entered.headers.getSetCookie()
-  return toResponse(recoveryCodesPage({ codes, next: `${stage.base}/account`, cookies }))
+  return toResponse(recoveryCodesPage({ words, codes, next: `${stage.base}/account`, cookies }))
 }

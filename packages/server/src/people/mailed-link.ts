@@ -3,8 +3,8 @@ import { isoTime, newSecret } from '@valetkey/sdk/core'
 import { record } from '../audit/index.ts'
 import { hashSecret, type Tx } from '../store/index.ts'
 import { messagePage } from './pages/account.ts'
+import { wordsFor } from './pages/languages.ts'
 import { toResponse } from './pages/layout.ts'
-import { STRINGS } from './pages/strings.ts'
 import { findByEmail, findPerson, type Person } from './person.ts'
 import type { Ask, SignInParts, SignInRequest } from './sign-in.ts'
 import { networkOf } from './sign-in-limit.ts'
@@ -38,6 +38,7 @@ export async function mailLink(
   purpose: LinkPurpose = 'link',
 ): Promise<Response> {
   const { store, limit, mailer, now, issuer } = parts
+  const words = wordsFor(c.req.header('accept-language'))
   if (!mailer) return again('notThisWay')
   if (!(await limit.take([['mailFrom', networkOf(address)]]))) return again('tooMany')
   const mayMail = await limit.take([['mail', account]])
@@ -60,13 +61,13 @@ export async function mailLink(
     await record(tx, { ...event, detail: { purpose, address, mailed: mayMail } }, now())
   })
   if (person) {
-    const { subject, text } = STRINGS.mail[purpose]
+    const { subject, text } = words.mail[purpose]
     const url = `${issuer}/${PATHS[purpose]}/${secret}`
     mailer.post({ to: person.email, subject, text: text(person.name, url, LIFE_MINUTES) })
   }
-  const { title, text } = STRINGS.link.sent
+  const { title, text } = words.link.sent
   return toResponse({
-    ...messagePage({ title, text: text(LIFE_MINUTES) }),
+    ...messagePage({ words, title, text: text(LIFE_MINUTES) }),
     cookies: [cookieOf(parts, browser)],
   })
 }

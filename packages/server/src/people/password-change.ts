@@ -23,13 +23,13 @@ export function addChangePassword(app: Hono<Env>, stage: Stage): void {
   app.post('/account/password', onForm(stage, whenFresh(change)))
 }
 
-async function show({ stage, person, formToken }: AccountScene, fault?: Fault): Promise<Response> {
+async function show({ stage, words, person, formToken }: AccountScene, fault?: Fault): Promise<Response> {
   const hasPassword = await stage.accounts.hasPassword(person.id)
-  return toResponse(changePasswordPage({ base: stage.base, formToken, person, hasPassword, fault }))
+  return toResponse(changePasswordPage({ words, base: stage.base, formToken, person, hasPassword, fault }))
 }
 
 async function change(scene: AccountScene, form: Form): Promise<Response> {
-  const { stage, person, session, c } = scene
+  const { stage, words, person, session, c } = scene
   const { store, accounts, limit, now } = stage
   if (await accounts.hasPassword(person.id)) {
     // The same counts as at sign-in: a session that was stolen is no place to guess.
@@ -48,6 +48,6 @@ async function change(scene: AccountScene, form: Form): Promise<Response> {
   if (fault) return show(scene, fault)
   await store.write(tx => notePassword(tx, person, 'person', now()))
   await accounts.setPassword(person, password)
-  stage.tell(person, 'password')
+  stage.tell(words, person, 'password')
   return goOn(scene, session.methods, 'password')
 }

@@ -8,9 +8,9 @@ import { addInteraction } from './consent/interaction.ts'
 import { addFederation } from './federation/routes.ts'
 import { addOutbox } from './outbox.ts'
 import { messagePage, refuseForm } from './pages/account.ts'
+import { type Words, wordsFor } from './pages/languages.ts'
 import { redirectTo, toResponse } from './pages/layout.ts'
 import { PASSKEY_PATH, PASSKEY_SCRIPT } from './pages/passkey.ts'
-import { STRINGS } from './pages/strings.ts'
 import { addChangePassword } from './password-change.ts'
 import { addPasswordChoice } from './password-choice.ts'
 import { addSecondFactor } from './second-factor.ts'
@@ -40,7 +40,7 @@ const PATHS =
 export function createPages(options: PagesOptions): Pages {
   const stage = createStage(options)
   const app = new Hono<Env>()
-  app.onError(fault => trouble(stage, fault))
+  app.onError((fault, c) => trouble(stage, fault, wordsFor(c.req.header('accept-language'))))
   addSignIn(app, stage)
   addSecondFactor(app, stage, stage.enter)
   addSignInLink(app, stage, stage.enter)
@@ -55,11 +55,11 @@ export function createPages(options: PagesOptions): Pages {
   return { serves: path => PATHS.test(path), app }
 }
 
-function trouble(stage: Stage, fault: unknown): Response {
+function trouble(stage: Stage, fault: unknown, words: Words): Response {
   const reference = stage.newReference()
   stage.onFault(fault, reference)
-  const { title, trouble: text } = STRINGS.stopped
-  return toResponse(messagePage({ title, text, status: 503, reference }))
+  const { title, trouble: text } = words.stopped
+  return toResponse(messagePage({ words, title, text, status: 503, reference }))
 }
 
 function addSignIn(app: Hono<Env>, stage: Stage): void {
@@ -67,7 +67,8 @@ function addSignIn(app: Hono<Env>, stage: Stage): void {
   const place = { path: `${base}/sign-in`, purpose: 'account' }
   app.get('/sign-in', async c => {
     if (await stage.whoIs(c)) return redirectTo(`${base}/account`)
-    return toResponse(await stage.showSignIn(place))
+    const words = wordsFor(c.req.header('accept-language'))
+    return toResponse(await stage.showSignIn({ words, ...place }))
   })
   app.post('/sign-in', async c => {
     const form = await stage.readForm(c)

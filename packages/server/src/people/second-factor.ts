@@ -3,6 +3,7 @@ import type { SetUp } from './factor-setup.ts'
 import { listFactors } from './factors.ts'
 import type { Form } from './form.ts'
 import { refuseForm } from './pages/account.ts'
+import { type Words, wordsFor } from './pages/languages.ts'
 import { toResponse } from './pages/layout.ts'
 import {
   recoveryCodesPage,
@@ -22,7 +23,7 @@ export interface SecondFactor {
   /** Whether this proof has to be followed by another one. */
   isNeeded(person: Person, proof: Proof): Promise<boolean>
   /** The page for it; what was proved so far travels sealed in its form. */
-  ask(person: Person, proof: Proof, onward: Onward): Promise<Response>
+  ask(words: Words, person: Person, proof: Proof, onward: Onward): Promise<Response>
 }
 
 /** Goes on with somebody who has shown everything. */
@@ -36,22 +37,23 @@ export function createSecondFactor(parts: SignInParts): SecondFactor {
       if (person.policy.secondFactor === 'required') return true
       return (await listFactors(store.db, person.id)).length > 0
     },
-    ask: (person, proof, onward) =>
-      showStep(parts, person, sealTicket(store.secrets, person, proof, onward, now()), onward.leadsTo),
+    ask(words, person, proof, onward) {
+      const ticket = sealTicket(store.secrets, person, proof, onward, now())
+      return showStep(parts, words, person, { ticket, leadsTo: onward.leadsTo })
+    },
   }
 }
 
 async function showStep(
   parts: SignInParts,
+  words: Words,
   person: Person,
-  ticket: string,
-  leadsTo: string | undefined,
-  extra: { fault?: SecondFactorFault; form?: Form } = {},
+  step: { ticket: string; leadsTo?: string | undefined; fault?: SecondFactorFault; form?: Form },
 ): Promise<Response> {
   const { base, store, passkeys, setup } = parts
-  const { fault, form } = extra
+  const { ticket, leadsTo, fault, form } = step
   const factors = await listFactors(store.db, person.id)
-  const shown = { action: `${base}/sign-in/second-factor`, ticket, person, leadsTo, fault, base }
+  const shown = { words, action: `${base}/sign-in/second-factor`, ticket, person, leadsTo, fault, base }
   if (factors.length > 0) {
     const hasPasskey = factors.some(({ kind }) => kind === 'passkey')
     const passkey = hasPasskey ? await passkeys?.ask(`second:${person.id}`, person.id) : undefined
@@ -70,8 +72,9 @@ export function addSecondFactor(app: Hono<Env>, parts: SignInParts, admit: Admit
     const person = ticket && (await findPerson(store.db, ticket.person))
     // A new password, a suspension or a factor set up elsewhere since: begin again.
     if (!form || !ticket || !person || person.epoch !== ticket.epoch) return refuseForm()
-    const again = (fault: SecondFactorFault) =>
-      showStep(parts, person, form.one('ticket'), ticket.leadsTo, { fault, form })
+    const words = wordsFor(c.req.header('accept-language'))
+    const shown = { ticket: form.one('ticket'), leadsTo: ticket.leadsTo, form }
+    const again = (fault: SecondFactorFault) => showStep(parts, words, person, { ...shown, fault })
     const tries: Try[] = [
       ['code', person.id],
       ['codeOfDay', person.id],
@@ -90,7 +93,7 @@ export function addSecondFactor(app: Hono<Env>, parts: SignInParts, admit: Admit
     const entered = await admit(c, current, proof, ticket)
     if (answer.codes.length === 0) return entered
     const cookies = entered.headers.getSetCookie()
-    return toResponse(recoveryCodesPage({ codes: answer.codes, next: ticket.next, cookies }))
+    return toResponse(recoveryCodesPage({ words, codes: answer.codes, next: ticket.next, cookies }))
   })
 }
 

@@ -3,9 +3,9 @@ import { hashSecret } from '../store/index.ts'
 import { isOwnForm, sealForm } from './form.ts'
 import { findLink, useLink } from './mailed-link.ts'
 import { messagePage, refuseForm } from './pages/account.ts'
+import { type Words, wordsFor } from './pages/languages.ts'
 import { toResponse } from './pages/layout.ts'
 import { linkPage } from './pages/link.ts'
-import { STRINGS } from './pages/strings.ts'
 import type { Person } from './person.ts'
 import type { Proof } from './proof.ts'
 import type { Ask, Env, SignInParts } from './sign-in.ts'
@@ -21,17 +21,20 @@ export function addSignInLink(
   enter: (c: Ask, person: Person, proof: Proof, onward: Onward) => Promise<Response>,
 ): void {
   const { store, base, now } = parts
-  const { title, gone: text } = STRINGS.link
-  const gone = () => toResponse(messagePage({ title, text, status: 404 }))
+  const gone = (words: Words) => {
+    const { title, gone: text } = words.link
+    return toResponse(messagePage({ words, title, text, status: 404 }))
+  }
   const purposeOf = (secret: string) => `link:${hashSecret(secret)}`
 
   app.get('/sign-in/link/:secret', async c => {
     const secret = c.req.param('secret')
+    const words = wordsFor(c.req.header('accept-language'))
     const link = await findLink(parts, c, 'link', secret)
-    if (!link) return gone()
+    if (!link) return gone(words)
     const action = `${base}/sign-in/link/${encodeURIComponent(secret)}`
     return toResponse(
-      linkPage({ ...link, action, formToken: sealForm(store.secrets, purposeOf(secret), now()) }),
+      linkPage({ ...link, words, action, formToken: sealForm(store.secrets, purposeOf(secret), now()) }),
     )
   })
   app.post('/sign-in/link/:secret', async c => {
@@ -39,7 +42,8 @@ export function addSignInLink(
     const form = await parts.readForm(c)
     if (!form || !isOwnForm(store.secrets, purposeOf(secret), form, now())) return refuseForm()
     const link = await findLink(parts, c, 'link', secret)
-    if (!link || !(await store.write(tx => useLink(tx, secret, link.person)))) return gone()
+    if (!link || !(await store.write(tx => useLink(tx, secret, link.person))))
+      return gone(wordsFor(c.req.header('accept-language')))
     const proof: Proof = { methods: ['link'], secondFactor: false }
     // What was under way in another browser goes on there, never here.
     const { next, leadsTo } = link

@@ -9,6 +9,7 @@ import type { FactorSetup } from './factor-setup.ts'
 import { type Form, isOwnForm, sealForm } from './form.ts'
 import { mailLink } from './mailed-link.ts'
 import { messagePage, refuseForm } from './pages/account.ts'
+import { type Words, wordsFor } from './pages/languages.ts'
 import { type Page, redirectTo, toResponse } from './pages/layout.ts'
 import { type SignInFault, signInPage } from './pages/sign-in.ts'
 import { STRINGS } from './pages/strings.ts'
@@ -55,6 +56,8 @@ export interface SignInParts extends StageOptions {
 export interface SignInPlace {
   /** Path of the page, which is also where its form goes. */
   path: string
+  /** The language of the person's browser; English where nothing is said. */
+  words?: Words
   /** What the form is bound to. */
   purpose: string
   /** Fixed where the agent belongs to one; else the person says it, or there is only one. */
@@ -117,6 +120,7 @@ export function createSignIn(parts: SignInParts, secondFactor: SecondFactor, els
     const home = await findHome(store.db, place.organization)
     const takes = (method: 'password' | 'link' | 'passkey') => home?.policy.methods.includes(method) ?? true
     return signInPage({
+      words: place.words ?? STRINGS,
       base: parts.base,
       action: place.path,
       formToken: sealForm(store.secrets, `sign-in:${place.purpose}`, now()),
@@ -135,8 +139,9 @@ export function createSignIn(parts: SignInParts, secondFactor: SecondFactor, els
   /** Signs somebody in by a form, and goes on to the place; the same answer for whoever is not there. */
   async function signIn(c: Ask, place: SignInPlace, form: Form, next: string): Promise<Response> {
     const [email, organization] = [form.one('email'), form.one('organization')]
+    const words = wordsFor(c.req.header('accept-language'))
     const again = async (fault: SignInFault) =>
-      toResponse(await showSignIn(place, { email, organization, fault }))
+      toResponse(await showSignIn({ words, ...place }, { email, organization, fault }))
     if (!isOwnForm(store.secrets, `sign-in:${place.purpose}`, form, now())) return again('expired')
     const way = WAYS[form.one('way') as keyof typeof WAYS]
     if (way === 'provider' || way === 'password') {
@@ -217,15 +222,15 @@ export function createSignIn(parts: SignInParts, secondFactor: SecondFactor, els
    */
   async function enter(c: Ask, person: Person, proof: Proof, onward: Onward): Promise<Response> {
     const verdict = judgeProof(person.policy, proof)
+    const words = wordsFor(c.req.header('accept-language'))
     if (verdict !== 'refused' && (await secondFactor.isNeeded(person, proof)))
-      return secondFactor.ask(person, proof, onward)
+      return secondFactor.ask(words, person, proof, onward)
     if (verdict === 'enough') return redirectTo(onward.next, await open(c, person, proof, onward))
     const { id, organization } = person
     const detail = { address: addressOf(c.env.incoming), methods: [...proof.methods], reason: verdict }
     await note(organization.id, 'person.sign_in_refused', id, detail)
-    return toResponse(
-      messagePage({ title: STRINGS.signIn.title, text: STRINGS.signIn.notThisWay, status: 403 }),
-    )
+    const { title, notThisWay: text } = words.signIn
+    return toResponse(messagePage({ words, title, text, status: 403 }))
   }
 
   /** The one place where a session begins. What the browser was signed in as before ends. */

@@ -5,8 +5,8 @@ import { createFactorSetup } from './factor-setup.ts'
 import { createFederation, type Federation } from './federation/federation.ts'
 import { isLiveThere } from './federation/sessions.ts'
 import { type Form, isFromElsewhere, isOwnForm, readForm, sealForm } from './form.ts'
+import type { Words } from './pages/languages.ts'
 import { redirectTo } from './pages/layout.ts'
-import { STRINGS } from './pages/strings.ts'
 import { openPasskeys } from './passkeys.ts'
 import { findPerson, type Person } from './person.ts'
 import { judgeProof } from './proof.ts'
@@ -71,8 +71,8 @@ export function createStage(options: StageOptions) {
   }
 
   /** Tells a person by mail what was changed about signing in, so that it is noticed where somebody else did it. */
-  function tell(person: Person, what: keyof typeof STRINGS.mail.changed.what): void {
-    const { subject, text, what: changes } = STRINGS.mail.changed
+  function tell(words: Words, person: Person, what: keyof Words['mail']['changed']['what']): void {
+    const { subject, text, what: changes } = words.mail.changed
     const to = person.email
     if (to.includes('@')) mailer?.post({ to, subject, text: text(person.name, changes[what], issuer) })
   }

@@ -39,7 +39,7 @@ export function placeOf({ words, request, path }: Scene) {
   const agent = nameOf(request, words)
   const isFresh = request.signInAfter !== null
   const leadsTo = client.returns.source
-  return { path, purpose: id, organization: caller?.organization, agent, leadsTo, isFresh }
+  return { words, path, purpose: id, organization: caller?.organization, agent, leadsTo, isFresh }
 }
 
 /** What a client calls itself, or where it is where it has no name. */

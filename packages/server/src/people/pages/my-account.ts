@@ -5,15 +5,14 @@ import type { PasskeyRequest } from '../passkeys.ts'
 import type { Person } from '../person.ts'
 import { browserName } from './browser-name.ts'
 import { type Html, html } from './html.ts'
+import type { Words } from './languages.ts'
 import type { Page } from './layout.ts'
 import { passkeyForm, scriptFor } from './passkey.ts'
 import { type NewPasswordFault, newPasswordFields } from './password.ts'
 import { appFields, type SecondFactorFault } from './second-factor.ts'
-import { STRINGS } from './strings.ts'
-
-const words = STRINGS.account
 
 export interface AccountView {
+  words: Words
   base: string
   person: Person
   formToken: string
@@ -24,24 +23,26 @@ export interface AccountView {
   here: string
   /** What can be set up here and now. */
   may: { changePassword: boolean; addPasskey: boolean }
-  done?: keyof typeof words.done | undefined
+  done?: keyof Words['account']['done'] | undefined
   fault?: 'last' | undefined
 }
 
 /** Everything by which somebody signs in, and where somebody is signed in. */
 export function accountPage(view: AccountView): Page {
   const { base, person, formToken, fault, done } = view
+  const words = view.words.account
   const body = html`<h1>${words.title}</h1>
 <p>${words.as(person.name, person.email, person.organization.name)}</p>
 ${fault && html`<p class="warn" role="alert">${words[fault]}</p>`}${done && html`<p role="status">${words.done[done]}</p>`}
 <p><a href="${base}/agents">${words.agents}</a></p>${ways(view)}${sessions(view)}
 <form method="post" action="${base}/sign-out"><input type="hidden" name="form" value="${formToken}">
 <div class="row"><button class="main">${words.signOut}</button></div></form>`
-  return { title: words.title, body, status: fault ? 409 : 200 }
+  return { words: view.words, title: words.title, body, status: fault ? 409 : 200 }
 }
 
 function ways(view: AccountView): Html {
   const { base, factors, codesLeft, may } = view
+  const words = view.words.account
   const link = (path: string, label: string, about: string) =>
     html`<a class="button" href="${base}/account/${path}" aria-label="${`${label}: ${about}`}">${label}</a>`
   const hasApp = factors.some(({ kind }) => kind === 'totp')
@@ -60,6 +61,7 @@ ${factors.length > 0 && html`<li><span>${words.recoveryCodes}<br><small>${words.
 
 function sessions(view: AccountView): Html {
   const { here } = view
+  const words = view.words.account
   return html`<h2>${words.sessions}</h2><ul class="rows">${view.sessions.map(session => {
     const { id, userAgent, signedInAt, address } = session
     const since = new Date(signedInAt).toISOString()
@@ -83,6 +85,7 @@ function timeOf(time: string): string {
 }
 
 interface Sub {
+  words: Words
   base: string
   formToken: string
   person: Person
@@ -92,46 +95,50 @@ export function changePasswordPage(
   options: Sub & { hasPassword: boolean; fault?: NewPasswordFault | 'wrongOld' | 'tooMany' | undefined },
 ): Page {
   const { base, formToken, person, hasPassword, fault } = options
+  const { account: words, signIn, invitation } = options.words
   const sentence =
     fault === 'wrongOld'
       ? words.wrongOld
       : fault === 'tooMany'
-        ? STRINGS.signIn.tooMany
-        : fault && STRINGS.invitation.faults[fault]
+        ? signIn.tooMany
+        : fault && invitation.faults[fault]
   const body = html`<h1>${words.changePassword}</h1>${sentence && html`<p class="warn" role="alert">${sentence}</p>`}
 <form method="post" action="${base}/account/password"><input type="hidden" name="form" value="${formToken}">
-<input type="email" value="${person.email}" autocomplete="username" readonly aria-label="${STRINGS.signIn.email}">
+<input type="email" value="${person.email}" autocomplete="username" readonly aria-label="${signIn.email}">
 ${hasPassword && html`<label class="field">${words.oldPassword}<input type="password" name="old" autocomplete="current-password" required maxlength="200"></label>`}
-${newPasswordFields()}<div class="row"><button class="main">${words.change}</button></div></form>${back(base)}`
+${newPasswordFields(options.words)}<div class="row"><button class="main">${words.change}</button></div></form>${back(options)}`
   const status = fault === 'tooMany' ? 429 : fault ? 400 : 200
-  return { title: words.changePassword, body, status }
+  return { words: options.words, title: words.changePassword, body, status }
 }
 
 export async function addAppPage(
   options: Sub & { offer: AppOffer; fault?: SecondFactorFault | undefined },
 ): Promise<Page> {
   const { base, formToken, offer, fault } = options
-  const { setUp, faults } = STRINGS.secondFactor
+  const { setUp, faults } = options.words.secondFactor
   const body = html`<h1>${setUp.app}</h1>${fault && html`<p class="warn" role="alert">${faults[fault]}</p>`}
 <form method="post" action="${base}/account/app"><input type="hidden" name="form" value="${formToken}">
-${await appFields(offer)}<div class="row"><button class="main">${setUp.submit}</button></div></form>${back(base)}`
-  return { title: setUp.app, body, status: fault ? 400 : 200 }
+${await appFields(options.words, offer)}<div class="row"><button class="main">${setUp.submit}</button></div></form>${back(options)}`
+  return { words: options.words, title: setUp.app, body, status: fault ? 400 : 200 }
 }
 
 export function addPasskeyPage(
   options: Sub & { request: PasskeyRequest; fault?: 'wrong' | 'exists' | undefined },
 ): Page {
   const { base, formToken, request, fault } = options
-  const { passkeyFailed, faults } = STRINGS.secondFactor
+  const { passkeyFailed, faults } = options.words.secondFactor
+  const words = options.words.account
   const body = html`<h1>${words.newPasskey}</h1>${fault && html`<p class="warn" role="alert">${fault === 'exists' ? faults.exists : passkeyFailed}</p>`}
 <p>${words.newPasskeyLead}</p><noscript><p class="warn">${words.noPasskeys}</p></noscript>
 ${passkeyForm({
   ...{ action: `${base}/account/passkey`, request, kind: 'create', button: words.add, failed: passkeyFailed },
   fields: html`<input type="hidden" name="form" value="${formToken}"><label class="field">${words.passkeyLabel}<input type="text" name="label" maxlength="64"></label>`,
-})}${back(base)}`
-  return { title: words.newPasskey, body, status: fault ? 400 : 200, script: scriptFor(base, request) }
+})}${back(options)}`
+  const status = fault ? 400 : 200
+  const script = scriptFor(base, request)
+  return { words: options.words, title: words.newPasskey, body, status, script }
 }
 
-function back(base: string): Html {
-  return html`<p><a href="${base}/account">${words.back}</a></p>`
+function back({ base, words }: Sub): Html {
+  return html`<p><a href="${base}/account">${words.account.back}</a></p>`
 }

@@ -2,15 +2,14 @@ import type { AppOffer } from '../factor-setup.ts'
 import type { PasskeyRequest } from '../passkeys.ts'
 import type { Person } from '../person.ts'
 import { type Html, html } from './html.ts'
+import type { Words } from './languages.ts'
 import type { Page } from './layout.ts'
 import { passkeyForm, scriptFor } from './passkey.ts'
-import { STRINGS } from './strings.ts'
 
-const words = STRINGS.secondFactor
-
-export type SecondFactorFault = keyof typeof words.faults
+export type SecondFactorFault = keyof Words['secondFactor']['faults']
 
 interface Step {
+  words: Words
   base: string
   action: string
   /** What was proved so far. */
@@ -23,9 +22,10 @@ interface Step {
 
 /** Asks who has a second factor for it. */
 export function secondFactorPage(step: Step & { hasApp: boolean }): Page {
-  const { base, action, ticket, person, fault, leadsTo, passkey, hasApp } = step
+  const { base, action, ticket, fault, leadsTo, passkey, hasApp } = step
+  const words = step.words.secondFactor
   const hidden = html`<input type="hidden" name="ticket" value="${ticket}">`
-  const body = html`<h1>${words.title}</h1>${whoAndFault(person, fault)}
+  const body = html`<h1>${words.title}</h1>${whoAndFault(step)}
 ${
   passkey &&
   passkeyForm({
@@ -37,15 +37,23 @@ ${
 ${codeField(hasApp ? words.codeOrRecovery : words.recovery, !hasApp)}
 <div class="row"><button class="main">${words.submit}</button></div></form>
 <p><small>${words.lost}</small></p>`
-  return { title: words.title, body, status: statusOf(fault), leadsTo, script: scriptFor(base, passkey) }
+  return {
+    words: step.words,
+    title: words.title,
+    body,
+    status: statusOf(fault),
+    leadsTo,
+    script: scriptFor(base, passkey),
+  }
 }
 
 /** Has somebody set one up, since the organization wants one. */
 export async function setUpPage(step: Step & { offer: AppOffer }): Promise<Page> {
-  const { base, action, ticket, person, fault, leadsTo, passkey, offer } = step
+  const { base, action, ticket, fault, leadsTo, passkey, offer } = step
+  const words = step.words.secondFactor
   const hidden = html`<input type="hidden" name="ticket" value="${ticket}">`
   const { setUp } = words
-  const body = html`<h1>${setUp.title}</h1>${whoAndFault(person, fault)}<p>${setUp.lead}</p>
+  const body = html`<h1>${setUp.title}</h1>${whoAndFault(step)}<p>${setUp.lead}</p>
 ${
   passkey &&
   passkeyForm({
@@ -54,35 +62,43 @@ ${
   })
 }
 <form method="post" action="${action}">${hidden}<input type="hidden" name="action" value="set-up-app">
-${await appFields(offer)}<div class="row"><button class="main">${setUp.submit}</button></div></form>`
-  return { title: setUp.title, body, status: statusOf(fault), leadsTo, script: scriptFor(base, passkey) }
+${await appFields(step.words, offer)}<div class="row"><button class="main">${setUp.submit}</button></div></form>`
+  return {
+    words: step.words,
+    title: setUp.title,
+    body,
+    status: statusOf(fault),
+    leadsTo,
+    script: scriptFor(base, passkey),
+  }
 }
 
 /** The picture, the secret as text, and the first code. */
-export async function appFields({ secret, sealed, address }: AppOffer): Promise<Html> {
+export async function appFields(words: Words, { secret, sealed, address }: AppOffer): Promise<Html> {
   const { qrCode } = await import('./qr-code.ts')
-  const { setUp } = words
+  const { setUp } = words.secondFactor
   return html`<input type="hidden" name="secret" value="${sealed}"><p>${setUp.scan}</p>${qrCode(address, setUp.picture)}
 <p><small>${setUp.byHand}</small> <code>${secret.replaceAll(/(.{4})(?=.)/g, '$1 ')}</code></p>${codeField(setUp.code, false)}`
 }
 
 /** Recovery codes, this once. */
 export function recoveryCodesPage(options: {
+  words: Words
   codes: readonly string[]
   next: string
   cookies: readonly string[]
 }): Page {
-  const { codes, next, cookies } = options
-  const { recoveryCodes } = words
+  const { words, codes, next, cookies } = options
+  const { recoveryCodes } = words.secondFactor
   const body = html`<h1>${recoveryCodes.title}</h1><p>${recoveryCodes.lead}</p>
 <ul class="codes">${codes.map(code => html`<li><code>${code}</code></li>`)}</ul>
 <div class="row"><a class="button main" href="${next}">${recoveryCodes.submit}</a></div>`
-  return { title: recoveryCodes.title, body, cookies }
+  return { words, title: recoveryCodes.title, body, cookies }
 }
 
-function whoAndFault(person: Person, fault: SecondFactorFault | undefined): Html {
-  return html`<p class="dim">${STRINGS.account.as(person.name, person.email, person.organization.name)}</p>
-${fault && html`<p class="warn" role="alert">${words.faults[fault]}</p>`}`
+function whoAndFault({ words, person, fault }: Step): Html {
+  return html`<p class="dim">${words.account.as(person.name, person.email, person.organization.name)}</p>
+${fault && html`<p class="warn" role="alert">${words.secondFactor.faults[fault]}</p>`}`
 }
 
 function codeField(label: string, isText: boolean): Html {

@@ -1,11 +1,9 @@
 import type { PasskeyRequest } from '../passkeys.ts'
 import { html } from './html.ts'
+import type { Words } from './languages.ts'
 import type { Page } from './layout.ts'
 import { passkeyForm, scriptFor } from './passkey.ts'
 import { organizationField } from './password.ts'
-import { STRINGS } from './strings.ts'
-
-const words = STRINGS.signIn
 
 export type SignInFault =
   | 'wrong'
@@ -27,6 +25,7 @@ const STATUS: Record<SignInFault, number> = {
 }
 
 export function signInPage(options: {
+  words: Words
   base: string
   action: string
   formToken: string
@@ -46,6 +45,7 @@ export function signInPage(options: {
   leadsTo?: string | undefined
 }): Page {
   const { base, action, formToken, agent, asksOrganization, email = '', organization = '', fault } = options
+  const words = options.words.signIn
   const { hasPassword, hasLink, hasMail, hasProviders, passkey, leadsTo } = options
   const hidden = html`<input type="hidden" name="action" value="sign-in"><input type="hidden" name="form" value="${formToken}">`
   const body = html`<h1>${words.title}</h1>
@@ -55,7 +55,7 @@ ${
   (hasPassword || hasLink || hasProviders) &&
   html`<form method="post" action="${action}">${hidden}
 <label class="field">${words.email}<input type="email" name="email" value="${email}" autocomplete="username" required maxlength="320"></label>
-${asksOrganization && organizationField(organization)}
+${asksOrganization && organizationField(options.words, organization)}
 ${hasPassword && html`<label class="field">${words.password}<input type="password" name="password" autocomplete="current-password" required maxlength="200"></label>`}
 <div class="row">${hasPassword && html`<button class="main">${words.submit}</button>`}${hasLink && html`<button name="way" value="link" formnovalidate>${words.link}</button>`}${hasProviders && html`<button name="way" value="provider" formnovalidate>${words.elsewhere}</button>`}</div></form>`
 }
@@ -69,5 +69,5 @@ ${
 ${!hasPassword && !hasLink && !hasProviders && html`<p>${words.otherwise}</p>`}
 ${hasPassword && hasMail && html`<p><a href="${base}/sign-in/forgotten">${words.forgotten}</a></p>`}`
   const status = fault ? STATUS[fault] : 200
-  return { title: words.title, body, status, leadsTo, script: scriptFor(base, passkey) }
+  return { words: options.words, title: words.title, body, status, leadsTo, script: scriptFor(base, passkey) }
 }

@@ -209,6 +209,11 @@ If that was not you, tell your administrator at once, and look at ${issuer}/acco
   },
   invitation: {
     title: 'Choose a password',
+    otherTitle: 'Welcome',
+    passkey: 'Use a passkey instead',
+    passkeyAlone: 'Set up a passkey',
+    passkeyOnly: 'Your organization takes no passwords: your device keeps a passkey for you.',
+    otherwise: 'Your organization takes no passwords here. Sign in the way that it told you.',
     lead: (name: string, organization: string) => `For ${name}, ${organization}.`,
     password: 'New password',
     again: 'The same again',
@@ -223,6 +228,7 @@ If that was not you, tell your administrator at once, and look at ${issuer}/acco
       like_name: 'That password is too close to your name or email address.',
       common: 'That password is one of the first that somebody would try.',
       different: 'The two were not the same.',
+      passkey: 'That passkey could not be kept. Try again, or choose a password.',
     },
   },
   consent: {
