@@ -4,7 +4,7 @@ import { getMigrations } from 'better-auth/db/migration'
 import * as z from 'zod'
 import { type Accounts, type AccountsOptions, COOKIE_PREFIX, type OpenSession } from './accounts.ts'
 import { type AccountDatabase, openAccountDatabase } from './database.ts'
-import { createPasswordHash, LONGEST_PASSWORD, SHORTEST_PASSWORD } from './password.ts'
+import { createPasswordHash } from './password.ts'
 import { METHODS, type Method } from './proof.ts'
 import { sessionOpening } from './session-endpoint.ts'
 
@@ -21,7 +21,7 @@ const Methods = z.array(z.enum(METHODS))
 export async function createAccounts(options: AccountsOptions): Promise<Accounts> {
   const { database, type, close, asOnlyMigrator } = await openAccountDatabase(options.url)
   const passwords = createPasswordHash(options.passwordCost)
-  const settings = settingsOf(options, { db: database, type }, passwords)
+  const settings = settingsOf(options, { db: database, type })
   await asOnlyMigrator(async () => (await getMigrations(settings)).runMigrations())
   const auth = betterAuth(settings)
   const { internalAdapter } = await auth.$context
@@ -116,11 +116,10 @@ function toSession(person: string, row: z.infer<typeof SessionRow>): OpenSession
   return { person, id, epoch, methods, secondFactor, signedInAt: createdAt.getTime(), ...from }
 }
 
-/** Nothing by mail, nobody signs up, no limits of its own: ours stand before it. */
+/** Nothing by mail, nobody signs up, no way in of its own, no limits of its own: ours stand before it. */
 function settingsOf(
   { issuer, secret, onFault }: AccountsOptions,
   database: { db: AccountDatabase['database']; type: AccountDatabase['type'] },
-  passwords: ReturnType<typeof createPasswordHash>,
 ) {
   return {
     baseURL: issuer,
@@ -138,13 +137,6 @@ function settingsOf(
     },
     account: { modelName: 'people_account' },
     verification: { modelName: 'people_verification' },
-    emailAndPassword: {
-      enabled: true,
-      disableSignUp: true,
-      minPasswordLength: SHORTEST_PASSWORD,
-      maxPasswordLength: LONGEST_PASSWORD,
-      password: passwords,
-    },
     advanced: {
       cookiePrefix: COOKIE_PREFIX,
       useSecureCookies: issuer.startsWith('https:'),
