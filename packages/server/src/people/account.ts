@@ -1,6 +1,6 @@
 import type { Hono } from 'hono'
 import { record } from '../audit/index.ts'
-import { type AccountScene, goOn, type Handle, isDone, onForm, onPage, whenFresh } from './account-scene.ts'
+import { type AccountScene, goOn, isDone, onForm, onPage, whenFresh } from './account-scene.ts'
 import { countRecoveryCodes, listFactors, removeFactor } from './factors.ts'
 import type { Form } from './form.ts'
 import { refuseForm } from './pages/account.ts'
@@ -25,8 +25,9 @@ export function addAccount(app: Hono<Env>, stage: Stage): void {
   app.post(
     '/account',
     onForm(stage, (scene, form) => {
-      const act = ACTS[form.one('action')]
-      return act ? act(scene, form) : Promise.resolve(refuseForm())
+      const [name = '', subject = ''] = form.one('action').split(' ', 2)
+      const act = ACTS[name]
+      return act ? act(scene, subject) : Promise.resolve(refuseForm())
     }),
   )
   app.get('/account/app', onPage(stage, whenFresh(showApp)))
@@ -57,17 +58,17 @@ async function showAccount(
   return toResponse(page)
 }
 
-const ACTS: Record<string, Handle> = {
+/** What the buttons of the account page do, each with what it is about. */
+const ACTS: Record<string, (scene: AccountScene, subject: string) => Promise<Response>> = {
   'remove-factor': whenFresh(dropFactor),
   'recovery-codes': whenFresh(renewCodes),
   'end-session': endSession,
   'end-sessions': endAllSessions,
 }
 
-async function dropFactor(scene: AccountScene, form: Form): Promise<Response> {
+async function dropFactor(scene: AccountScene, factor: string): Promise<Response> {
   const { stage, words, person, session } = scene
   const factors = await listFactors(stage.store.db, person.id)
-  const factor = form.one('subject')
   if (!factors.some(({ id }) => id === factor)) return redirectTo(`${stage.base}/account`)
   const isLast = factors.length === 1 && person.policy.secondFactor === 'required'
   if (isLast) return showAccount(scene, { fault: 'last' })
@@ -92,9 +93,8 @@ async function renewCodes({ stage, words, person }: AccountScene): Promise<Respo
   return toResponse(recoveryCodesPage({ words, codes, next: `${base}/account`, cookies: [] }))
 }
 
-async function endSession({ stage, person, session }: AccountScene, form: Form): Promise<Response> {
+async function endSession({ stage, person, session }: AccountScene, other: string): Promise<Response> {
   const { accounts, base, note } = stage
-  const other = form.one('subject')
   if (other !== session.id && (await accounts.endSession(person.id, other)))
     await note(person.organization.id, 'person.session_ended', person.id, { session: other })
   return redirectTo(`${base}/account?done=session`)

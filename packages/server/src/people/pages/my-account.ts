@@ -11,6 +11,9 @@ import { passkeyForm, scriptFor } from './passkey.ts'
 import { type NewPasswordFault, newPasswordFields } from './password.ts'
 import { appFields, type SecondFactorFault } from './second-factor.ts'
 
+/** How many sessions are shown, the newest; all of them can be ended. */
+const MOST_SESSIONS = 20
+
 export interface AccountView {
   words: Words
   base: string
@@ -34,7 +37,8 @@ export function accountPage(view: AccountView): Page {
   const body = html`<h1>${words.title}</h1>
 <p>${words.as(person.name, person.email, person.organization.name)}</p>
 ${fault && html`<p class="warn" role="alert">${words[fault]}</p>`}${done && html`<p role="status">${words.done[done]}</p>`}
-<p><a href="${base}/agents">${words.agents}</a></p>${ways(view)}${sessions(view)}
+<p><a href="${base}/agents">${words.agents}</a></p>
+<form method="post" action="${base}/account"><input type="hidden" name="form" value="${formToken}">${ways(view)}${sessions(view)}</form>
 <form method="post" action="${base}/sign-out"><input type="hidden" name="form" value="${formToken}">
 <div class="row"><button class="main">${words.signOut}</button></div></form>`
   return { words: view.words, title: words.title, body, status: fault ? 409 : 200 }
@@ -51,29 +55,32 @@ ${may.changePassword && html`<li><span>${words.password}</span>${link('password'
 ${factors.map(factor => {
   const name = factor.kind === 'totp' ? words.app : words.passkey(factor.label)
   const used = words.used(dayOf(factor.createdAt), factor.lastUsedAt && dayOf(factor.lastUsedAt))
-  return html`<li><span>${name}<br><small>${used}</small></span>${button(view, 'remove-factor', factor.id, words.remove, name)}</li>`
+  return html`<li><span>${name}<br><small>${used}</small></span>${button(`remove-factor ${factor.id}`, words.remove, name)}</li>`
 })}
 ${!hasApp && html`<li><span>${words.app}</span>${link('app', words.setUp, words.app)}</li>`}
 ${may.addPasskey && html`<li><span>${words.newPasskey}</span>${link('passkey', words.add, words.newPasskey)}</li>`}
-${factors.length > 0 && html`<li><span>${words.recoveryCodes}<br><small>${words.codesLeft(codesLeft)}</small></span>${button(view, 'recovery-codes', '', words.renew, words.recoveryCodes)}</li>`}
+${factors.length > 0 && html`<li><span>${words.recoveryCodes}<br><small>${words.codesLeft(codesLeft)}</small></span>${button('recovery-codes', words.renew, words.recoveryCodes)}</li>`}
 </ul>`
 }
 
 function sessions(view: AccountView): Html {
   const { here } = view
   const words = view.words.account
-  return html`<h2>${words.sessions}</h2><ul class="rows">${view.sessions.map(session => {
+  const shown = view.sessions.slice(0, MOST_SESSIONS)
+  const more = view.sessions.length - shown.length
+  return html`<h2>${words.sessions}</h2><ul class="rows">${shown.map(session => {
     const { id, userAgent, signedInAt, address } = session
     const since = new Date(signedInAt).toISOString()
     const name = words.session(browserName(userAgent), timeOf(since), address)
-    return html`<li><span>${name}</span>${id === here ? html`<small>${words.here}</small>` : button(view, 'end-session', id, words.endSession, name)}</li>`
+    return html`<li><span>${name}</span>${id === here ? html`<small>${words.here}</small>` : button(`end-session ${id}`, words.endSession, name)}</li>`
   })}</ul>
-${view.sessions.length > 1 && html`<div class="row">${button(view, 'end-sessions', '', words.endSessions, '')}</div>`}`
+${more > 0 && html`<p><small>${words.moreSessions(more)}</small></p>`}
+${view.sessions.length > 1 && html`<div class="row"><button name="action" value="end-sessions">${words.endSessions}</button></div>`}`
 }
 
-function button(view: AccountView, action: string, subject: string, label: string, about: string): Html {
-  const { base, formToken } = view
-  return html`<form method="post" action="${base}/account"><input type="hidden" name="form" value="${formToken}"><input type="hidden" name="subject" value="${subject}"><button name="action" value="${action}"${about !== '' && html` aria-label="${`${label}: ${about}`}"`}>${label}</button></form>`
+/** Of several that look the same, each says aloud what it is about. */
+function button(action: string, label: string, about: string): Html {
+  return html`<button name="action" value="${action}" aria-label="${`${label}: ${about}`}">${label}</button>`
 }
 
 function dayOf(time: string): string {

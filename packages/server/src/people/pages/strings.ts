@@ -143,6 +143,7 @@ export const STRINGS = {
     sessions: 'Where you are signed in',
     here: 'here',
     session: (browser: string, since: string, from: string) => `${browser}, since ${since}, from ${from}`,
+    moreSessions: (many: number) => `and ${many} more`,
     endSession: 'Sign out',
     endSessions: 'Sign out everywhere',
     changePassword: 'Change your password',
