@@ -127,6 +127,24 @@ test('forms are taken from our own pages only', async () => {
   expect(await post(fields)).toMatchObject({ url: `${site.url}/sign-in` })
 })
 
+test('no form of any page is taken from another site, nor without its token', async () => {
+  const { browser } = await signIn()
+  const paths = [
+    ...['/sign-in', '/sign-in/second-factor', '/sign-in/forgotten', '/sign-in/link/x', '/sign-in/password/x'],
+    ...['/invitation/x', '/account', '/account/password', '/account/app', '/account/passkey', '/sign-out'],
+  ]
+  const fields = new URLSearchParams({ email: MAYA, password: PASSWORD, action: 'end-sessions' })
+  for (const path of paths) {
+    for (const headers of [{ origin: 'https://evil.test' }, { 'sec-fetch-site': 'cross-site' }])
+      expect(await browser.post(path, fields, headers), path).toMatchObject({ status: 403 })
+    const status = path === '/sign-in' ? 400 : 403
+    expect(await browser.post(path, fields), path).toMatchObject({ status })
+    const forged = new URLSearchParams([...fields, ['form', 'v1.forged'], ['ticket', 'v1.forged']])
+    expect(await browser.post(path, forged), path).toMatchObject({ status })
+  }
+  expect(await browser.open('/account')).toMatchObject({ url: `${site.url}/account` })
+})
+
 test('pages are small, run nothing, cannot be framed, and set no cookie when they are looked at', async () => {
   const response = await fetch(`${site.url}/sign-in`)
   const text = await response.text()

@@ -8,9 +8,9 @@ const BROWSER = { address: '192.0.2.1', userAgent: 'Firefox' }
 const PASSWORD = 'seven blue teapots'
 
 describeOnBoth('accounts', (_open, place) => {
-  const accountsAt = (url: string) =>
+  const accountsAt = (url: string, passwordCost = 14) =>
     openAccounts({
-      ...{ url, issuer: 'https://auth.test', passwordCost: 14, now: Date.now },
+      ...{ url, issuer: 'https://auth.test', passwordCost, now: Date.now },
       secret: 'a secret of the tests, long enough to be one',
       onFault: fault => {
         throw fault
@@ -58,5 +58,21 @@ describeOnBoth('accounts', (_open, place) => {
     expect(await second.findSession(over)).toBeUndefined()
     await first.close()
     if (second !== first) await second.close()
+  })
+
+  test('a password that was hashed at another cost is good, and is hashed anew', async () => {
+    if (place.kind === 'memory') return
+    const url = await place.newUrl()
+    const before = accountsAt(url)
+    await before.setPassword(PERSON, PASSWORD)
+    await before.close()
+    const after = accountsAt(url, 15)
+    for (const is of [false, true, true])
+      expect(await after.checkPassword(PERSON.id, is ? PASSWORD : 'another one')).toBe(is)
+    await after.close()
+    // What stands there now is checked by either.
+    const again = accountsAt(url)
+    expect(await again.checkPassword(PERSON.id, PASSWORD)).toBe(true)
+    await again.close()
   })
 })

@@ -1,5 +1,6 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import type { Command } from 'commander'
+import { addConfirmOptions, type ConfirmOptions, confirm } from './confirm.ts'
 import { findPerson } from './find.ts'
 import { addCommand, type Session, withSession } from './session.ts'
 import type { Io, View } from './terminal/index.ts'
@@ -48,22 +49,24 @@ export function registerAccess(group: Command, io: Io): void {
       ['valetkey person factors maya@northwind.dev -o name', 'only their ids'],
     ],
   }).action(withSession(io, listFactors))
-  addCommand(group, 'drop-factor <person> <factor>', {
-    summary: 'Take away a factor that a person has lost, and end the person’s sessions',
-    examples: [
-      ['valetkey person drop-factor maya@northwind.dev fac_01kam9…', 'she sets up another one'],
-      ['valetkey person drop-factor maya@northwind.dev fac_01kam9… -o json', 'what it was'],
-    ],
-  }).action(withSession(io, dropFactor))
-  addCommand(group, 'sign-out <person>', {
-    summary: 'End all sessions of a person',
-    examples: [
-      ['valetkey person sign-out maya@northwind.dev', 'at once'],
-      ['valetkey person sign-out maya@northwind.dev --reason "lost laptop"', 'with the reason on record'],
-    ],
-  })
-    .option('--reason <text>', 'why; goes on record')
-    .action(withSession(io, signOut))
+  addConfirmOptions(
+    addCommand(group, 'drop-factor <person> <factor>', {
+      summary: 'Take away a factor that a person has lost, and end the person’s sessions',
+      examples: [
+        ['valetkey person drop-factor maya@northwind.dev fac_01kam9… --reason "lost phone"', 'at once'],
+        ['valetkey person drop-factor maya@northwind.dev fac_01kam9… --dry-run', 'see what that touches'],
+      ],
+    }),
+  ).action(withSession(io, dropFactor))
+  addConfirmOptions(
+    addCommand(group, 'sign-out <person>', {
+      summary: 'End all sessions of a person',
+      examples: [
+        ['valetkey person sign-out maya@northwind.dev --reason "lost laptop"', 'at once'],
+        ['valetkey person sign-out maya@northwind.dev --dry-run', 'see what that touches'],
+      ],
+    }),
+  ).action(withSession(io, signOut))
 }
 
 async function invite(session: Session, text: string, { mail = false }: { mail?: boolean }): Promise<void> {
@@ -77,13 +80,26 @@ async function listFactors(session: Session, text: string): Promise<void> {
   session.print.list(factorView, items)
 }
 
-async function dropFactor(session: Session, text: string, factor: string): Promise<void> {
-  const { id, organization } = await findPerson(session, text)
-  session.print.item(factorView, await session.api.factors.remove({ id, organization, factor }))
+async function dropFactor(
+  session: Session,
+  text: string,
+  factor: string,
+  options: ConfirmOptions,
+): Promise<void> {
+  const { id, organization, externalId: name } = await findPerson(session, text)
+  const preview = [
+    `${name} signs in without ${factor} from then on, and is signed out everywhere.`,
+    'With the last factor the recovery codes go.',
+  ]
+  if (!(await confirm(session, { name, preview }, options))) return
+  const { reason } = options
+  session.print.item(factorView, await session.api.factors.remove({ id, organization, factor, reason }))
 }
 
-async function signOut(session: Session, text: string, { reason }: { reason?: string }): Promise<void> {
-  const { id, organization, email } = await findPerson(session, text)
-  await session.api.people.signOut({ id, organization, ...(reason !== undefined && { reason }) })
-  session.print.say(`All sessions of ${email} have ended.`)
+async function signOut(session: Session, text: string, options: ConfirmOptions): Promise<void> {
+  const { id, organization, externalId: name } = await findPerson(session, text)
+  const preview = [`${name} is signed out everywhere, and may sign in again.`]
+  if (!(await confirm(session, { name, preview, incident: true }, options))) return
+  await session.api.people.signOut({ id, organization, reason: options.reason ?? '' })
+  session.print.say(`All sessions of ${name} have ended.`)
 }

@@ -73,7 +73,7 @@ async function dropFactor(scene: AccountScene, factor: string): Promise<Response
   const isLast = factors.length === 1 && person.policy.secondFactor === 'required'
   if (isLast) return showAccount(scene, { fault: 'last' })
   const whose = { id: person.id, organizationId: person.organization.id }
-  const by = { actor: person.id, now: stage.now() }
+  const by = { actor: person.id, reason: '', now: stage.now() }
   await stage.store.write(tx => removeFactor(tx, whose, factor, by))
   stage.tell(words, person, 'factor_removed')
   return goOn(scene, session.methods, 'removed')

@@ -17,7 +17,7 @@ export async function listFactorsOf(
 /** Takes away what a person has lost: with the last factor the recovery codes go, and all sessions end. */
 export async function removeFactorOf(ctx: Context, input: InputOf<'factors', 'remove'>): Promise<Factor> {
   const person = await locatePrincipal(ctx.store.db, 'user', input.id, input.organization)
-  const by = { actor: ctx.actor.id, now: ctx.now() }
+  const by = { actor: ctx.actor.id, reason: input.reason ?? '', now: ctx.now() }
   return { ...(await ctx.store.write(tx => removeFactor(tx, person, input.factor, by))), person: person.id }
 }
 

@@ -43,7 +43,11 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
       const user = person === undefined ? undefined : await findUser(person)
       const hash = user && (await findPassword(user.id))?.password
       if (!hash) return passwords.verifyNone(password)
-      return passwords.verify({ hash, password })
+      const isRight = await passwords.verify({ hash, password })
+      // After the cost was changed, a check of an old hash would take another time than that of nobody.
+      if (isRight && passwords.isOutdated(hash))
+        await internalAdapter.updatePassword(user.id, await passwords.hash(password))
+      return isRight
     },
     async openSession({ id, name, epoch }, { methods, secondFactor }, lifeMinutes, browser) {
       const { id: user } = await ensureUser({ id, name })

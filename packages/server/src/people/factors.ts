@@ -48,7 +48,7 @@ export async function removeFactor(
   tx: Tx,
   { id: person, organizationId: organization }: { id: string; organizationId: string },
   factor: string,
-  { actor, now }: { actor: string; now: number },
+  { actor, reason, now }: { actor: string; reason: string; now: number },
 ): Promise<Factor> {
   // First, since it makes changes of the same person follow each other.
   await endSessions(tx, person)
@@ -58,6 +58,6 @@ export async function removeFactor(
   await tx.deleteFrom(found.kind).where('id', '=', factor).where('personId', '=', person).execute()
   if (factors.length === 1) await tx.deleteFrom('recoveryCode').where('personId', '=', person).execute()
   const event = { organization, type: 'person.factor_removed', actor, target: person }
-  await record(tx, { ...event, detail: { kind: found.kind, factor, label: found.label } }, now)
+  await record(tx, { ...event, detail: { kind: found.kind, factor, label: found.label, reason } }, now)
   return found
 }

@@ -60,6 +60,8 @@ export function createPasswordHash(logCost: number) {
       const key = await stretch(password, salt, logCost)
       return `scrypt.${logCost}.${salt.toString('base64url')}.${key.toString('base64url')}`
     },
+    /** Whether a hash was made at another cost than one of today. */
+    isOutdated: (hash: string) => !hash.startsWith(`scrypt.${logCost}.`),
     /** Takes as long as a check, for somebody who has no password. */
     async verifyNone(password: string): Promise<false> {
       await stretch(password, randomBytes(16), logCost)

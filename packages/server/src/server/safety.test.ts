@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from './config.ts'
-import { assertSafe } from './safety.ts'
+import { assertSafe, missingIn } from './safety.ts'
 
 const start = (flags: Parameters<typeof readConfig>[0]['flags']) =>
   assertSafe(
@@ -51,4 +51,17 @@ describe('a node does not start, and says the fix,', () => {
       expect.objectContaining({ code: 'config.unsafe', message: expect.stringMatching(fix) }),
     )
   })
+})
+
+test('a node says what people cannot do there', () => {
+  const masterKey = randomBytes(32).toString('base64')
+  const sentences = (flags: object) => missingIn(readConfig({ flags: { masterKey, ...flags } }))
+  const mail = { mailUrl: 'smtps://mail.example.com', mailFrom: 'Valet Key <auth@example.com>' }
+  expect(sentences({ issuer: 'https://auth.example.com', ...mail })).toEqual([])
+  expect(sentences({ issuer: 'https://auth.example.com' })).toEqual([
+    expect.stringMatching(/^mail is off.*VALETKEY_MAIL_URL and VALETKEY_MAIL_FROM/),
+  ])
+  expect(sentences({ issuer: 'http://[::1]:4600', ...mail })).toEqual([
+    expect.stringMatching(/^passkeys are off/),
+  ])
 })
