@@ -121,7 +121,38 @@ test('a new passkey is taken from this site alone, unlocked, for who is signed i
     expect(await add(browser, createSoftwareAuthenticator(site.url), lies)).toMatchObject({ status: 400 })
   // One that somebody has already.
   expect(await add(browser, adas)).toMatchObject({ status: 400 })
+  // What was refused has changed nothing, the session included.
+  expect(await browser.open('/account')).toMatchObject({ url: `${site.url}/account` })
   expect((await site.api.factors.list({ id: 'cleo@northwind.test' })).items).toEqual([])
+})
+
+test('a copy of a device goes on record', async () => {
+  const { items } = await site.api.factors.list({ id: BEA })
+  const factor = items[0]?.id
+  await show(beas)
+  await show(beas, { counter: 1 })
+  await expect
+    .poll(() => site.events('person.passkey_copied'), { timeout: 10_000 })
+    .toContainEqual(expect.objectContaining({ detail: { factor, counter: 1 } }))
+})
+
+test('however many factors and sessions there are, the account page is small; ten factors are enough', async () => {
+  const { browser } = await site.signIn({ email: 'cleo@northwind.test' })
+  for (let n = 0; n < 10; n++) {
+    const done = await add(browser, createSoftwareAuthenticator(site.url))
+    expect(done.status).toBe(200)
+  }
+  expect(await add(browser, createSoftwareAuthenticator(site.url))).toMatchObject({ status: 400 })
+  const device = createSoftwareAuthenticator(site.url)
+  const { items } = await site.api.factors.list({ id: 'cleo@northwind.test' })
+  await site.api.factors.remove({ id: 'cleo@northwind.test', factor: items[0]?.id ?? '' })
+  await site.invited('fay@northwind.test', 'Fay')
+  const { browser: fays } = await site.signIn({ email: 'fay@northwind.test' })
+  await add(fays, device)
+  for (let n = 0; n < 12; n++) await show(device)
+  const page = await fays.open('/account')
+  expect(page.text).toContain('and 3 more')
+  expect(Buffer.byteLength(page.text)).toBeLessThan(10_000)
 })
 
 test('a passkey that was taken away signs nobody in', async () => {

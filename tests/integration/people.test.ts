@@ -142,6 +142,16 @@ test('no form of any page is taken from another site, nor without its token', as
     const forged = new URLSearchParams([...fields, ['form', 'v1.forged'], ['ticket', 'v1.forged']])
     expect(await browser.post(path, forged), path).toMatchObject({ status })
   }
+  // Nor is a button taken that no page has.
+  const own = browser.fieldsOf(browser.formOf(await browser.open('/account'), 'action="/account"'))
+  for (const action of ['constructor', 'toString x', '__proto__', '']) {
+    own.set('action', action)
+    expect(await browser.post('/account', own), action).toMatchObject({ status: 403 })
+  }
+  const signing = await createBrowser(site.url).open('/sign-in')
+  const way = browser.fieldsOf(browser.formOf(signing, 'type="password"'))
+  way.set('way', 'constructor')
+  expect(await createBrowser(site.url).post('/sign-in', way)).toMatchObject({ status: 403 })
   expect(await browser.open('/account')).toMatchObject({ url: `${site.url}/account` })
 })
 

@@ -72,7 +72,7 @@ export {
   upstreamPlace,
 } from './servers.ts'
 export { createService, listServices, updateService } from './service-principals.ts'
-export { endSessions } from './sessions.ts'
+export { endSessions, holdSessions } from './sessions.ts'
 export {
   readSignInPolicy,
   type SignInPolicy,

@@ -36,7 +36,8 @@ export function openMailer(deliver: Deliver, onFault: (fault: unknown) => void):
     },
     post(mail) {
       if (posted.size >= MOST_POSTED) return onFault(new Error('too many mails wait for the mail server'))
-      const leaving = deliver(mail).catch(onFault)
+      // After the answer under way, which must not wait for it.
+      const leaving = new Promise(resolve => setImmediate(resolve)).then(() => deliver(mail)).catch(onFault)
       posted.add(leaving)
       void leaving.then(() => posted.delete(leaving))
     },

@@ -6,7 +6,7 @@ import type { Form } from './form.ts'
 import { refuseForm } from './pages/account.ts'
 import { redirectTo, toResponse } from './pages/layout.ts'
 import { type AccountView, accountPage, addAppPage, addPasskeyPage } from './pages/my-account.ts'
-import { recoveryCodesPage } from './pages/second-factor.ts'
+import { recoveryCodesPage, type SecondFactorFault } from './pages/second-factor.ts'
 import type { Method } from './proof.ts'
 import type { Env } from './sign-in.ts'
 import type { Try } from './sign-in-limit.ts'
@@ -26,7 +26,7 @@ export function addAccount(app: Hono<Env>, stage: Stage): void {
     '/account',
     onForm(stage, (scene, form) => {
       const [name = '', subject = ''] = form.one('action').split(' ', 2)
-      const act = ACTS[name]
+      const act = ACTS.get(name)
       return act ? act(scene, subject) : Promise.resolve(refuseForm())
     }),
   )
@@ -59,12 +59,12 @@ async function showAccount(
 }
 
 /** What the buttons of the account page do, each with what it is about. */
-const ACTS: Record<string, (scene: AccountScene, subject: string) => Promise<Response>> = {
-  'remove-factor': whenFresh(dropFactor),
-  'recovery-codes': whenFresh(renewCodes),
-  'end-session': endSession,
-  'end-sessions': endAllSessions,
-}
+const ACTS = new Map<string, (scene: AccountScene, subject: string) => Promise<Response>>([
+  ['remove-factor', whenFresh(dropFactor)],
+  ['recovery-codes', whenFresh(renewCodes)],
+  ['end-session', endSession],
+  ['end-sessions', endAllSessions],
+])
 
 async function dropFactor(scene: AccountScene, factor: string): Promise<Response> {
   const { stage, words, person, session } = scene
@@ -118,7 +118,7 @@ async function addApp(scene: AccountScene, form: Form): Promise<Response> {
   const { base, setup, limit } = stage
   const offer = setup.readOffer(person, form)
   if (!offer) return refuseForm()
-  const again = async (fault: 'wrong' | 'exists' | 'tooMany') =>
+  const again = async (fault: SecondFactorFault) =>
     toResponse(await addAppPage({ words, base, person, formToken, offer, fault }))
   const tries: Try[] = [['code', person.id]]
   if (!(await limit.take(tries))) return again('tooMany')
@@ -128,7 +128,10 @@ async function addApp(scene: AccountScene, form: Form): Promise<Response> {
   return afterSetUp(scene, 'totp', done.codes)
 }
 
-async function showPasskey(scene: AccountScene, fault?: 'wrong' | 'exists'): Promise<Response> {
+async function showPasskey(
+  scene: AccountScene,
+  fault?: Exclude<SecondFactorFault, 'tooMany'>,
+): Promise<Response> {
   const { stage, words, person, formToken } = scene
   const request = await stage.passkeys?.askNew(person)
   if (!request) return redirectTo(`${stage.base}/account`)

@@ -1,7 +1,7 @@
 import { record } from '../audit/index.ts'
-import { endSessions } from '../directory/index.ts'
+import { endSessions, holdSessions } from '../directory/index.ts'
 import type { Store, Tx } from '../store/index.ts'
-import { countRecoveryCodes, type Factor } from './factors.ts'
+import { countRecoveryCodes, type Factor, listFactors } from './factors.ts'
 import type { Form } from './form.ts'
 import { insertPasskey, type Passkeys } from './passkeys.ts'
 import type { Person } from './person.ts'
@@ -9,7 +9,7 @@ import type { RecoveryCodes } from './recovery-codes.ts'
 import { insertTotp, newTotpSecret, stepOf, totpAddress } from './totp.ts'
 
 /** A factor that was set up, with the recovery codes that came with the first one; or why it was not. */
-export type SetUp = { codes: string[] } | 'wrong' | 'exists'
+export type SetUp = { codes: string[] } | 'wrong' | 'exists' | 'many'
 
 /** What a page shows to set up an authenticator app: the secret, and sealed what its form brings back. */
 export interface AppOffer {
@@ -18,6 +18,9 @@ export interface AppOffer {
   /** What the app reads from the picture. */
   address: string
 }
+
+/** What one person may have; the account page shows all of them. */
+const MOST_FACTORS = 10
 
 export type FactorSetup = ReturnType<typeof createFactorSetup>
 
@@ -37,9 +40,11 @@ export function createFactorSetup(options: {
   ): Promise<SetUp> {
     return store.write(async tx => {
       // Of two that come at once, or after a change that was not seen here, none slips in.
-      if (!(await endSessions(tx, person.id, person.epoch))) return 'exists'
+      if (!(await holdSessions(tx, person))) return 'exists'
+      if ((await listFactors(tx, person.id)).length >= MOST_FACTORS) return 'many'
       const factor = await insert(tx)
       if (factor === undefined) return 'exists'
+      await endSessions(tx, person.id)
       const codes =
         (await countRecoveryCodes(tx, person.id)) === 0 ? await recoveryCodes.renew(tx, person) : []
       const event = { organization: person.organization.id, type: 'person.factor_added', actor: person.id }

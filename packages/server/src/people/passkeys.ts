@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server'
 import { isoTime, newId } from '@valetkey/sdk/core'
 import * as z from 'zod'
+import { record } from '../audit/index.ts'
 import type { Db, Store, Tx } from '../store/index.ts'
 import type { Person } from './person.ts'
 
@@ -85,13 +86,14 @@ export function openPasskeys({ store, issuer, now }: PasskeyOptions): Passkeys |
       const credential = {
         id: row.credentialId,
         publicKey: new Uint8Array(Buffer.from(row.publicKey, 'base64url')),
-        counter: row.counter,
+        // Compared where it is raised, so that of two answers at once one is refused too.
+        counter: 0,
       }
       const options = { ...expected, response, expectedChallenge, credential }
       const verified = await verifyAuthenticationResponse(options).catch(() => undefined)
       if (!verified?.verified) return undefined
-      const isNew = await raiseCounter(store, row, verified.authenticationInfo.newCounter, now())
-      return isNew ? row.personId : undefined
+      const isOriginal = await raiseCounter(store, row, verified.authenticationInfo.newCounter, now())
+      return isOriginal ? row.personId : undefined
     },
     async takeNew(person, answer) {
       const expectedChallenge = await challenges.end(`create:${person.id}`, answer.challenge)
@@ -188,17 +190,21 @@ function findPasskey(db: Db, credentialId: string) {
 
 type PasskeyRow = NonNullable<Awaited<ReturnType<typeof findPasskey>>>
 
-/** A counter that does not go up belongs to a copy; 0 says that the authenticator counts nothing. */
+/** A counter that does not go up belongs to a copy, which goes on record; 0 says that the authenticator counts nothing. */
 function raiseCounter(store: Store, row: PasskeyRow, counter: number, now: number): Promise<boolean> {
+  const { id: factor, organizationId: organization, personId: actor } = row
   return store.write(async tx => {
     const { numUpdatedRows } = await tx
       .updateTable('passkey')
       .set({ counter, lastUsedAt: isoTime(now) })
-      .where('id', '=', row.id)
+      .where('id', '=', factor)
       .$if(counter > 0, update => update.where('counter', '<', counter))
       .$if(counter === 0, update => update.where('counter', '=', 0))
       .executeTakeFirstOrThrow()
-    return numUpdatedRows === 1n
+    if (numUpdatedRows === 1n) return true
+    const event = { organization, type: 'person.passkey_copied', actor, target: actor }
+    await record(tx, { ...event, detail: { factor, counter } }, now)
+    return false
   })
 }
 

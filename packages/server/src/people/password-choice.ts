@@ -117,8 +117,8 @@ async function keepPasskey(choice: Choice, form: Form): Promise<Response> {
   const { stage, link, secret, words, person } = choice
   if (!(await mayChoosePasskey(choice))) return refuseForm()
   const done = await stage.setup.addPasskey(person, form, tx => link.use(tx, secret, person))
-  if (done === 'exists') return gone(words, link)
   if (done === 'wrong') return show(choice, 'passkey')
+  if (typeof done === 'string') return gone(words, link)
   stage.tell(words, person, 'factor_added')
   const next = `${stage.base}/sign-in`
   return toResponse(recoveryCodesPage({ words, codes: done.codes, next, cookies: [] }))

@@ -81,7 +81,7 @@ export function addSecondFactor(app: Hono<Env>, parts: SignInParts, admit: Admit
     ]
     if (!(await limit.take(tries))) return again('tooMany')
     const answer = await readAnswer(parts, person, form)
-    if (answer === 'wrong' || answer === 'exists') {
+    if (typeof answer === 'string') {
       const detail = { address: parts.addressOf(c.env.incoming), methods: [...ticket.methods] }
       await parts.note(person.organization.id, 'person.second_factor_refused', person.id, detail)
       return again(answer)
@@ -91,6 +91,7 @@ export function addSecondFactor(app: Hono<Env>, parts: SignInParts, admit: Admit
     // Setting a factor up has ended what there was before.
     const current = (await findPerson(store.db, person.id)) ?? person
     const entered = await admit(c, current, proof, ticket)
+    if (answer.isNew) parts.tell(words, person, 'factor_added')
     if (answer.codes.length === 0) return entered
     const cookies = entered.headers.getSetCookie()
     return toResponse(recoveryCodesPage({ words, codes: answer.codes, next: ticket.next, cookies }))
@@ -102,20 +103,22 @@ async function readAnswer(
   parts: SignInParts,
   person: Person,
   form: Form,
-): Promise<{ method: Method; codes: string[] } | 'wrong' | 'exists'> {
+): Promise<{ method: Method; codes: string[]; isNew: boolean } | 'wrong' | 'exists' | 'many'> {
   const { store, now, setup, passkeys, recoveryCodes } = parts
-  const after = (method: Method, done: SetUp) => (typeof done === 'string' ? done : { method, ...done })
+  const shown = (method: Method) => ({ method, codes: [], isNew: false })
+  const after = (method: Method, done: SetUp) =>
+    typeof done === 'string' ? done : { method, ...done, isNew: true }
   const code = form.one('code').trim()
   switch (form.one('action')) {
     case 'code': {
-      if (await takeTotp(store, person.id, code, now())) return { method: 'totp', codes: [] }
+      if (await takeTotp(store, person.id, code, now())) return shown('totp')
       const isRecovery = await recoveryCodes.take(person, code, now())
-      return isRecovery ? { method: 'recovery_code', codes: [] } : 'wrong'
+      return isRecovery ? shown('recovery_code') : 'wrong'
     }
     case 'passkey': {
       const answer = { credential: form.one('credential'), challenge: form.one('challenge') }
       const owner = await passkeys?.take(`second:${person.id}`, answer)
-      return owner === person.id ? { method: 'passkey', codes: [] } : 'wrong'
+      return owner === person.id ? shown('passkey') : 'wrong'
     }
     case 'set-up-app': {
       const offer = setup.readOffer(person, form)

@@ -50,6 +50,8 @@ export interface SignInParts extends StageOptions {
   recoveryCodes: RecoveryCodes
   passkeys: Passkeys | undefined
   setup: FactorSetup
+  /** Tells a person by mail what was changed about signing in, so that it is noticed where somebody else did it. */
+  tell(words: Words, person: Person, what: keyof Words['mail']['changed']['what']): void
 }
 
 /** Where somebody is to sign in, and what for. */
@@ -107,7 +109,12 @@ export interface SignInRequest {
 }
 
 /** The ways that begin on the sign-in page, by the button that sent its form. */
-const WAYS = { '': 'password', link: 'link', passkey: 'passkey', provider: 'provider' } as const
+const WAYS = new Map([
+  ['', 'password'],
+  ['link', 'link'],
+  ['passkey', 'passkey'],
+  ['provider', 'provider'],
+] as const)
 
 /** Signing in by a form: slowed down, and with one answer for whoever is not there. */
 export function createSignIn(parts: SignInParts, secondFactor: SecondFactor, elsewhere: Elsewhere) {
@@ -143,7 +150,7 @@ export function createSignIn(parts: SignInParts, secondFactor: SecondFactor, els
     const again = async (fault: SignInFault) =>
       toResponse(await showSignIn({ words, ...place }, { email, organization, fault }))
     if (!isOwnForm(store.secrets, `sign-in:${place.purpose}`, form, now())) return again('expired')
-    const way = WAYS[form.one('way') as keyof typeof WAYS]
+    const way = WAYS.get(form.one('way') as Parameters<typeof WAYS.get>[0])
     if (way === 'provider' || way === 'password') {
       const provider = await findHomeProvider(store.db, email, place.organization)
       const isLeaving = way === 'provider' || (provider && !(await takesPassword(provider)))

@@ -5,7 +5,6 @@ import { createFactorSetup } from './factor-setup.ts'
 import { createFederation, type Federation } from './federation/federation.ts'
 import { isLiveThere } from './federation/sessions.ts'
 import { type Form, isFromElsewhere, isOwnForm, readForm, sealForm } from './form.ts'
-import type { Words } from './pages/languages.ts'
 import { redirectTo } from './pages/layout.ts'
 import { openPasskeys } from './passkeys.ts'
 import { findPerson, type Person } from './person.ts'
@@ -39,6 +38,10 @@ export function createStage(options: StageOptions) {
     setup: createFactorSetup({ store, passkeys, recoveryCodes, now }),
     note: (organization, type, target, detail) =>
       store.write(tx => record(tx, { organization, type, actor: target, target, detail }, now())),
+    tell(words, { name, email: to }, what) {
+      const { subject, text, what: changes } = words.mail.changed
+      if (to.includes('@')) mailer?.post({ to, subject, text: text(name, changes[what], issuer) })
+    },
     readForm: async c => (isFromElsewhere(c.req.raw, origin) ? undefined : readForm(c.req.raw)),
   }
 
@@ -70,20 +73,12 @@ export function createStage(options: StageOptions) {
     return leave ? leave(cookies) : redirectTo(next, cookies)
   }
 
-  /** Tells a person by mail what was changed about signing in, so that it is noticed where somebody else did it. */
-  function tell(words: Words, person: Person, what: keyof Words['mail']['changed']['what']): void {
-    const { subject, text, what: changes } = words.mail.changed
-    const to = person.email
-    if (to.includes('@')) mailer?.post({ to, subject, text: text(person.name, changes[what], issuer) })
-  }
-
   return {
     ...parts,
     ...{ showSignIn, signIn, enter, open },
     federation,
     whoIs,
     signOut,
-    tell,
     sealForm: (purpose: string) => sealForm(store.secrets, purpose, now()),
     isOwnForm: (purpose: string, form: Form) => isOwnForm(store.secrets, purpose, form, now()),
     newReference,

@@ -12,7 +12,7 @@ import { type NewPasswordFault, newPasswordFields } from './password.ts'
 import { appFields, type SecondFactorFault } from './second-factor.ts'
 
 /** How many sessions are shown, the newest; all of them can be ended. */
-const MOST_SESSIONS = 20
+const MOST_SESSIONS = 10
 
 export interface AccountView {
   words: Words
@@ -130,12 +130,12 @@ ${await appFields(options.words, offer)}<div class="row"><button class="main">${
 }
 
 export function addPasskeyPage(
-  options: Sub & { request: PasskeyRequest; fault?: 'wrong' | 'exists' | undefined },
+  options: Sub & { request: PasskeyRequest; fault?: Exclude<SecondFactorFault, 'tooMany'> | undefined },
 ): Page {
   const { base, formToken, request, fault } = options
   const { passkeyFailed, faults } = options.words.secondFactor
   const words = options.words.account
-  const body = html`<h1>${words.newPasskey}</h1>${fault && html`<p class="warn" role="alert">${fault === 'exists' ? faults.exists : passkeyFailed}</p>`}
+  const body = html`<h1>${words.newPasskey}</h1>${fault && html`<p class="warn" role="alert">${fault === 'wrong' ? passkeyFailed : faults[fault]}</p>`}
 <p>${words.newPasskeyLead}</p><noscript><p class="warn">${words.noPasskeys}</p></noscript>
 ${passkeyForm({
   ...{ action: `${base}/account/passkey`, request, kind: 'create', button: words.add, failed: passkeyFailed },

@@ -57,6 +57,7 @@ export const STRINGS = {
       wrong: 'That was not right. Wait for the next code if this one was used already.',
       tooMany: 'Too many tries. Wait fifteen minutes, then sign in again.',
       exists: 'This was set up already. Sign in with it.',
+      many: 'That is enough of them. Remove one first.',
     },
     setUp: {
       title: 'Set up a second factor',
