@@ -44,6 +44,7 @@ describe('challenges', () => {
       authorization_servers: [world.url],
       scopes_supported: ['invoices:read', 'invoices:refund'],
       bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'Ed25519'],
       resource_name: 'library',
     })
     const atRoot = await fetch(new URL('/.well-known/oauth-protected-resource', server.url))
