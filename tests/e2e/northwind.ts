@@ -1,5 +1,5 @@
 import type { AdminApi, Client } from '@valetkey/sdk/contract'
-import type { Mode, Risk } from '@valetkey/sdk/core'
+import type { Risk, RuleMode } from '@valetkey/sdk/core'
 import { type ServerOffer, toDefinitions } from '@valetkey/sdk/guard'
 
 /** What a tool (or resource, prompt, method) of a server needs. What has no rule is refused. */
@@ -9,7 +9,7 @@ export interface Rule {
   resource?: string
   when?: string
   risk?: Risk
-  mode?: Mode
+  mode?: RuleMode
 }
 export type Rules = Record<string, Rule>
 

@@ -97,7 +97,9 @@ test('a fault that only the authority can see still names file, line and column'
   )
   writeFileSync(file, good.replace('    mode: enforce', '    mode: enforced'))
   const format = await terminal.valetkey(['apply', '-f', 'policy'])
-  expect(format.err).toContain('policy/servers/billing.yaml:7:11: "enforced" is not one of enforce, audit.')
+  expect(format.err).toContain(
+    'policy/servers/billing.yaml:7:11: "enforced" is not one of enforce, audit, observe.',
+  )
   expect((await terminal.valetkey(['apply', '-f', 'nowhere'])).code).toBe(2)
 })
 

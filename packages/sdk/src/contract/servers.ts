@@ -6,6 +6,9 @@ import * as s from './shapes/index.ts'
 /** Names an organization by id or slug; may be left out where the credential belongs to one. */
 const inOrganization = { organization: s.Ref.optional() }
 
+/** When the mode `observe` ends, at most 30 days from now: it does not begin without an end. */
+const observeUntil = z.iso.datetime().optional()
+
 /** MCP servers, the rules for their tools, and the points that enforce them. */
 export const servers = {
   servers: {
@@ -30,7 +33,7 @@ export const servers = {
       summary: 'Register an MCP server by its public URL',
       permission: 'server:write',
       idempotent: true,
-      body: z.object({ name: s.Name, url: z.url(), mode: Mode.default('enforce') }),
+      body: z.object({ name: s.Name, url: z.url(), mode: Mode.default('enforce'), observeUntil }),
       returns: s.McpServer,
     },
     update: {
@@ -41,6 +44,7 @@ export const servers = {
       body: z.object({
         url: z.url().optional(),
         mode: Mode.optional(),
+        observeUntil,
         status: z.enum(['active', 'frozen']).optional(),
       }),
       returns: s.McpServer,

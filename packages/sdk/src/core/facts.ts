@@ -9,7 +9,11 @@ import * as z from 'zod'
 const Scope = z.string().min(1)
 
 /** `enforce` refuses what is denied; `audit` records "would deny" and lets the call pass. */
-export const Mode = z.enum(['enforce', 'audit'])
+export const RuleMode = z.enum(['enforce', 'audit'])
+export type RuleMode = z.infer<typeof RuleMode>
+
+/** A server may also be observed for a while: who has no identity passes too, with its own credential, and is recorded. */
+export const Mode = z.enum(['enforce', 'audit', 'observe'])
 export type Mode = z.infer<typeof Mode>
 
 /** How much harm a permission can do. Dangerous ones may be decided only on a replica that is at most a second old. */
@@ -26,9 +30,16 @@ export const ServerFact = z.object({
   name: z.string(),
   url: z.string(),
   mode: Mode,
+  /** When the mode `observe` ends. */
+  observeUntil: z.number().optional(),
   status: z.enum(['active', 'frozen']),
 })
 export type ServerFact = z.infer<typeof ServerFact>
+
+/** The mode that a server is in at this time: observation ends by itself, and everything is enforced from then on. */
+export function modeAt({ mode, observeUntil }: ServerFact, now: number): Mode {
+  return mode === 'observe' && (observeUntil === undefined || observeUntil <= now) ? 'enforce' : mode
+}
 
 /** The rule for one tool (or resource, prompt, method) of a server. What has no rule is refused. */
 export const ToolFact = z.object({
@@ -44,7 +55,7 @@ export const ToolFact = z.object({
   resource: z.string().nullable(),
   condition: z.string().nullable(),
   risk: Risk,
-  mode: Mode.nullable(),
+  mode: RuleMode.nullable(),
 })
 export type ToolFact = z.infer<typeof ToolFact>
 

@@ -29,6 +29,8 @@ export const RegisterResponse = z.object({
   session: z.string(),
   issuer: z.string(),
   server: z.object({ id: z.string(), name: z.string(), url: z.string() }),
+  /** By which credentials that are not ours are told apart in records; the same at every point of the server. */
+  fingerprintKey: z.string(),
 })
 export type RegisterResponse = z.infer<typeof RegisterResponse>
 

@@ -23,6 +23,7 @@ export const REASONS = {
   condition_failed: { retry: 'corrected' },
   stale: { retry: 'later' },
   audit_unavailable: { retry: 'later' },
+  unidentified: { retry: 'never' },
   token_missing: { retry: 'never' },
   token_invalid: { retry: 'never' },
 } as const satisfies Record<string, { retry: 'never' | 'corrected' | 'later' }>

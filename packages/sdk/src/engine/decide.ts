@@ -1,3 +1,4 @@
+import { type Mode, modeAt } from '../core/index.ts'
 import { chainCarries, checkChain } from './chain.ts'
 import {
   checkAgent,
@@ -60,7 +61,7 @@ function toDecision(walk: Walk, refusal: Refusal | null, legs: readonly Leg[]): 
     decision: refusal ? 'deny' : 'permit',
     reason: refusal ? refusal.reason : 'permitted',
     detail: refusal ? refusal.detail : null,
-    mode: fact?.mode ?? walk.server?.fact.mode ?? 'enforce',
+    mode: fact?.mode ?? modeOf(walk),
     risk: fact?.risk ?? 'dangerous',
     permission: fact?.permission ?? null,
     definition: fact?.definition ?? null,
@@ -74,6 +75,10 @@ function toDecision(walk: Walk, refusal: Refusal | null, legs: readonly Leg[]): 
     legs,
     missing: legs.length > 0 && refusal?.missing ? explainMissing(walk, refusal.missing) : null,
   }
+}
+
+function modeOf({ server, request }: Walk): Mode {
+  return server ? modeAt(server.fact, request.now) : 'enforce'
 }
 
 /**

@@ -22,6 +22,7 @@ const SENTENCES: Record<Reason, (detail: string) => string> = {
   condition_failed: detail => `the condition of this tool does not hold (${detail})`,
   stale: detail => `the policy here is not known to be current (${detail})`,
   audit_unavailable: detail => `the call cannot be recorded (${detail})`,
+  unidentified: () => 'who calls has no identity here',
   token_missing: () => 'the request carries no token',
   token_invalid: detail => `the token is not valid (${detail})`,
 }

@@ -1,4 +1,4 @@
-import { type PrincipalFact, ROOT_RESOURCE } from '../core/index.ts'
+import { modeAt, type PrincipalFact, ROOT_RESOURCE } from '../core/index.ts'
 import { intersectRoots, rootsOf } from './access.ts'
 import { chainCarries, refuseEnded } from './chain.ts'
 import type { OrganizationView } from './organization.ts'
@@ -44,7 +44,7 @@ export function mayUse(
   if (!server || !organization || !seat) return false
   if (refuse(parties, request) || refuseEnded(parties, now)) return false
   const rule = findRule(server, action)
-  if ((rule?.fact.mode ?? server.fact.mode) === 'audit') return true
+  if ((rule?.fact.mode ?? modeAt(server.fact, now)) !== 'enforce') return true
   if (!rule || !isKnown(rule, snapshot)) return false
   if (action.kind === 'tool' && rule.fact.definition !== action.definition) return false
   const { permission } = rule.fact

@@ -21,6 +21,8 @@ export interface Caller {
   chain: readonly string[]
   /** What was found of it when it called last; looked at only while nothing has changed. Not for who makes a caller. */
   found?: Found
+  /** Set where the caller has no identity here: what its credential is known by, null where it shows none. */
+  fingerprint?: string | null
 }
 
 /** What the caller wants to do: one MCP request, parsed. */

@@ -42,6 +42,7 @@ function findRefusal(parties: Parties, caller: Caller, now: number): Refusal | n
   const { server, organization, seat } = parties
   if (!server) return { reason: 'stale', detail: 'this MCP server is not known here' }
   if (server.fact.status === 'frozen') return { reason: 'frozen', detail: `server ${server.fact.name}` }
+  if (caller.fingerprint !== undefined) return { reason: 'unidentified', detail: null }
   if (!organization) return { reason: 'stale', detail: 'the organization is not loaded' }
   if (!isInForce(organization)) return { reason: 'frozen', detail: 'the organization' }
   if (!seat || seat.principal.status === 'retired') return { reason: 'revoked', detail: 'the agent' }

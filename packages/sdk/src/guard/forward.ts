@@ -35,13 +35,18 @@ export async function forward(
 
 const CUT = new Error('The exchange was cut.')
 
-/** The request as the handler gets it: the parsed message written again, without the caller's credential. */
+const REPLACED = ['content-length', 'last-event-id']
+
+/**
+ * The request as the handler gets it: the parsed message written again, without the caller's credential. Who has no
+ * identity here keeps its own, for a server that knows it.
+ */
 function toRequest(incoming: Incoming, exchange: Exchange): Request {
   const { body, lastEventId } = exchange
   const { url, method } = incoming
   const request = new Request(url, { method, headers: incoming.headers(), ...(body !== null && { body }) })
-  for (const name of ['authorization', 'dpop', 'content-length', 'last-event-id'])
-    request.headers.delete(name)
+  const withheld = exchange.isIdentified ? ['authorization', 'dpop', ...REPLACED] : REPLACED
+  for (const name of withheld) request.headers.delete(name)
   if (lastEventId !== undefined) request.headers.set('last-event-id', lastEventId)
   // Made when it is looked at: signals that follow others cost more than the decision, and few handlers look.
   let signal: AbortSignal | undefined

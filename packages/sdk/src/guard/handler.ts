@@ -1,10 +1,12 @@
 import type { Caller } from '../engine/index.ts'
+import { isIdentified } from './enforcement/observe.ts'
 import type { Point } from './enforcement/point.ts'
 import { createValetKey, type ValetKey } from './valetkey.ts'
 
 /** What the SDK's handlers take beside the request: who calls, and the body that was parsed already. */
 export interface HandlerOptions {
-  authInfo: AuthInfo
+  /** Missing only for who has no identity here, while the server is observed. */
+  authInfo?: AuthInfo
   /** The caller, and what of the server's data it may see. */
   valetkey: ValetKey
   parsedBody?: unknown
@@ -33,6 +35,7 @@ export type Handler = (request: Request, options: HandlerOptions) => Response | 
 export function toOptions(point: Point, caller: Caller): HandlerOptions {
   const { organization, agent, person, grant } = caller
   const valetkey = createValetKey(point, caller)
+  if (!isIdentified(caller)) return { valetkey }
   const authInfo: AuthInfo = {
     token: '',
     clientId: caller.client,

@@ -16,6 +16,7 @@ test('an authority that goes away in the midst of a start is tried again', async
       epoch: ++registrations,
       session: 'secret',
       issuer: origin,
+      fingerprintKey: 'a2V5',
       server,
     }
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))

@@ -1,9 +1,9 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, type Clock, systemClock } from '../core/index.ts'
-import { refuseCaller } from '../engine/index.ts'
 import { createTokenCheck } from './access-token.ts'
 import { createProofCheck, type ProofOptions } from './dpop/check.ts'
+import { refuseNow } from './enforcement/observe.ts'
 import { createOpenExchanges } from './enforcement/open-exchanges.ts'
 import type { Point } from './enforcement/point.ts'
 import { createStrangerLog } from './enforcement/stranger.ts'
@@ -109,6 +109,7 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
       now: clock.now,
     }),
     checkProof: createProofCheck(new URL(registration.server.url), clock, options.proofs),
+    fingerprintKey: Buffer.from(registration.fingerprintKey, 'base64url'),
     sessions: createSessions(),
     seen: createSeenTools(),
     metrics: createMetrics(),
@@ -146,12 +147,11 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
 
 /** Ends calls and streams whose caller was revoked, and streams that outlived their token or the lease. */
 function cutRevoked(point: Point): void {
-  const now = point.clock.now()
   // A stream goes on telling: past the lease nobody here can know that it still may.
   const isStale = !point.replica.hasLease('read')
   point.open.cut(({ caller, isStream }) => {
     if (isStream && isStale) return { reason: 'stale', detail: 'the authority has not confirmed it' }
-    const refusal = refuseCaller(point.replica.snapshot, { server: point.server.id, caller, now })
+    const refusal = refuseNow(point, caller)
     if (!refusal) return null
     if (refusal.detail === 'the token has expired' && !isStream) return null
     return refusal

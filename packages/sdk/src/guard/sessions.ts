@@ -48,8 +48,8 @@ export function createSessions(): Sessions {
 }
 
 function principalOf(caller: Caller): string {
-  const { organization, agent, client, person, grant, chain } = caller
-  return JSON.stringify([organization, agent, client, person, grant, chain])
+  const { organization, agent, client, person, grant, chain, fingerprint } = caller
+  return JSON.stringify([organization, agent, client, person, grant, chain, fingerprint])
 }
 
 function keep(map: Map<string, string>, name: string, owner: string, most: number): void {

@@ -1,12 +1,13 @@
 import { AppError } from '../core/index.ts'
 import { type Caller, type Filter, filterFor } from '../engine/index.ts'
+import { isIdentified } from './enforcement/observe.ts'
 import type { Point } from './enforcement/point.ts'
 
 export type { Filter } from '../engine/index.ts'
 
 /** Who calls, for tool code, and what of its data that caller may see. */
 export interface ValetKey {
-  /** The caller's organization: whatever `filter` says holds within it and nowhere else. */
+  /** The caller's organization: whatever `filter` says holds within it and nowhere else. Empty for who has no identity here. */
   organization: string
   agent: string
   /** For whom the agent acts, and by which grant; null where it acts for itself. */
@@ -31,10 +32,8 @@ export function createValetKey(point: Point, caller: Caller): ValetKey {
       const { replica, clock, server } = point
       const known = replica.snapshot.catalogue.permissions.get(permission)
       if (!known) throw new AppError('not_found', `There is no permission "${permission}".`)
-      if (
-        !(await replica.hold(organization, caller.revision)) ||
-        !(await replica.ensureLease(known.fact.risk))
-      )
+      const isHeld = !isIdentified(caller) || (await replica.hold(organization, caller.revision))
+      if (!isHeld || !(await replica.ensureLease(known.fact.risk)))
         throw new AppError(
           'authority.unreachable',
           'What the caller may see is not known now: the authority has not confirmed it.',

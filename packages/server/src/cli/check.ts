@@ -20,7 +20,7 @@ const view: View<Explanation> = {
     {
       header: 'DECISION',
       value: ({ decision, mode }) => ({
-        verdict: decision === 'deny' && mode === 'audit' ? 'would_deny' : decision,
+        verdict: decision === 'deny' && mode !== 'enforce' ? 'would_deny' : decision,
       }),
     },
     { header: 'REASON', value: explanation => explanation.reason },

@@ -1,11 +1,13 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
+import { Mode } from '@valetkey/sdk/core'
 import { type Command, Option } from 'commander'
 import { addConfirmOptions, type ConfirmOptions, confirm } from './confirm.ts'
+import { expiryOf } from './expiry.ts'
 import { findServer, findServerKey } from './find.ts'
 import { registerScan } from './scan/index.ts'
 import { readValue, reserveSecretFile } from './secret-file.ts'
 import { addCommand, addGroup, allPages, type Session, withSession } from './session.ts'
-import type { Io, View } from './terminal/index.ts'
+import { type Io, UsageError, type View } from './terminal/index.ts'
 
 type McpServer = Output<AdminApi['servers']['get']>
 type ServerKey = Output<AdminApi['serverKeys']['list']>['items'][number]
@@ -17,6 +19,7 @@ const view: View<McpServer> = {
     { header: 'NAME', value: server => server.name },
     { header: 'URL', value: server => server.url },
     { header: 'MODE', value: server => server.mode },
+    { header: 'UNTIL', value: server => ({ time: server.observeUntil }) },
     { header: 'STATUS', value: server => server.status },
     { header: 'CREATED', value: server => ({ time: server.createdAt }) },
     { header: 'ID', value: server => server.id },
@@ -42,10 +45,11 @@ const keyView: View<ServerKey & { key?: string }> = {
 }
 
 const modeOption = () =>
-  new Option('--mode <mode>', 'enforce refuses what is denied; audit records and lets it pass').choices([
-    'enforce',
-    'audit',
-  ])
+  new Option(
+    '--mode <mode>',
+    'enforce refuses what is denied; audit records and lets it pass; observe, for a while, also lets pass who has no identity here',
+  ).choices(Mode.options)
+const untilOption = () => new Option('--until <time>', 'when observe ends, within 30 days: as 7d, or a day')
 
 /** MCP servers: what agents call. */
 export function register(program: Command, io: Io): void {
@@ -85,16 +89,19 @@ export function register(program: Command, io: Io): void {
   })
     .requiredOption('--url <url>', 'the URL that clients call; it is the audience of tokens')
     .addOption(modeOption())
+    .addOption(untilOption())
     .action(withSession(io, add))
   addCommand(group, 'set <server>', {
     summary: 'Change, freeze or thaw an MCP server',
     examples: [
       ['valetkey server set billing --mode enforce', 'begin to refuse'],
+      ['valetkey server set billing --mode observe --until 7d', 'find out who calls without an identity'],
       ['valetkey server set billing --status frozen', 'refuse every call of it'],
     ],
   })
     .option('--url <url>', 'the URL that clients call')
     .addOption(modeOption())
+    .addOption(untilOption())
     .addOption(
       new Option('--status <status>', 'whether calls are decided at all').choices(['active', 'frozen']),
     )
@@ -157,21 +164,32 @@ async function get(session: Session, text: string): Promise<void> {
   session.print.item(view, await findServer(session, text))
 }
 
-type Settings = Partial<Pick<McpServer, 'url' | 'mode' | 'status'>>
+type Settings = Partial<Pick<McpServer, 'url' | 'mode' | 'status'>> & { until?: string }
 
-async function add(
-  { api, print }: Session,
-  name: string,
-  { url, mode }: Settings & { url: string },
-): Promise<void> {
-  const server = await api.servers.create({ name, url, mode })
-  print.item(view, server)
-  print.note(`Next: valetkey server scan ${server.name} --url UPSTREAM --write ${server.name}.yaml`)
+async function add(session: Session, name: string, settings: Settings & { url: string }): Promise<void> {
+  const { url, mode } = settings
+  const observeUntil = endOf(session, settings)
+  const server = await session.api.servers.create({ name, url, mode, observeUntil })
+  session.print.item(view, server)
+  session.print.note(`Next: valetkey server scan ${server.name} --url UPSTREAM --write ${server.name}.yaml`)
 }
 
-async function set(session: Session, text: string, { url, mode, status }: Settings): Promise<void> {
+async function set(session: Session, text: string, settings: Settings): Promise<void> {
+  const { url, mode, status } = settings
+  const observeUntil = endOf(session, settings)
   const { id } = await findServer(session, text)
-  session.print.item(view, await session.api.servers.update({ id, url, mode, status }))
+  session.print.item(view, await session.api.servers.update({ id, url, mode, observeUntil, status }))
+}
+
+/** Observation without an end would be no mode but a hole. */
+function endOf(session: Session, { mode, until }: Settings): string | undefined {
+  if (mode === 'observe' && until === undefined)
+    throw new UsageError(
+      'The mode observe has no end.',
+      'While a server is observed, callers without an identity pass.',
+      'Say for how long: --until 7d',
+    )
+  return until === undefined ? undefined : expiryOf(until, session)
 }
 
 async function setCredential(

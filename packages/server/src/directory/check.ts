@@ -158,6 +158,8 @@ function sentenceOf(decision: Decision, agentName: string, hasCredential: boolea
   if (!hasCredential && decision.reason === 'revoked')
     return `Denied: ${quote(agentName)} has no live credential. Give it one: "valetkey credential create".`
   const passes =
-    decision.mode === 'audit' ? ' The mode is audit: the call would be recorded and let pass.' : ''
+    decision.mode === 'enforce'
+      ? ''
+      : ` The mode is ${decision.mode}: the call would be recorded and let pass.`
   return describe(decision) + passes
 }

@@ -130,8 +130,12 @@ export function revokedTokenFact(row: Pick<Row<'revokedToken'>, 'id' | 'expiresA
   return { id: row.id, expiresAt: Date.parse(row.expiresAt) }
 }
 
-export function serverFact(row: Pick<Row<'server'>, 'id' | 'name' | 'url' | 'mode' | 'status'>): ServerFact {
-  return { id: row.id, name: row.name, url: row.url, mode: row.mode, status: row.status }
+export function serverFact(
+  row: Pick<Row<'server'>, 'id' | 'name' | 'url' | 'mode' | 'observeUntil' | 'status'>,
+): ServerFact {
+  const { id, name, url, mode, status } = row
+  const observeUntil = milliseconds(row.observeUntil)
+  return { id, name, url, mode, status, ...(observeUntil !== null && { observeUntil }) }
 }
 
 export function signingKeyFact(row: Pick<Row<'signingKey'>, 'kid' | 'alg' | 'publicJwk'>): SigningKeyFact {

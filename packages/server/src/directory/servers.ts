@@ -1,4 +1,4 @@
-import { AppError, CATALOGUE, newId } from '@valetkey/sdk/core'
+import { AppError, CATALOGUE, canonicalJson, isoTime, type Mode, modeAt, newId } from '@valetkey/sdk/core'
 import { beginChange, type Tx } from '../store/index.ts'
 import type { Context } from './context.ts'
 import { refuseDuplicate } from './duplicate.ts'
@@ -9,9 +9,41 @@ import { foldName, getServer, quote } from './reference.ts'
 
 type McpServer = OutputOf<'servers', 'get'>
 
-function toServer(row: Row<'server'>): McpServer {
-  const { id, name, url, mode, status, upstreamSecret, createdAt } = row
-  return { id, name, url, mode, status, hasUpstreamCredential: upstreamSecret !== null, createdAt }
+function toServer(ctx: Context, row: Row<'server'>): McpServer {
+  const { id, name, url, status, upstreamSecret, createdAt } = row
+  const now = modeNow(ctx, row)
+  return { id, name, url, ...now, status, hasUpstreamCredential: upstreamSecret !== null, createdAt }
+}
+
+type ModeInForce = Pick<McpServer, 'mode' | 'observeUntil'>
+
+function modeNow(ctx: Context, row: Row<'server'>): ModeInForce {
+  const mode = modeAt(serverFact(row), ctx.now())
+  return { mode, observeUntil: mode === 'observe' ? row.observeUntil : null }
+}
+
+const LONGEST_OBSERVATION_MS = 30 * 24 * 3600_000
+
+/** What the mode is to be: observation begins with its end, and a new end prolongs it. */
+function nextMode(
+  ctx: Context,
+  before: ModeInForce,
+  input: { mode?: Mode | undefined; observeUntil?: string | undefined },
+): ModeInForce {
+  const { mode = before.mode, observeUntil } = input
+  const refuse = (sentence: string) => new AppError('request.invalid', sentence, { path: 'observeUntil' })
+  if (mode !== 'observe') {
+    if (observeUntil !== undefined) throw refuse('Only the mode observe has an end.')
+    return { mode, observeUntil: null }
+  }
+  if (observeUntil === undefined) {
+    if (before.mode !== 'observe') throw refuse('Say when the mode observe ends.')
+    return before
+  }
+  const until = Date.parse(observeUntil)
+  if (until <= ctx.now()) throw refuse('The mode observe must end in the future.')
+  if (until > ctx.now() + LONGEST_OBSERVATION_MS) throw refuse('The mode observe lasts 30 days at most.')
+  return { mode, observeUntil: isoTime(until) }
 }
 
 export async function listServers(
@@ -20,11 +52,11 @@ export async function listServers(
 ): Promise<OutputOf<'servers', 'list'>> {
   const read = (after: string, limit: number) =>
     ctx.store.db.selectFrom('server').selectAll().where('id', '>', after).orderBy('id').limit(limit).execute()
-  return readPage(ctx, 'servers', input, read, toServer)
+  return readPage(ctx, 'servers', input, read, row => toServer(ctx, row))
 }
 
 export async function showServer(ctx: Context, input: { id: string }): Promise<McpServer> {
-  return toServer(await getServer(ctx.store.db, input.id))
+  return toServer(ctx, await getServer(ctx.store.db, input.id))
 }
 
 /** Registers an MCP server: its URL becomes the audience of tokens, and all of its tools are refused until mapped. */
@@ -34,7 +66,7 @@ export async function createServer(ctx: Context, input: InputOf<'servers', 'crea
     id: newId('server', ctx.now()),
     name: input.name,
     url,
-    mode: input.mode,
+    ...nextMode(ctx, { mode: 'enforce', observeUntil: null }, input),
     status: 'active',
     upstreamHeader: null,
     upstreamSecret: null,
@@ -48,9 +80,9 @@ export async function createServer(ctx: Context, input: InputOf<'servers', 'crea
       'There is an MCP server of this name or URL already.',
     )
     await change.log({ fact: 'server', id: row.id, value: serverFact(row) })
-    const detail = { name: row.name, url, mode: row.mode }
+    const detail = { name: row.name, url, ...modeNow(ctx, row) }
     await recordBy(ctx, tx, { organization: null, type: 'server.created', target: row.id, detail })
-    return toServer(row)
+    return toServer(ctx, row)
   })
 }
 
@@ -59,13 +91,13 @@ export async function updateServer(ctx: Context, input: InputOf<'servers', 'upda
   return ctx.store.write(async tx => {
     await lock(tx, CATALOGUE)
     const before = await getServer(tx, id)
+    const was = { url: before.url, ...modeNow(ctx, before), status: before.status }
     const update = {
       url: input.url === undefined ? before.url : canonicalUrl(input.url),
-      mode: input.mode ?? before.mode,
+      ...nextMode(ctx, was, input),
       status: input.status ?? before.status,
     }
-    if (update.url === before.url && update.mode === before.mode && update.status === before.status)
-      return toServer(before)
+    if (canonicalJson(update) === canonicalJson(was)) return toServer(ctx, before)
     const change = await beginChange(tx, CATALOGUE, byWhom(ctx))
     await refuseDuplicate(
       tx.updateTable('server').set(update).where('id', '=', id).execute(),
@@ -73,9 +105,9 @@ export async function updateServer(ctx: Context, input: InputOf<'servers', 'upda
     )
     const after = await getServer(tx, id)
     await change.log({ fact: 'server', id, value: serverFact(after) })
-    const detail = { before: { url: before.url, mode: before.mode, status: before.status }, after: update }
+    const detail = { before: was, after: update }
     await recordBy(ctx, tx, { organization: null, type: 'server.updated', target: id, detail })
-    return toServer(after)
+    return toServer(ctx, after)
   })
 }
 
@@ -102,7 +134,7 @@ export async function setUpstreamCredential(
       target: id,
       detail,
     })
-    return toServer(after)
+    return toServer(ctx, after)
   })
 }
 

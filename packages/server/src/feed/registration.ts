@@ -10,6 +10,7 @@ export interface Registered {
   epoch: number
   session: string
   server: { id: string; name: string; url: string }
+  fingerprintKey: string
 }
 
 /** The column holds twice as many. */
@@ -49,7 +50,8 @@ export async function beginStart(store: Store, proven: Proven, now: number): Pro
       throw new AppError('auth.invalid', 'This proof was used before.')
     await fenceEarlierStart(tx, proven.point, now)
     const epoch = await insertStart(tx, { ...proven, key, sessionHash: hashSecret(session) }, now)
-    return { point: proven.point, epoch, session, server: key.server }
+    const fingerprintKey = store.secrets.derive(`fingerprint ${key.server.id}`)
+    return { point: proven.point, epoch, session, server: key.server, fingerprintKey }
   })
 }
 

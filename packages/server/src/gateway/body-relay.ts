@@ -35,7 +35,7 @@ export function relayEvents(
 ): BodyRelay {
   const decoder = new StringDecoder('utf8')
   const rewrite = createEventRelay(exchange)
-  response.writeHead(status, [...toCallerHeaders(headers), 'x-accel-buffering', 'no'])
+  response.writeHead(status, [...toCallerHeaders(headers, exchange), 'x-accel-buffering', 'no'])
   response.flushHeaders()
   return {
     hasBegun: true,
@@ -85,7 +85,7 @@ class WholeBody implements BodyRelay {
     const shown = isJson(headers) ? look(this.#exchange, status, whole) : whole
     const length = typeof shown === 'string' ? Buffer.byteLength(shown) : shown.length
     this.hasBegun = true
-    const all = toCallerHeaders(headers)
+    const all = toCallerHeaders(headers, this.#exchange)
     all.push('content-length', String(length))
     response.writeHead(status, all)
     // As many bytes as characters: plain ASCII, which need not be encoded.
@@ -107,7 +107,7 @@ class WholeBody implements BodyRelay {
     const { status, headers } = this.#head
     const length = headers['content-length']
     const sized = length === undefined ? [] : ['content-length', length]
-    this.#response.writeHead(status, [...toCallerHeaders(headers), ...sized])
+    this.#response.writeHead(status, [...toCallerHeaders(headers, this.#exchange), ...sized])
     for (const chunk of this.#held) this.#response.write(chunk)
     this.#held = []
   }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { UpstreamCredential } from '@valetkey/sdk/core'
-import type { Exchange } from '@valetkey/sdk/guard'
+import { type Exchange, OWN_CREDENTIALS } from '@valetkey/sdk/guard'
 
 /**
  * What of a caller's request reaches the server behind, besides `Mcp-*`. A list of what passes, because headers that
@@ -34,15 +34,20 @@ const WITHHELD: ReadonlySet<string> = new Set([
   'x-accel-buffering',
 ])
 
+/** What else passes of who has no identity here, while the server is observed: instead of the gateway's own credential. */
+const OWN: ReadonlySet<string> = new Set(OWN_CREDENTIALS)
+
 /** The headers towards the server behind, as undici takes them: names and values in turn. */
 export function toUpstreamHeaders(
   incoming: IncomingHttpHeaders,
-  exchange: Pick<Exchange, 'body' | 'lastEventId'>,
-  credential: UpstreamCredential | null,
+  exchange: Pick<Exchange, 'body' | 'lastEventId' | 'isIdentified'>,
+  held: UpstreamCredential | null,
 ): string[] {
+  const credential = exchange.isIdentified ? held : null
   const headers = ['accept-encoding', 'identity']
   for (const name in incoming) {
-    if (!PASSED_ON.has(name) && !name.startsWith('mcp-')) continue
+    const isOwn = !exchange.isIdentified && OWN.has(name)
+    if (!PASSED_ON.has(name) && !name.startsWith('mcp-') && !isOwn) continue
     const value = incoming[name]
     if (typeof value === 'string' && name !== credential?.header) headers.push(name, value)
   }
@@ -53,10 +58,11 @@ export function toUpstreamHeaders(
 }
 
 /** The headers of the server's answer that the caller is given, names and values in turn. */
-export function toCallerHeaders(answered: IncomingHttpHeaders): string[] {
+export function toCallerHeaders(answered: IncomingHttpHeaders, { isIdentified }: Exchange): string[] {
   const headers: string[] = []
   for (const name in answered) {
-    if (WITHHELD.has(name)) continue
+    // What the server says of a credential is for whose credential it is.
+    if (WITHHELD.has(name) && (isIdentified || name !== 'www-authenticate')) continue
     const value = answered[name]
     if (typeof value === 'string') headers.push(name, value)
     else for (const one of value ?? []) headers.push(name, one)

@@ -27,9 +27,10 @@ export function timeoutFault(afterMs: number | undefined): AppError {
 export function faultOfHead(
   status: number,
   headers: IncomingHttpHeaders,
-  exchange: Pick<Exchange, 'message'>,
+  exchange: Pick<Exchange, 'message' | 'isIdentified'>,
 ): AppError | undefined {
-  if (status === 401 || status === 403 || status === 407)
+  const isAboutUs = status === 407 || (exchange.isIdentified && (status === 401 || status === 403))
+  if (isAboutUs)
     return new AppError(
       'upstream.unreachable',
       `The MCP server behind the gateway refused the gateway itself (HTTP ${status}): store its upstream credential (valetkey server credential).`,

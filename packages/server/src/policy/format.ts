@@ -1,5 +1,5 @@
 import { shapes } from '@valetkey/sdk/contract'
-import { Mode, Risk } from '@valetkey/sdk/core'
+import { Mode, Risk, RuleMode } from '@valetkey/sdk/core'
 import * as z from 'zod'
 
 /**
@@ -8,6 +8,10 @@ import * as z from 'zod'
  */
 
 const Label = z.string().max(200)
+const Moment = z.union(
+  [z.iso.datetime(), z.iso.date()],
+  'Write a time as "2027-01-31T12:00:00Z", or a day as "2027-01-31".',
+)
 
 /** What one tool (resource, prompt, method) needs. */
 export const Rule = z.strictObject({
@@ -17,7 +21,7 @@ export const Rule = z.strictObject({
   /** CEL over the arguments; the call is refused where it does not hold. */
   when: z.string().min(1).max(4096).optional(),
   risk: Risk.optional(),
-  mode: Mode.optional(),
+  mode: RuleMode.optional(),
 })
 export type Rule = z.infer<typeof Rule>
 
@@ -39,6 +43,8 @@ export const ServerPolicy = z.strictObject({
     .url({ protocol: /^https?$/, error: 'Write the public URL, as "https://mcp.example.com/billing".' })
     .optional(),
   mode: Mode.optional(),
+  /** When the mode `observe` ends; once that has passed, the line may stay and everything is enforced. */
+  observeUntil: Moment.optional(),
   tools: named(ToolRule),
   resources: named(Rule),
   prompts: named(Rule),
@@ -104,12 +110,7 @@ export const AssignmentPolicy = z.strictObject({
   to: shapes.PrincipalRef,
   role: shapes.Slug,
   on: shapes.ResourceRef.optional(),
-  until: z
-    .union(
-      [z.iso.datetime(), z.iso.date()],
-      'Write a time as "2027-01-31T12:00:00Z", or a day as "2027-01-31".',
-    )
-    .optional(),
+  until: Moment.optional(),
 })
 export type AssignmentPolicy = z.infer<typeof AssignmentPolicy>
 

@@ -34,7 +34,7 @@ test('every fault says file, line, column, what is wrong and what was meant', ()
     'policy.yaml:2:1: Unknown key "serverz". Did you mean "servers"? (serverz)',
     'policy.yaml:4:3: "permissions" is missing; it takes a list. (roles.support.permissions)',
     'policy.yaml:5:5: Unknown key "permisions". Did you mean "permissions"? (roles.support.permisions)',
-    'policy.yaml:8:11: "enforced" is not one of enforce, audit. Did you mean "enforce"? (servers.billing.mode)',
+    'policy.yaml:8:11: "enforced" is not one of enforce, audit, observe. Did you mean "enforce"? (servers.billing.mode)',
   ])
 })
 

@@ -1,4 +1,4 @@
-import { canonicalJson } from '@valetkey/sdk/core'
+import { canonicalJson, type Mode } from '@valetkey/sdk/core'
 import * as directory from '../directory/index.ts'
 import { MAPS, type MapName, type Policy, type ServerPolicy, type ToolRule } from './format.ts'
 import { all, at, differences, type Run, refuse } from './run.ts'
@@ -16,15 +16,13 @@ export async function applyServers(run: Run, policy: Policy): Promise<void> {
   }
 }
 
-async function create(
-  { ctx, changes }: Run,
-  name: string,
-  { url, mode = 'enforce' }: ServerPolicy,
-): Promise<string> {
+async function create({ ctx, changes }: Run, name: string, policy: ServerPolicy): Promise<string> {
   const path = ['servers', name]
+  const { url } = policy
+  const { mode = 'enforce', observeUntil } = modeOf(ctx, path, policy)
   if (url === undefined)
     refuse(path, `The server "${name}" is not registered yet: say its public URL as "url".`)
-  const { id } = await at(path, directory.createServer(ctx, { name, url, mode }))
+  const { id } = await at(path, directory.createServer(ctx, { name, url, mode, observeUntil }))
   changes.push({ sign: '+', kind: 'server', name, detail: `${url}, ${mode}` })
   return id
 }
@@ -32,17 +30,33 @@ async function create(
 async function change(
   { ctx, changes }: Run,
   before: directory.OutputOf<'servers', 'get'>,
-  { url, mode }: ServerPolicy,
+  policy: ServerPolicy,
 ): Promise<string> {
   const { id, name } = before
   const path = ['servers', name]
-  const update = { ...(url !== undefined && { url: directory.canonicalUrl(url) }), ...(mode && { mode }) }
+  const { url } = policy
+  const update = {
+    ...(url !== undefined && { url: directory.canonicalUrl(url) }),
+    ...modeOf(ctx, path, policy),
+  }
   const detail = differences(before, update)
   if (detail) {
     await at(path, directory.updateServer(ctx, { id, ...update }))
     changes.push({ sign: '~', kind: 'server', name, detail })
   }
   return id
+}
+
+/** The mode that a policy asks for now: an observation that has ended is none. */
+function modeOf(
+  ctx: Run['ctx'],
+  path: readonly string[],
+  { mode, observeUntil }: ServerPolicy,
+): { mode?: Mode; observeUntil?: string } {
+  if (observeUntil === undefined) return mode === undefined ? {} : { mode }
+  if (mode !== 'observe') refuse([...path, 'observeUntil'], 'Only the mode "observe" has an end.')
+  const until = new Date(observeUntil)
+  return until.getTime() <= ctx.now() ? { mode: 'enforce' } : { mode, observeUntil: until.toISOString() }
 }
 
 async function applyMap(run: Run, server: { id: string; name: string }, policy: ServerPolicy): Promise<void> {

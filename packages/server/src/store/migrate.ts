@@ -9,6 +9,7 @@ import * as federation from './migrations/0005-federation.ts'
 import * as signingKeys from './migrations/0007-signing-keys.ts'
 import * as requests from './migrations/0008-requests.ts'
 import * as consent from './migrations/0009-consent.ts'
+import * as observation from './migrations/0010-observation.ts'
 import * as delegations from './migrations/0011-delegations.ts'
 import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
@@ -23,6 +24,7 @@ const MIGRATIONS: readonly Migration[] = [
   signingKeys,
   requests,
   consent,
+  observation,
   delegations,
 ]
 

@@ -470,7 +470,9 @@ interface ServerTable {
   id: string
   name: string
   url: string
-  mode: 'enforce' | 'audit'
+  mode: 'enforce' | 'audit' | 'observe'
+  /** When `observe` ends. */
+  observeUntil: string | null
   status: 'active' | 'frozen'
   /** Header name and sealed value that the gateway adds towards the server. */
   upstreamHeader: string | null

@@ -6,6 +6,8 @@ export interface SecretBox {
   /** `context` names the place, for example `server:srv_1`; a sealed value moved elsewhere does not open. */
   seal(plain: string, context: string): string
   open(sealed: string, context: string): string
+  /** A key for one purpose, base64url: the same each time, and of no help for finding out the others. */
+  derive(purpose: string): string
 }
 
 /** Without it Node takes shorter tags too, which can be guessed. */
@@ -16,6 +18,8 @@ export function createSecretBox(masterKey: Uint8Array): SecretBox {
     throw new AppError('config.invalid', 'The master key must have at least 32 bytes.')
   const key = Buffer.from(hkdfSync('sha256', masterKey, '', 'valetkey secret box v1', 32))
   return {
+    derive: purpose =>
+      Buffer.from(hkdfSync('sha256', masterKey, '', `valetkey ${purpose} v1`, 32)).toString('base64url'),
     seal(plain, context) {
       const nonce = randomBytes(12)
       const cipher = createCipheriv('aes-256-gcm', key, nonce, WHOLE_TAG).setAAD(Buffer.from(context))

@@ -1,12 +1,14 @@
 import * as z from 'zod'
-import { ActionKind, Mode, Risk } from '../../core/index.ts'
+import { ActionKind, Mode, Risk, RuleMode } from '../../core/index.ts'
 import { PermissionSlug, Time } from './words.ts'
 
 export const McpServer = z.object({
   id: z.string(),
   name: z.string(),
   url: z.string(),
+  /** The mode that it is in now: once it is observed no longer, everything is enforced. */
   mode: Mode,
+  observeUntil: Time.nullable(),
   status: z.enum(['active', 'frozen']),
   hasUpstreamCredential: z.boolean(),
   createdAt: Time,
@@ -36,7 +38,7 @@ export const ToolRule = z.object({
   resource: z.string().max(1024).nullable().default(null),
   condition: z.string().max(4096).nullable().default(null),
   risk: Risk.default('dangerous'),
-  mode: Mode.nullable().default(null),
+  mode: RuleMode.nullable().default(null),
 })
 export const Tool = ToolRule.extend({
   id: z.string(),

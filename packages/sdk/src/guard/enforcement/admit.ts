@@ -1,5 +1,5 @@
 import { newId, type Reason } from '../../core/index.ts'
-import { type Caller, type Decision, mayObtain, type Refusal, refuseCaller } from '../../engine/index.ts'
+import { type Caller, type Decision, mayObtain, type Refusal } from '../../engine/index.ts'
 import { type Target, targetsOf } from '../protocol/action.ts'
 import {
   type Answer,
@@ -10,11 +10,13 @@ import {
   answerRefused,
 } from '../protocol/answer.ts'
 import { isFault, type Message, parseMessage, type RequestId } from '../protocol/message.ts'
-import { type Authenticated, authenticate, unauthorized } from './authenticate.ts'
+import { type Authenticated, authenticate, unauthorized, unauthorizedStranger } from './authenticate.ts'
+import { noteOutcome } from './call-record.ts'
 import { type Exchange, openExchange } from './exchange.ts'
 import type { Inbound } from './inbound.ts'
+import { isIdentified, refuseNow } from './observe.ts'
 import type { Point } from './point.ts'
-import { noteOutcome, type Ruling, requestOf, rule, whyStale } from './ruling.ts'
+import { type Ruling, requestOf, rule, whyStale } from './ruling.ts'
 
 export type Admission =
   /** `refused` says which message a decision refused and why; absent for what was refused before one. */
@@ -111,14 +113,15 @@ async function checkCaller(
   { caller, scheme }: Authenticated,
   id: RequestId | null,
 ): Promise<Answer | null> {
-  const { replica, clock, server } = point
+  const { replica, clock } = point
   const isCurrent =
-    (await replica.hold(caller.organization, caller.revision)) &&
+    (!isIdentified(caller) || (await replica.hold(caller.organization, caller.revision))) &&
     (replica.hasLease('read') || (await replica.ensureLease('read')))
   const refusal: Refusal | null = isCurrent
-    ? refuseCaller(replica.snapshot, { server: server.id, caller, now: clock.now() })
+    ? refuseNow(point, caller)
     : { reason: 'stale', detail: whyStale(point) }
   if (!refusal) return null
+  if (refusal.reason === 'unidentified') return unauthorizedStranger(point, id, caller)
   if (refusal.reason === 'revoked') return unauthorized(point, id, `${refusal.detail} is revoked`, { scheme })
   return answerRefused(id, { id: newId('decision', clock.now()), ...refusal })
 }
@@ -181,6 +184,7 @@ function answerFor(
   target: Target,
   decision: Decision,
 ): Answer {
+  if (decision.reason === 'unidentified') return unauthorizedStranger(point, message.id, caller)
   if (decision.reason === 'revoked')
     return unauthorized(point, message.id, `${decision.detail} is revoked`, { scheme })
   if (

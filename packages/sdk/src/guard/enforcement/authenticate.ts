@@ -5,6 +5,7 @@ import type { ProofFault } from '../dpop/check.ts'
 import { type Answer, answerRefused, answerUnauthorized, type Scheme } from '../protocol/answer.ts'
 import type { Message, RequestId } from '../protocol/message.ts'
 import type { Inbound } from './inbound.ts'
+import { identifyStranger, isObserved } from './observe.ts'
 import type { Point } from './point.ts'
 import { whyStale } from './ruling.ts'
 
@@ -24,6 +25,8 @@ export async function authenticate(
 ): Promise<Authenticated | Answer> {
   const id = message?.id ?? null
   const header = inbound.header('authorization')
+  const stranger = isObserved(point) ? identifyStranger(point, inbound) : 'ours'
+  if (stranger !== 'ours') return { caller: stranger, scheme: 'Bearer' }
   if (header === undefined) {
     point.noteStranger(point, message, { reason: 'token_missing', detail: null, caller: null })
     return unauthorized(point, id, null)
@@ -82,6 +85,11 @@ export function unauthorized(
   shown: { scheme?: Scheme; error?: ProofFault['error']; nonce?: string } = {},
 ): Answer {
   return answerUnauthorized(id, { metadata: point.metadataUrl, scopes: scopesOf(point), detail, ...shown })
+}
+
+/** The same to who has no identity here, and would have passed while the server was observed. */
+export function unauthorizedStranger(point: Point, id: RequestId | null, { fingerprint }: Caller): Answer {
+  return unauthorized(point, id, fingerprint === null ? null : 'it is not one of this authority')
 }
 
 /** The permissions that this server's tools need: what a client may usefully ask for. */

@@ -8,14 +8,18 @@ import {
   type Scheme,
 } from '../protocol/answer.ts'
 import type { Message } from '../protocol/message.ts'
-import type { Authenticated } from './authenticate.ts'
+import { type Authenticated, unauthorizedStranger } from './authenticate.ts'
+import { noteOutcome, type OutcomeName } from './call-record.ts'
+import { isIdentified } from './observe.ts'
 import type { OpenExchange } from './open-exchanges.ts'
 import type { Point } from './point.ts'
-import { noteOutcome, type OutcomeName, type Ruling } from './ruling.ts'
+import type { Ruling } from './ruling.ts'
 
 /** A message (or stream) that was let through, until its answer is complete. */
 export interface Exchange {
   readonly caller: Caller
+  /** False for who has no identity here, while the server is observed: its own credential goes on to the server. */
+  readonly isIdentified: boolean
   /** Null for the streams and session ends of the 2025-11-25 era. */
   readonly message: Message | null
   /** The answer is a list: it can only be passed on whole. */
@@ -104,6 +108,10 @@ class OpenedExchange implements Exchange, OpenExchange {
     this.#session = session
   }
 
+  get isIdentified(): boolean {
+    return isIdentified(this.caller)
+  }
+
   get isList(): boolean {
     return this.#listing !== undefined
   }
@@ -131,6 +139,7 @@ class OpenedExchange implements Exchange, OpenExchange {
     const refusal = this.#refusal
     const id = this.message?.id ?? null
     if (!refusal) return answerPlain(503, 'This enforcement point stops.', { 'retry-after': '1' })
+    if (refusal.reason === 'unidentified') return unauthorizedStranger(this.#point, id, this.caller)
     if (refusal.reason !== 'revoked')
       return answerRefused(id, { id: this.#rulings[0]?.decision.id ?? '-', ...refusal })
     const detail = `${refusal.detail}: revoked while the call was under way`
@@ -207,7 +216,9 @@ function filterList(
   )
   if (listing.kind === 'tool') point.seen.see(things)
   const now = point.clock.now()
+  // Nothing is hidden from who has no identity: only what it does is to be found out.
   result[listing.member] = things.filter(thing => {
+    if (!isIdentified(caller)) return true
     const name = String(thing[listing.key] ?? '')
     const definition = listing.kind === 'tool' ? point.seen.definition(name) : null
     return mayUse(

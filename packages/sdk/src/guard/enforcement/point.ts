@@ -37,6 +37,8 @@ export interface Point {
   spool: Recorder
   checkToken: ReturnType<typeof createTokenCheck>
   checkProof: ProofCheck
+  /** For the fingerprints of credentials that are not ours. */
+  fingerprintKey: Buffer
   sessions: Sessions
   seen: SeenTools
   metrics: Metrics

@@ -1,15 +1,9 @@
-import { type AttemptRecord, isoTime, type JsonObject, newId, type Reason } from '../../core/index.ts'
-import {
-  type Caller,
-  type Decision,
-  type DecisionRequest,
-  decide,
-  ruleFor,
-  seatOf,
-} from '../../engine/index.ts'
+import { newId, type Reason, type ToolFact } from '../../core/index.ts'
+import { type Caller, type Decision, type DecisionRequest, decide, ruleFor } from '../../engine/index.ts'
 import type { Target } from '../protocol/action.ts'
 import type { Message } from '../protocol/message.ts'
-import { redactArguments } from '../redact.ts'
+import { noteOutcome, toAttempt } from './call-record.ts'
+import { isIdentified, isObserved, modeOf } from './observe.ts'
 import type { Point } from './point.ts'
 
 /** What was decided of one target of a message, and whether that is what happens. */
@@ -44,7 +38,9 @@ export async function rule(
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const rulings: Ruling[] = []
     for (const target of targets) rulings.push(await ruleOne(point, caller, target))
-    const written = rulings.map(ruling => point.spool.append(toRecord(point, caller, message, ruling, trace)))
+    const written = rulings.map(ruling =>
+      point.spool.append(toAttempt(point, caller, message, ruling, trace)),
+    )
     try {
       await (written.length === 1 ? written[0] : Promise.all(written))
     } catch {
@@ -62,14 +58,14 @@ export async function rule(
     refusal(point, caller, target, 'stale', 'it changes faster than calls are decided'),
   )
   for (const ruling of rulings) {
-    point.spool.note(toRecord(point, caller, message, ruling, trace))
+    point.spool.note(toAttempt(point, caller, message, ruling, trace))
     count(point, ruling.decision)
   }
   return rulings
 }
 
 async function ruleOne(point: Point, caller: Caller, target: Target): Promise<Ruling> {
-  const isHeld = point.replica.hold(caller.organization, caller.revision)
+  const isHeld = isIdentified(caller) ? point.replica.hold(caller.organization, caller.revision) : true
   if (isHeld !== true && !(await isHeld))
     return refusal(point, caller, target, 'stale', 'the organization cannot be loaded')
   let decision = decide(requestOf(point, caller, target), point.replica.snapshot)
@@ -78,9 +74,27 @@ async function ruleOne(point: Point, caller: Caller, target: Target): Promise<Ru
       return refusal(point, caller, target, 'stale', whyStale(point))
     decision = decide(requestOf(point, caller, target), point.replica.snapshot)
   }
+  if (!isIdentified(caller)) return ruleStranger(point, decision, target)
   const isEnforced =
     decision.decision === 'permit' || decision.mode === 'enforce' || ALWAYS_ENFORCED.has(decision.reason)
   return { target, decision, isEnforced }
+}
+
+/** Who has no identity here passes only while the server is observed, and not where a rule has a mode of its own. */
+function ruleStranger(point: Point, decision: Decision, target: Target): Ruling {
+  const fact = ruleFor(point.replica.snapshot, point.server.id, target)?.fact
+  const isPassing = decision.reason === 'unidentified' && decision.mode === 'observe' && !fact?.mode
+  const known = { permission: fact?.permission ?? null, definition: fact?.definition ?? null }
+  const mode = fact?.mode ?? decision.mode
+  const detail = decision.detail ?? whatElse(point, fact, target)
+  return { target, decision: { ...decision, ...known, mode, detail }, isEnforced: !isPassing }
+}
+
+/** What would be refused besides, once who calls has an identity. */
+function whatElse(point: Point, fact: ToolFact | undefined, target: Target): string | null {
+  if (!fact) return `and "${target.name}" is not in the tool map`
+  const isChanged = target.kind === 'tool' && fact.definition !== point.seen.definition(target.name)
+  return isChanged ? `and the definition of "${target.name}" is not the one that was approved` : null
 }
 
 /** Why the lease is over: for good, or until the authority answers again. */
@@ -106,7 +120,8 @@ function isCurrent(point: Point, caller: Caller, decision: Decision): boolean {
   return (
     point.replica.hasLease(decision.risk) &&
     decision.revision.catalogue === snapshot.catalogue.revision &&
-    decision.revision.organization === snapshot.revisionOf(caller.organization)
+    decision.revision.organization === (snapshot.revisionOf(caller.organization) ?? -1) &&
+    (decision.mode !== 'observe' || isObserved(point))
   )
 }
 
@@ -117,7 +132,7 @@ function refusal(point: Point, caller: Caller, target: Target, reason: Reason, d
     decision: 'deny',
     reason,
     detail,
-    mode: snapshot.catalogue.servers.get(point.server.id)?.fact.mode ?? 'enforce',
+    mode: modeOf(point),
     risk: 'dangerous',
     permission: null,
     definition: null,
@@ -132,82 +147,6 @@ function refusal(point: Point, caller: Caller, target: Target, reason: Reason, d
     missing: null,
   }
   return { target, decision, isEnforced: true }
-}
-
-function toRecord(
-  point: Point,
-  caller: Caller,
-  message: Message,
-  ruling: Ruling,
-  trace: string | null,
-): AttemptRecord {
-  const { target, decision, isEnforced } = ruling
-  const { snapshot } = point.replica
-  const organization = snapshot.organization(caller.organization)
-  const seat = organization && seatOf(organization, caller.agent)
-  const schema = ruleFor(snapshot, point.server.id, target)?.fact
-  return {
-    v: 1,
-    type: 'attempt',
-    id: decision.id,
-    at: isoTime(point.clock.now()),
-    organization: caller.organization,
-    agent: caller.agent,
-    agentName: seat?.principal.name ?? null,
-    credential: caller.credential,
-    client: caller.client,
-    owner: seat?.agent.owner ?? null,
-    person: caller.person,
-    grant: caller.grant,
-    chain: [...caller.chain],
-    token: caller.token,
-    scopes: [...caller.scopes],
-    server: point.server.id,
-    method: message.method ?? '',
-    kind: target.kind,
-    tool: target.name,
-    definition: decision.definition,
-    permission: decision.permission,
-    arguments: redactArguments(target.arguments, (schema?.inputSchema ?? null) as JsonObject | null),
-    resource: decision.resource,
-    ...(decision.otherResources.length > 0 && { otherResources: [...decision.otherResources] }),
-    decision: decision.decision,
-    reason: decision.reason,
-    detail: decision.detail,
-    enforced: isEnforced,
-    mode: decision.mode,
-    assignments: [...decision.assignments],
-    revision: decision.revision,
-    trace,
-  }
-}
-
-export type OutcomeName =
-  | 'ok'
-  | 'tool_error'
-  | 'protocol_error'
-  | 'upstream_error'
-  | 'cancelled'
-  | 'revoked'
-  | 'superseded'
-
-/** Records how a call ended. Nobody waits for it. */
-export function noteOutcome(
-  point: Point,
-  caller: Caller,
-  id: string,
-  outcome: OutcomeName,
-  durationMs: number,
-): void {
-  point.spool.note({
-    v: 1,
-    type: 'outcome',
-    id,
-    at: isoTime(point.clock.now()),
-    organization: caller.organization,
-    outcome,
-    durationMs: Math.round(durationMs * 1000) / 1000,
-  })
 }
 
 function count(point: Point, decision: Pick<Decision, 'decision' | 'reason' | 'mode'>): void {

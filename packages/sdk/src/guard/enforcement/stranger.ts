@@ -1,5 +1,6 @@
 import { type AttemptRecord, isoTime, newId } from '../../core/index.ts'
-import { seatOf } from '../../engine/index.ts'
+import { whoIs } from './call-record.ts'
+import { modeOf } from './observe.ts'
 import type { StrangerLog } from './point.ts'
 
 const MOST_A_SECOND = 20
@@ -13,31 +14,22 @@ export function createStrangerLog(): StrangerLog {
   let written = 0
   return (point, message, { reason, detail, caller }) => {
     const { server, metrics, clock, replica, spool } = point
-    metrics.decided({ verdict: 'deny', reason, server: server.name, mode: 'enforce' })
+    const mode = modeOf(point)
+    metrics.decided({ verdict: 'deny', reason, server: server.name, mode })
     const now = clock.now()
     if (Math.floor(now / 1000) !== second) {
       second = Math.floor(now / 1000)
       written = 0
     }
     if (written++ >= MOST_A_SECOND) return
-    const organization = caller && replica.snapshot.organization(caller.organization)
-    const seat = caller && organization && seatOf(organization, caller.agent)
+    const revision = caller && replica.snapshot.revisionOf(caller.organization)
     const name = message?.params['name'] ?? message?.params['uri']
     const record: AttemptRecord = {
       v: 1,
       type: 'attempt',
       id: newId('decision', now),
       at: isoTime(now),
-      organization: caller?.organization ?? null,
-      agent: caller?.agent ?? null,
-      agentName: seat?.principal.name ?? null,
-      credential: caller?.credential ?? null,
-      client: caller?.client ?? null,
-      owner: seat?.agent.owner ?? null,
-      person: caller?.person ?? null,
-      grant: caller?.grant ?? null,
-      chain: [...(caller?.chain ?? [])],
-      token: caller?.token ?? null,
+      ...whoIs(point, caller),
       scopes: [],
       server: server.id,
       method: (message?.method ?? '').slice(0, 100),
@@ -52,11 +44,11 @@ export function createStrangerLog(): StrangerLog {
       reason,
       detail,
       enforced: true,
-      mode: 'enforce',
+      mode,
       assignments: [],
       revision: {
         catalogue: replica.snapshot.catalogue.revision,
-        organization: organization?.revision ?? -1,
+        organization: revision ?? -1,
       },
       trace: null,
     }
