@@ -9,6 +9,7 @@ export default defineConfig({
   test: {
     // One more than the cores of a small machine: many tests wait for leases, sockets and processes of their own.
     maxWorkers: 3,
+    expect: { poll: { timeout: 15_000 } },
     reporters: ['default', new TallyReporter()],
     projects: [
       {
