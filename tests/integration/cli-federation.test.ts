@@ -166,8 +166,5 @@ test('the token of a directory is shown once, or goes into a file', async () => 
   expect(shown.out).toMatch(/vk_scim_/)
   await valetkey(['scim', 'token', 'revoke', token?.id ?? '', '--yes'])
   const statuses = (await admin.scimTokens.list({})).items.map(({ name, status }) => [name, status])
-  expect(statuses).toEqual([
-    ['okta', 'revoked'],
-    ['hr', 'live'],
-  ])
+  expect(Object.fromEntries(statuses)).toEqual({ okta: 'revoked', hr: 'live' })
 })

@@ -128,8 +128,29 @@ describeOnBoth('identity providers', (open, { dialect }) => {
       false,
       true,
     ])
-    await directory.removeProvider(ctx, { organization, provider: 'idp' })
+    for (const status of ['disabled', 'active'] as const)
+      await directory.updateProvider(ctx, { organization, provider: 'idp', status })
     expect(await isLiveThere(store.db, 'session-two')).toBe(false)
+  })
+
+  test('a subject that nothing can be told by is nobody', async () => {
+    const store = await open()
+    const { ctx, provider } = await found(store)
+    for (const subject of ['', 'a\u0000b', 'x'.repeat(513)])
+      expect(await directory.admit(ctx, provider, { ...SAID, subject })).toEqual({
+        refused: 'subject_strange',
+      })
+  })
+
+  test('whom a provider made, nobody manages once it is removed', async () => {
+    const store = await open()
+    const { ctx, organization, provider } = await found(store)
+    await directory.admit(ctx, provider, SAID)
+    const people = () =>
+      store.db.selectFrom('principal').select('managedBy').where('kind', '=', 'user').execute()
+    expect(await people()).toEqual([{ managedBy: provider.id }])
+    await directory.removeProvider(ctx, { organization, provider: 'idp' })
+    expect(await people()).toEqual([{ managedBy: null }])
   })
 
   test('a directory provisions, filters and deletes the same on both', async () => {

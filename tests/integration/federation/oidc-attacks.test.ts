@@ -139,6 +139,38 @@ test('an error of the provider is said, and nothing of it is shown as it comes',
     .at(site.url)
     .open(`${callback}?${new URLSearchParams({ ...query, state: state ?? '' })}`)
   expect([shown.status, shown.text.includes('alert(1)')]).toEqual([403, false])
+  expect(shown.text).toContain('did not let you in')
+  reasons.expect(shown, 'denied_there')
+  // From there it begins again.
+  const again = /class="button" href="([^"]*)"/.exec(shown.text)?.[1] ?? ''
+  expect((await person.at(site.url).open(again)).url).toBe(`${site.url}/sign-in`)
+})
+
+test('the record tells administrators what was not as it should be, and nothing that was sent', async () => {
+  partner.say({ claims: { aud: 'somebody-else' } })
+  const page = await signIn()
+  const reference = /Reference: (req_\w+)/.exec(page.text)?.[1]
+  const causeOf = async () =>
+    (await site.events('person.sign_in_refused')).find(({ detail }) => detail['reference'] === reference)
+      ?.detail['cause']
+  await expect.poll(causeOf, { timeout: 15_000 }).toContain('"aud"')
+  expect(page.text).not.toContain('aud')
+})
+
+test('who keeps asking for a provider that does not answer is slowed down', async () => {
+  const down = await openScriptedOidc(CLIENT)
+  const oidc = { issuer: down.issuer, clientId: CLIENT }
+  await down.close()
+  await site.api.identityProviders.create({ name: 'down', oidc })
+  await site.api.domains.claim({ domain: 'down.test', provider: 'down' })
+  await site.api.domains.trust({ domain: 'down.test' })
+  const person = createPerson(site.url)
+  let asked = 0
+  for (let status = 403; status === 403; asked++)
+    status = (await person.signInElsewhere('maya@down.test')).status
+  // The last one was not asked any more.
+  expect(asked).toBe(31)
+  expect((await person.signInElsewhere('maya@down.test')).status).toBe(429)
 })
 
 test.each([

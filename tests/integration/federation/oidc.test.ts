@@ -208,6 +208,8 @@ test('who is suspended here is not let in, and what a disabled provider let in h
   const page = await someone().at(site.url).open('/sign-in')
   expect(page.text).not.toContain('value="provider"')
   await set({ status: 'active' })
+  // For good: who was signed in then signs in again.
+  expect((await window.at(site.url).open('/account')).url).toBe(`${site.url}/sign-in`)
   await site.api.people.update({ id: person.id, status: 'suspended' })
   reasons.expect((await comes('sub-emil', emil)).page, 'person_inactive')
 })

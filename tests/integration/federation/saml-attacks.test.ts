@@ -342,10 +342,11 @@ test('what is made to be slow is refused at once', async () => {
     expect((await send(person, text)).status, text).toBeGreaterThanOrEqual(403)
 })
 
-function logoutRequest(sessionIndex: string): string {
+function logoutRequest(sessionIndex: string, { destination = logout, ageMinutes = 0 } = {}): string {
   const names =
     'xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"'
-  const at = `ID="_${sessionIndex}" Version="2.0" IssueInstant="${new Date().toISOString()}"`
+  const issuedAt = new Date(Date.now() + (minutes - ageMinutes) * 60_000).toISOString()
+  const at = `ID="_${sessionIndex}" Version="2.0" IssueInstant="${issuedAt}" Destination="${destination}"`
   return `<samlp:LogoutRequest ${names} ${at}><saml:Issuer>${ENTITY}</saml:Issuer><saml:NameID Format="${PERSISTENT}">mallory-1</saml:NameID><samlp:SessionIndex>${sessionIndex}</samlp:SessionIndex></samlp:LogoutRequest>`
 }
 
@@ -384,6 +385,19 @@ test('a sign-out counts only where the provider has signed it', async () => {
     ['Signature', 'A'],
   ])
   reasons.expect(await someone().at(site.url).open(`${logout}?${twice}`), 'saml_logout_query')
+  for (const [xml, reason] of [
+    [logoutRequest('s-9', { destination: 'https://another.test/logout' }), 'saml_destination'],
+    [logoutRequest('s-9').replace(/ Destination="[^"]*"/, ''), 'saml_destination'],
+    [logoutRequest('s-9', { ageMinutes: 11 }), 'saml_too_late'],
+    [logoutRequest('s-9', { ageMinutes: -5 }), 'saml_too_early'],
+    [logoutRequest('s-9').replaceAll('LogoutRequest', 'AuthnRequest'), 'saml_logout_query'],
+  ] as const)
+    reasons.expect(
+      await someone()
+        .at(site.url)
+        .open(`${logout}?${signed(xml)}`),
+      reason,
+    )
   expect((await person.at(site.url).open('/account')).url).toBe(`${site.url}/account`)
 })
 

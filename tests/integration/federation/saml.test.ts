@@ -1,3 +1,4 @@
+import { createVerify } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openPeopleSite, type PeopleSite } from '../people-site.ts'
 import { createPerson, createReasons } from './hop.ts'
@@ -60,7 +61,7 @@ test('the request names us and where to answer, and is signed where the provider
     const left = await browser.submit(page, { email: 'maya@northwind.test', way: 'provider' })
     return /url=(.*)$/.exec(left.headers.get('refresh') ?? '')?.[1] ?? ''
   }
-  const { paths } = await site.api.identityProviders.get({ provider: 'adfs' })
+  const { paths, requestCertificate } = await site.api.identityProviders.get({ provider: 'adfs' })
   const plain = await ask()
   expect(requestIn(plain).xml).toContain(
     `AssertionConsumerServiceURL="${site.url}${paths['assertionConsumer']}"`,
@@ -71,7 +72,15 @@ test('the request names us and where to answer, and is signed where the provider
   if (!saml) throw new Error('no settings')
   await set({ saml: { ...saml, signsRequests: true } })
   const signed = await ask()
-  expect(new URL(signed).searchParams.get('SigAlg')).toContain('rsa-sha256')
+  // What is signed is the query up to the signature (SAML bindings section 3.4.4.1).
+  const [, query = '', signature = ''] = /\?(.*)&Signature=([^&]*)$/.exec(signed) ?? []
+  expect(query).toContain(`SigAlg=${encodeURIComponent('http://www.w3.org/2001/04/xmldsig-more#rsa-sha256')}`)
+  const bytes = Buffer.from(decodeURIComponent(signature), 'base64')
+  expect(
+    createVerify('sha256')
+      .update(query)
+      .verify(requestCertificate ?? '', bytes),
+  ).toBe(true)
   await set({ saml })
 })
 

@@ -261,6 +261,7 @@ async function unlink({ api, organization, print }: Session, link: string): Prom
 
 const WORDS: Record<string, string> = {
   callback: 'redirect URI',
+  afterLogout: 'redirect URI after signing out',
   backchannelLogout: 'back-channel logout URI',
   metadata: 'metadata, which is our entity id',
   assertionConsumer: 'assertion consumer service (POST)',

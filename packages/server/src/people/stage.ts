@@ -66,7 +66,7 @@ export function createStage(options: StageOptions) {
   /** Ends the session, here and at the provider where it began, and goes on. */
   async function signOut(c: Ask, who: SignedIn | undefined, next: string): Promise<Response> {
     // Asked before the session is gone.
-    const leave = who && (await federation.afterSignOut(who.session.id))
+    const leave = who && (await federation.afterSignOut(c, who.session.id))
     const cookies = await accounts.signOut(cookiesOf(c))
     const detail = { address: addressOf(c.env.incoming) }
     if (who) await parts.note(who.person.organization.id, 'person.signed_out', who.person.id, detail)

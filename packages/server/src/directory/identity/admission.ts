@@ -26,6 +26,7 @@ export interface Assertion {
 /** Why somebody is not let in, although a provider says who it is. */
 export type AdmissionRefusal =
   | 'provider_gone'
+  | 'subject_strange'
   | 'email_missing'
   | 'email_unverified'
   | 'domain_foreign'
@@ -36,6 +37,8 @@ export type AdmissionRefusal =
 export type Admission = { person: string } | { refused: AdmissionRefusal }
 
 const Email = z.email().max(320)
+/** Something to tell people apart by: of a length to be kept, and nothing that cannot be seen. */
+const Subject = z.string().regex(/^\P{Cc}{1,512}$/u)
 const MOST_GROUPS = 1_000
 
 /**
@@ -48,6 +51,7 @@ export async function admit(
   provider: Pick<ProviderRow, 'id' | 'organizationId'>,
   said: Assertion,
 ): Promise<Admission> {
+  if (!Subject.safeParse(said.subject).success) return { refused: 'subject_strange' }
   return asOneChange(ctx, [provider.organizationId], async ctx => {
     const { db } = ctx.store
     const now = await findProvider(db, provider.id)

@@ -17,7 +17,7 @@ type Provider = OutputOf<'identityProviders', 'get'>
 export function pathsOf({ id, kind }: Pick<ProviderRow, 'id' | 'kind'>): Record<string, string> {
   const at = `/federation/${id}`
   return kind === 'oidc'
-    ? { callback: `${at}/callback`, backchannelLogout: `${at}/backchannel-logout` }
+    ? { callback: `${at}/callback`, backchannelLogout: `${at}/backchannel-logout`, afterLogout: '/sign-in' }
     : { metadata: `${at}/metadata`, assertionConsumer: `${at}/acs`, logout: `${at}/logout` }
 }
 
@@ -104,7 +104,7 @@ export async function createProvider(
   })
 }
 
-/** Changes a provider. Of one that is disabled nobody is signed in any more, and its roles are lost until it is back. */
+/** Changes a provider. What one that is disabled has let in ends for good; its roles are lost until it is back. */
 export async function updateProvider(
   ctx: Context,
   input: InputOf<'identityProviders', 'update'>,
@@ -118,6 +118,7 @@ export async function updateProvider(
     const { id: _, organizationId, createdAt, ...values } = after
     await tx.updateTable('identityProvider').set(values).where('id', '=', before.id).execute()
     if (input.roles) await replaceGroupRoles(ctx, tx, organization, before, input.roles)
+    if (after.status === 'disabled') await endSessions(ctx, tx, after)
     const provider = await read(tx, after)
     const isNewSecret = after.sealedSecret !== before.sealedSecret
     const [was, is] = [summary(shown), summary(provider)]
@@ -126,6 +127,15 @@ export async function updateProvider(
     await recordProvider(ctx, tx, 'identity_provider.updated', after, { before: was, after: is, isNewSecret })
     return provider
   })
+}
+
+async function endSessions(ctx: Context, tx: Tx, { id }: ProviderRow): Promise<void> {
+  await tx
+    .updateTable('federatedSession')
+    .set({ endedAt: timeOf(ctx) })
+    .where('providerId', '=', id)
+    .where('endedAt', 'is', null)
+    .execute()
 }
 
 function changed(
@@ -186,6 +196,12 @@ export async function removeProvider(
       .updateTable('scimToken')
       .set(eb => ({ ...none, revokedAt: eb.fn.coalesce('revokedAt', eb.val(timeOf(ctx))) }))
       .where('providerId', '=', id)
+      .execute()
+    await tx
+      .updateTable('principal')
+      .set({ managedBy: null })
+      .where('organizationId', '=', organization.id)
+      .where('managedBy', '=', id)
       .execute()
     for (const table of ['identityRole', 'identityLink', 'federatedSession'] as const)
       await tx.deleteFrom(table).where('providerId', '=', id).execute()

@@ -1,13 +1,15 @@
 import { admit, findProvider, type ProviderRow, secretPlace } from '../../directory/index.ts'
 import { messagePage } from '../pages/account.ts'
 import { leavePage } from '../pages/federation.ts'
+import { wordsFor } from '../pages/languages.ts'
 import { toResponse } from '../pages/layout.ts'
-import { STRINGS } from '../pages/strings.ts'
 import { findPerson, type Person } from '../person.ts'
 import type { Proof } from '../proof.ts'
 import type { Ask, Origin, SignInParts } from '../sign-in.ts'
+import { networkOf, type Try } from '../sign-in-limit.ts'
 import type { Onward } from '../ticket.ts'
 import { forgetPending, keepPending, type Pending, readPending } from './pending.ts'
+import { causeOf, reasonOf } from './refusal.ts'
 import { FederationError, type Said } from './said.ts'
 import type { SamlSelf } from './saml.ts'
 import { copySession, findFederated, noteSession, type SaidOfSession } from './sessions.ts'
@@ -36,30 +38,52 @@ export function createFederation(stage: FederationSite) {
     { email, next, isFresh = false }: { email: string; next: string; isFresh?: boolean },
   ): Promise<Response> {
     const pending = { provider: provider.id, next, beganAt: now(), isFresh }
+    const tries = triesOf(c)
+    // A provider that does not answer is not asked for ever.
+    if (!(await stage.limit.take(tries))) return tooMany(c)
     try {
-      if (provider.kind === 'oidc') {
-        const options = {
-          redirectUri: `${issuer}/federation/${provider.id}/callback`,
-          isFresh,
-          email,
-          now: now(),
-        }
-        const { url, kept } = await (await loadOidc()).beginOidc(opened(provider), options)
-        return leave(provider, url, keepPending(site, kept.state, { ...pending, oidc: kept }))
-      }
-      const { url, id } = await (await loadSaml()).beginSaml(provider, selfOf(provider), {
-        isFresh,
-        now: now(),
-      })
-      return leave(provider, url, keepPending(site, id, { ...pending, saml: id }))
+      const { url, cookie } = await begin(provider, pending, email)
+      await stage.limit.forgive(tries)
+      // A page that goes on by itself: a form may lead to our own pages only.
+      const words = wordsFor(c.req.header('accept-language'))
+      return toResponse(leavePage({ words, title: provider.title, url, cookies: [cookie] }))
     } catch (fault) {
-      return refuse(c, provider, fault)
+      return refuse(c, provider, fault, next)
     }
   }
 
-  /** A page that goes on by itself: a form may lead to our own pages only. */
-  function leave({ title }: ProviderRow, url: string, cookie: string): Response {
-    return toResponse(leavePage({ title, url, cookies: [cookie] }))
+  async function begin(
+    provider: ProviderRow,
+    pending: Pending,
+    email: string,
+  ): Promise<{ url: string; cookie: string }> {
+    const { isFresh } = pending
+    if (provider.kind === 'oidc') {
+      const redirectUri = `${issuer}/federation/${provider.id}/callback`
+      const options = { redirectUri, isFresh, email, now: now() }
+      const { url, kept } = await (await loadOidc()).beginOidc(opened(provider), options)
+      return { url, cookie: keepPending(site, kept.state, { ...pending, oidc: kept }) }
+    }
+    const options = { isFresh, now: now() }
+    const { url, id } = await (await loadSaml()).beginSaml(provider, selfOf(provider), options)
+    return { url, cookie: keepPending(site, id, { ...pending, saml: id }) }
+  }
+
+  /** What is not from a provider counts against the network that sent it. */
+  function triesOf(c: Ask): Try[] {
+    return [['provider', networkOf(stage.addressOf(c.env.incoming))]]
+  }
+
+  function tooMany(c: Ask): Response {
+    const words = wordsFor(c.req.header('accept-language'))
+    const [{ title }, { tooMany: text }] = [words.federation, words.signIn]
+    return toResponse(messagePage({ words, title, text, status: 429 }))
+  }
+
+  function gone(c: Ask): Response {
+    const words = wordsFor(c.req.header('accept-language'))
+    const { title, faults } = words.federation
+    return toResponse(messagePage({ words, title, text: faults.provider_gone, status: 404 }))
   }
 
   /** A provider with its secret open. */
@@ -92,7 +116,7 @@ export function createFederation(stage: FederationSite) {
     const person = 'person' in admission && (await findPerson(store.db, admission.person))
     if (!person) {
       const reason = 'refused' in admission ? admission.refused : 'person_inactive'
-      return refuse(c, provider, new FederationError(reason))
+      return refuse(c, provider, new FederationError(reason), next)
     }
     const proof = { methods: [provider.kind], secondFactor: said.secondFactor }
     const response = await stage.enter(c, person, proof, {
@@ -109,20 +133,29 @@ export function createFederation(stage: FederationSite) {
     else if (before !== undefined) await copySession(store, before, session, now())
   }
 
-  /** Says that it went wrong: to the person what to do, to the record why. A fault of ours goes on. */
-  async function refuse(c: Ask, provider: ProviderRow, fault: unknown): Promise<Response> {
+  /** Says that it went wrong: to the person what to do and where to begin again, to the record why. A fault of ours goes on. */
+  async function refuse(c: Ask, provider: ProviderRow, fault: unknown, next?: string): Promise<Response> {
     const reason = reasonOf(fault)
     if (reason === undefined) throw fault
     const reference = stage.newReference()
-    const detail = { reason, provider: provider.id, reference, address: stage.addressOf(c.env.incoming) }
+    const detail = {
+      ...{ reason, cause: causeOf(fault), provider: provider.id, reference },
+      address: stage.addressOf(c.env.incoming),
+    }
     await stage.note(provider.organizationId, 'person.sign_in_refused', provider.id, detail)
-    const { title, faults } = STRINGS.federation
+    const words = wordsFor(c.req.header('accept-language'))
+    const { title, faults, again } = words.federation
     const text = (faults as Record<string, string>)[reason] ?? faults.other
-    return toResponse(messagePage({ title, text, status: 403, reference }))
+    const back = next ?? recall(c, provider, c.req.query('state') ?? '')?.next ?? `${stage.base}/sign-in`
+    const onward = { href: back, text: again }
+    return toResponse(messagePage({ words, title, text, status: 403, reference, onward }))
   }
 
   /** Where a browser goes after it was signed out here: to the provider that its session began at, where that offers it. */
-  async function afterSignOut(session: string): Promise<((cookies: string[]) => Response) | undefined> {
+  async function afterSignOut(
+    c: Ask,
+    session: string,
+  ): Promise<((cookies: string[]) => Response) | undefined> {
     const found = await findFederated(store, session)
     if (!found) return undefined
     const { provider, logout } = found
@@ -132,7 +165,8 @@ export function createFederation(stage: FederationSite) {
       return undefined
     })
     if (url === undefined) return undefined
-    return cookies => toResponse(leavePage({ title: provider.title, url, cookies, isSignOut: true }))
+    const words = wordsFor(c.req.header('accept-language'))
+    return cookies => toResponse(leavePage({ words, title: provider.title, url, cookies, isSignOut: true }))
   }
 
   async function logoutUrl(provider: ProviderRow, logout: string): Promise<string | undefined> {
@@ -143,19 +177,9 @@ export function createFederation(stage: FederationSite) {
   }
 
   return {
-    ...{ start, opened, selfOf, recall, enter, keepSaid, refuse, afterSignOut },
+    ...{ start, opened, selfOf, recall, enter, keepSaid, refuse, afterSignOut, triesOf, tooMany, gone },
     find: (id: string) => findProvider(store.db, id),
   }
-}
-
-/** Of what the provider, its library or the admission refused; undefined for what is broken here. */
-function reasonOf(fault: unknown): string | undefined {
-  if (fault instanceof FederationError) return fault.reason
-  if (!(fault instanceof Error)) return undefined
-  if (fault.cause instanceof FederationError) return fault.cause.reason
-  const isOfLibrary =
-    /^(AuthorizationResponseError|ResponseBodyError|ClientError|OperationProcessingError|UnsupportedOperationError|WWWAuthenticateChallengeError)$/
-  return isOfLibrary.test(fault.name) ? 'provider_refused' : undefined
 }
 
 /** What is kept with the session, while the person still has a second factor to show: it travels sealed. */

@@ -23,13 +23,14 @@ const ALGORITHMS = [
 const TOLERANCE_SECONDS = 60
 const OLDEST_SECONDS = 10 * 60
 
+const Name = z.string().regex(/^\P{Cc}{1,512}$/u)
 const Claims = z.object({
   jti: z.string().min(1).max(512),
   iat: z.number(),
   exp: z.number(),
   events: z.object({ [EVENT]: z.looseObject({}) }),
-  sub: z.string().min(1).max(1024).optional(),
-  sid: z.string().min(1).max(1024).optional(),
+  sub: Name.optional(),
+  sid: Name.optional(),
   nonce: z.undefined().optional(),
 })
 

@@ -4,11 +4,8 @@ import { record } from '../../audit/index.ts'
 import type { ProviderRow } from '../../directory/index.ts'
 import { hashSecret } from '../../store/index.ts'
 import { readForm } from '../form.ts'
-import { messagePage } from '../pages/account.ts'
-import { redirectTo, toResponse } from '../pages/layout.ts'
-import { STRINGS } from '../pages/strings.ts'
+import { redirectTo } from '../pages/layout.ts'
 import type { Ask, Env } from '../sign-in.ts'
-import { networkOf, type Try } from '../sign-in-limit.ts'
 import { type Federation, type FederationSite, loadOidc, loadSaml } from './federation.ts'
 import { FederationError } from './said.ts'
 import type { SamlAnswer } from './saml.ts'
@@ -24,9 +21,9 @@ export function addFederation(app: Hono<Env>, stage: FederationSite, federation:
   /** Finds the provider, and slows down whoever sends what is not from it. */
   const at = (handle: (c: Ask, provider: ProviderRow) => Promise<Response>) => async (c: Ask) => {
     const provider = await federation.find(c.req.param('provider') ?? '')
-    const tries = triesOf(c, stage)
-    if (!provider) return gone()
-    if (!(await stage.limit.take(tries))) return tooMany()
+    const tries = federation.triesOf(c)
+    if (!provider) return federation.gone(c)
+    if (!(await stage.limit.take(tries))) return federation.tooMany(c)
     try {
       const answer = await handle(c, provider)
       await stage.limit.forgive(tries)
@@ -49,29 +46,13 @@ export function addFederation(app: Hono<Env>, stage: FederationSite, federation:
   )
   app.get(
     '/federation/:provider/metadata',
-    at((_, provider) => showMetadata(federation, provider)),
+    at((c, provider) => showMetadata(c, federation, provider)),
   )
   app.get(
     '/federation/:provider/logout',
     at((c, provider) => answerLogout(c, stage, federation, provider)),
   )
   app.post('/federation/:provider/backchannel-logout', c => backchannelLogout(c, stage, federation))
-}
-
-/** What is not from a provider counts against the network that sent it. */
-function triesOf(c: Ask, stage: FederationSite): Try[] {
-  return [['provider', networkOf(stage.addressOf(c.env.incoming))]]
-}
-
-function gone(): Response {
-  const { title, faults } = STRINGS.federation
-  return toResponse(messagePage({ title, text: faults.provider_gone, status: 404 }))
-}
-
-function tooMany(): Response {
-  return toResponse(
-    messagePage({ title: STRINGS.federation.title, text: STRINGS.signIn.tooMany, status: 429 }),
-  )
 }
 
 async function answerOidc(
@@ -181,8 +162,8 @@ async function takeAnswer(
   return row && (JSON.parse(store.secrets.open(row.payload, `${TICKET}:${provider.id}:${id}`)) as SamlAnswer)
 }
 
-async function showMetadata(federation: Federation, provider: ProviderRow): Promise<Response> {
-  if (provider.kind !== 'saml') return gone()
+async function showMetadata(c: Ask, federation: Federation, provider: ProviderRow): Promise<Response> {
+  if (provider.kind !== 'saml') return federation.gone(c)
   const xml = (await loadSaml()).samlMetadata(provider, federation.selfOf(provider))
   const headers = { 'content-type': 'application/samlmetadata+xml', 'x-content-type-options': 'nosniff' }
   return new Response(xml, { headers })
@@ -195,7 +176,7 @@ async function answerLogout(
   federation: Federation,
   provider: ProviderRow,
 ): Promise<Response> {
-  if (provider.kind !== 'saml') return gone()
+  if (provider.kind !== 'saml') return federation.gone(c)
   if (c.req.query('SAMLResponse') !== undefined) return redirectTo(`${stage.base}/sign-in`)
   const query = (c.env.incoming.url ?? '').split('?')[1] ?? ''
   const options = { query, now: stage.now() }
@@ -218,7 +199,7 @@ async function backchannelLogout(c: Ask, stage: FederationSite, federation: Fede
   const provider = await federation.find(c.req.param('provider') ?? '')
   if (provider?.kind !== 'oidc') return answer(404, 'invalid_request')
   const address = stage.addressOf(c.env.incoming)
-  const tries = triesOf(c, stage)
+  const tries = federation.triesOf(c)
   if (!(await stage.limit.take(tries))) return answer(429, 'temporarily_unavailable')
   try {
     const token = (await readForm(c.req.raw))?.one('logout_token') ?? ''

@@ -23,17 +23,21 @@ export class FederationError extends Error {
   }
 }
 
-/** The one text of a claim or attribute. */
+const MOST_CHARACTERS = 200
+
+/** The one text of a claim or attribute; one that holds what nobody can see is none. */
 export function textOf(value: unknown): string | undefined {
   const [one, ...others] = Array.isArray(value) ? (value as unknown[]) : [value]
-  return typeof one === 'string' && others.length === 0 ? one : undefined
+  return others.length === 0 && isPlain(one) ? one : undefined
 }
 
 /** All texts of a claim or attribute: a provider that knows one group may send it alone. */
 export function textsOf(value: unknown): string[] {
-  return (Array.isArray(value) ? (value as unknown[]) : [value]).filter(
-    (one): one is string => typeof one === 'string' && one !== '' && one.length <= MOST_CHARACTERS,
-  )
+  return (Array.isArray(value) ? (value as unknown[]) : [value])
+    .filter(isPlain)
+    .filter(one => one !== '' && one.length <= MOST_CHARACTERS)
 }
 
-const MOST_CHARACTERS = 200
+function isPlain(value: unknown): value is string {
+  return typeof value === 'string' && !/\p{Cc}/u.test(value)
+}

@@ -58,9 +58,22 @@ export function readResponse(base64: string): { xml: string; envelope: Envelope 
   }
 }
 
-/** The same care for messages that come in an address. */
-export function refuseStrangeXml(xml: string): void {
-  measure(parsePlain(xml))
+/** What is older was not sent just now. */
+const MOST_AGE_MS = 10 * 60_000
+
+/** The same care for a sign-out that comes in an address: whole, for us, and of now. Its signature is verified elsewhere. */
+export function refuseStrangeLogout(
+  xml: string,
+  { destination, now, skewMs }: { destination: string; now: number; skewMs: number },
+): void {
+  const root = parsePlain(xml)
+  measure(root)
+  if (root.localName !== 'LogoutRequest' || root.namespaceURI !== PROTOCOL) throw refuse('saml_logout_query')
+  // Has to be there where a message is signed (SAML bindings section 3.4.5.2).
+  if (root.getAttribute('Destination') !== destination) throw refuse('saml_destination')
+  const issuedAt = Date.parse(root.getAttribute('IssueInstant') ?? '')
+  if (!(issuedAt <= now + skewMs)) throw refuse('saml_too_early')
+  if (issuedAt <= now - MOST_AGE_MS) throw refuse('saml_too_late')
 }
 
 function decode(base64: string): string {

@@ -5,7 +5,7 @@ import { type ProviderRow, type SamlSettings, samlSettings } from '../../directo
 import { html } from '../pages/html.ts'
 import { FederationError, type Said, textOf, textsOf } from './said.ts'
 import { type ParsedAssertion, readAssertion } from './saml-assertion.ts'
-import { readResponse, refuseStrangeXml, trustedToday } from './saml-document.ts'
+import { readResponse, refuseStrangeLogout, trustedToday } from './saml-document.ts'
 
 /** What we are to a provider. */
 export interface SamlSelf {
@@ -197,7 +197,7 @@ export async function readSamlLogout(
   const { SAMLRequest = '', SigAlg = '', Signature } = container
   // The library takes a message without a signature for a good one.
   if (!Signature || !SIGNATURES.includes(SigAlg)) throw new FederationError('saml_logout_unsigned')
-  refuseStrangeXml(inflate(SAMLRequest))
+  refuseStrangeLogout(inflate(SAMLRequest), { destination: self.logout, now, skewMs: SKEW_MS })
   const library = saml(row, self, now, { privateKey: self.key })
   try {
     const { profile } = await library.validateRedirectAsync(container, query)

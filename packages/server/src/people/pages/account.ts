@@ -10,9 +10,12 @@ export function messagePage(options: {
   text: string
   status?: number
   reference?: string
+  /** Where to go from here. */
+  onward?: { href: string; text: string }
 }): Page {
-  const { words = STRINGS, title, text, status = 200, reference } = options
+  const { words = STRINGS, title, text, status = 200, reference, onward } = options
   const body = html`<h1>${title}</h1><p role="status">${text}</p>
+${onward && html`<div class="row"><a class="button" href="${onward.href}">${onward.text}</a></div>`}
 ${reference !== undefined && html`<p><small>${words.stopped.reference(reference)}</small></p>`}`
   return { words, title, body, status }
 }

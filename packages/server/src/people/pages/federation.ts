@@ -1,20 +1,20 @@
 import { html } from './html.ts'
+import type { Words } from './languages.ts'
 import type { Page } from './layout.ts'
-import { STRINGS } from './strings.ts'
-
-const words = STRINGS.federation
 
 /** On the way to an identity provider: goes on by itself, and says where to. */
 export function leavePage(options: {
+  words: Words
   title: string
   url: string
   cookies: readonly string[]
   isSignOut?: boolean
 }): Page {
-  const { title: provider, url, cookies, isSignOut = false } = options
+  const { words, title: provider, url, cookies, isSignOut = false } = options
+  const { leaving, leavingOut, to, toOut, goOn } = words.federation
   const { host } = new URL(url)
-  const title = isSignOut ? words.leavingOut : words.leaving
-  const body = html`<h1>${title}</h1><p role="status">${(isSignOut ? words.toOut : words.to)(provider, host)}</p>
-<div class="row"><a class="button" href="${url}">${words.goOn}</a></div>`
-  return { title, body, cookies, goesTo: url }
+  const title = isSignOut ? leavingOut : leaving
+  const body = html`<h1>${title}</h1><p role="status">${(isSignOut ? toOut : to)(provider, host)}</p>
+<div class="row"><a class="button" href="${url}">${goOn}</a></div>`
+  return { words, title, body, cookies, goesTo: url }
 }

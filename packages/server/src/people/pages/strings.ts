@@ -83,12 +83,16 @@ export const STRINGS = {
     leavingOut: 'You are signed out here',
     toOut: (provider: string, host: string) => `Now you are signed out at ${provider} (${host}), too.`,
     goOn: 'Go on',
+    again: 'Start again',
     faults: {
-      not_this_browser:
-        'This sign-in began in another browser, or too long ago. Go back to the sign-in page and start again.',
+      denied_there:
+        'Your identity provider did not let you in. Try again, or ask your administrator for access there.',
+      saml_status:
+        'Your identity provider did not let you in. Try again, or ask your administrator for access there.',
+      not_this_browser: 'This sign-in began in another browser, or too long ago. Start again.',
       sign_in_stale:
         'You were asked to sign in anew, and were not. Sign out at your provider, then start again.',
-      replayed: 'This answer of your provider was used already. Go back to the sign-in page and start again.',
+      replayed: 'This answer of your provider was used already. Start again.',
       provider_gone: 'There is no such identity provider here any more. Go back to the sign-in page.',
       provider_slow: 'Your identity provider does not answer. Try again in a moment.',
       provider_unreachable: 'Your identity provider does not answer. Try again in a moment.',
@@ -103,7 +107,7 @@ export const STRINGS = {
       email_unverified:
         'Your identity provider has not verified your email address. Verify it there, or ask your administrator.',
       saml_unsolicited:
-        'This sign-in did not begin here, and your organization does not take such ones. Start at the sign-in page.',
+        'This sign-in did not begin here, and your organization does not take such ones. Start again here.',
       saml_certificates_ended:
         'What your organization knows its identity provider by has expired. Tell your administrator.',
       other:
