@@ -256,6 +256,39 @@ test('groups come with their members, who have what the group was given until th
   expect(await mayRead(ann)).toBe(false)
 })
 
+test('a large group changes by as many operations as a directory likes, in the order that it sends them', async () => {
+  const names = ['one', 'two', 'three', 'four'].map(name => `${name}@large.test`)
+  const people = await Promise.all(names.map(name => directory.addUser(name)))
+  const [one, two, three, four] = people
+  const { body } = await directory.send('POST', '/Groups', { displayName: 'Large' })
+  const path = `/Groups/${body.id}`
+  const members = async (part = 'value') =>
+    ((await directory.get(path)).body.members ?? []).map((member: Record<string, string>) => member[part])
+  const add = (value: unknown) => ({ op: 'add', path: 'members', value })
+  const without = (id: string | undefined) => ({ op: 'remove', path: `members[value eq "${id}"]` })
+  const hundreds = Array.from({ length: 400 }, (_, at) => add([{ value: people[at % 3] }]))
+  const began = performance.now()
+  await directory.patch(path, ...hundreds, without(one), without(two), add({ value: four }), add([two]))
+  expect(performance.now() - began).toBeLessThan(3_000)
+  expect((await members()).sort()).toEqual([two, three, four].sort())
+  // To remove none of them is not to remove all.
+  await directory.patch(path, { op: 'remove', path: 'members', value: [] })
+  expect(await members('display')).toHaveLength(3)
+  expect(await directory.find('Groups', `members eq "${three}"`)).toMatchObject({ body: { totalResults: 1 } })
+  expect(await directory.find('Groups', `members.value sw "usr_" and displayName eq "Large"`)).toMatchObject({
+    body: { totalResults: 1 },
+  })
+  expect(await directory.find('Users', `groups.display eq "large"`)).toMatchObject({
+    body: { totalResults: 3, Resources: expect.arrayContaining([expect.objectContaining({ id: four })]) },
+  })
+  const slow = Array.from({ length: 1_000 }, (_, at) =>
+    at % 2
+      ? { op: 'replace', path: 'members[value pr].display', value: 'x' }
+      : add(Array(100).fill({ value: one })),
+  )
+  expect(await directory.patch(path, ...slow)).toMatchObject({ status: 413, body: { status: '413' } })
+})
+
 test('groups made by hand are not the directory’s: neither seen, nor taken over, nor doubled', async () => {
   const byHand = await site.api.groups.create({ name: 'finance' })
   expect(await directory.find('Groups', 'displayName eq "Finance"')).toMatchObject({

@@ -1,28 +1,42 @@
-import { type Compare, type Filter, parse } from 'scim2-parse-filter'
+import { type Compare, parse, type Filter as Tree } from 'scim2-parse-filter'
 import { type Attribute, findAttribute, placeOf, type Schema } from './attributes.ts'
 import { ScimError } from './error.ts'
 import type { Part, Value } from './value.ts'
 
-export type { Filter } from 'scim2-parse-filter'
+export type { Filter as Tree } from 'scim2-parse-filter'
 
 const MOST_CHARACTERS = 1_024
 const DEEPEST = 20
 
-/** Reads a filter (RFC 7644 section 3.4.2.2), and holds its names to the schema. */
+type Test = (part: Part) => boolean
+
+/** What a filter asks of resources (RFC 7644 section 3.4.2.2), its names held to the schema. */
+export interface Filter {
+  test: Test
+  /** The attributes that it looks at. */
+  names: ReadonlySet<string>
+  /** The texts that some attributes must equal in whatever it finds: by these a database can look it up. */
+  equal: ReadonlyMap<string, string>
+}
+
 export function readFilter(schema: Schema, text: string): Filter {
-  const filter = parseFilter(text)
-  check(filter, path => resolve(schema, path)?.attribute)
-  return filter
+  const tree = parseFilter(text)
+  const names = new Set<string>()
+  const find: Find = path => {
+    const found = resolve(schema, path)
+    if (found) names.add(found.attribute.name)
+    return found
+  }
+  return { test: compile(tree, find), names, equal: equalities(tree, find) }
 }
 
 /** Reads a filter on the values of one attribute, as a path carries it: `type eq "work"`. */
-export function readValueFilter(attribute: Attribute, text: string): Filter {
-  const filter = parseFilter(text)
-  check(filter, path => findAttribute(attribute.parts ?? [], path))
-  return filter
+export function readValueFilter(attribute: Attribute, text: string): { test: Test; tree: Tree } {
+  const tree = parseFilter(text)
+  return { test: compile(tree, within(attribute)), tree }
 }
 
-function parseFilter(text: string): Filter {
+function parseFilter(text: string): Tree {
   if (text.length > MOST_CHARACTERS || nesting(text) > DEEPEST)
     throw new ScimError(400, 'This filter is too long, or nested too deeply.', 'invalidFilter')
   try {
@@ -36,29 +50,15 @@ function nesting(text: string): number {
   return (text.match(/[([]|\bnot\b/gi) ?? []).length
 }
 
-function check(filter: Filter, find: (path: string) => Attribute | undefined): void {
-  switch (filter.op) {
-    case 'and':
-    case 'or':
-      for (const one of filter.filters) check(one, find)
-      return
-    case 'not':
-      check(filter.filter, find)
-      return
-  }
-  const attribute = find(filter.attrPath)
-  if (!attribute)
-    throw new ScimError(400, 'This filter names an attribute that is not kept here.', 'invalidFilter')
-  if (filter.op === '[]') check(filter.valFilter, path => findAttribute(attribute.parts ?? [], path))
-}
-
-interface Resolved {
-  extension: string | undefined
+interface Found {
+  extension?: string | undefined
   attribute: Attribute
-  part: Attribute | undefined
+  part?: Attribute | undefined
 }
 
-function resolve(schema: Schema, path: string): Resolved | undefined {
+type Find = (path: string) => Found | undefined
+
+function resolve(schema: Schema, path: string): Found | undefined {
   const { extension, attributes, rest } = placeOf(schema, path)
   const [name = '', sub, ...more] = rest.split('.')
   const attribute = findAttribute(attributes, name)
@@ -67,73 +67,75 @@ function resolve(schema: Schema, path: string): Resolved | undefined {
   return sub !== undefined && !part ? undefined : { extension, attribute, part }
 }
 
-/** Whether a resource is what a filter asks for. */
-export function matches(schema: Schema, filter: Filter, resource: Part): boolean {
-  switch (filter.op) {
-    case 'and':
-      return filter.filters.every(one => matches(schema, one, resource))
-    case 'or':
-      return filter.filters.some(one => matches(schema, one, resource))
-    case 'not':
-      return !matches(schema, filter.filter, resource)
+function within({ parts = [] }: Attribute): Find {
+  return path => {
+    const attribute = findAttribute(parts, path)
+    return attribute && { attribute }
   }
-  const found = resolve(schema, filter.attrPath)
-  if (!found) return false
-  const holder = found.extension === undefined ? resource : resource[found.extension]
-  const value = isPart(holder) ? holder[found.attribute.name] : undefined
-  const values = value === undefined ? [] : Array.isArray(value) ? value : [value]
-  if (filter.op === '[]')
-    return values.some(one => isPart(one) && matchesValue(found.attribute, filter.valFilter, one))
-  return compareAny(filter, found, values)
 }
 
-/** Whether one value of an attribute is what a filter on its parts asks for. */
-export function matchesValue(attribute: Attribute, filter: Filter, value: Part): boolean {
-  switch (filter.op) {
-    case 'and':
-      return filter.filters.every(one => matchesValue(attribute, one, value))
-    case 'or':
-      return filter.filters.some(one => matchesValue(attribute, one, value))
-    case 'not':
-      return !matchesValue(attribute, filter.filter, value)
-    case '[]':
-      return false
+/** Made once and asked often: a group may have thousands of members. */
+function compile(tree: Tree, find: Find): Test {
+  switch (tree.op) {
+    case 'and': {
+      const tests = tree.filters.map(one => compile(one, find))
+      return part => tests.every(test => test(part))
+    }
+    case 'or': {
+      const tests = tree.filters.map(one => compile(one, find))
+      return part => tests.some(test => test(part))
+    }
+    case 'not': {
+      const test = compile(tree.filter, find)
+      return part => !test(part)
+    }
   }
-  const part = findAttribute(attribute.parts ?? [], filter.attrPath)
-  if (!part) return false
-  const held = value[part.name]
-  return compareAny(filter, { attribute: part, part: undefined }, held === undefined ? [] : [held])
+  const found = find(tree.attrPath)
+  if (!found)
+    throw new ScimError(400, 'This filter names an attribute that is not kept here.', 'invalidFilter')
+  if (tree.op === '[]') {
+    const test = compile(tree.valFilter, within(found.attribute))
+    return part => valuesAt(part, found).some(one => isPart(one) && test(one))
+  }
+  const test = compareAny(tree, found)
+  return part => test(valuesAt(part, found))
 }
 
-type Comparison = Exclude<Filter, { op: 'and' | 'or' | 'not' | '[]' }>
+function valuesAt(part: Part, { extension, attribute }: Found): readonly Value[] {
+  const holder = extension === undefined ? part : part[extension]
+  const value = isPart(holder) ? holder[attribute.name] : undefined
+  return value === undefined ? [] : Array.isArray(value) ? value : [value]
+}
 
-function compareAny(
-  filter: Comparison,
-  { attribute, part }: Pick<Resolved, 'attribute' | 'part'>,
-  values: readonly Value[],
-): boolean {
+type Comparison = Exclude<Tree, { op: 'and' | 'or' | 'not' | '[]' }>
+
+function compareAny(tree: Comparison, { attribute, part }: Found): (values: readonly Value[]) => boolean {
   // Of an attribute with parts, `value` is meant where none is named (RFC 7644 section 3.4.2.2).
   const meant =
     part ?? (attribute.type === 'complex' ? findAttribute(attribute.parts ?? [], 'value') : undefined)
-  const held = values.flatMap(one => (isPart(one) ? (meant ? (one[meant.name] ?? []) : []) : one))
-  if (filter.op === 'pr') return held.length > 0 || (!part && values.length > 0)
-  const { op, compValue } = filter as Compare
-  if (op === 'ne') return !held.some(one => compare('eq', one, compValue, meant ?? attribute))
-  return held.some(one => compare(op, one, compValue, meant ?? attribute))
+  const heldIn = (values: readonly Value[]): Value[] =>
+    values.flatMap(one => (isPart(one) ? (meant ? (one[meant.name] ?? []) : []) : one))
+  if (tree.op === 'pr') return values => heldIn(values).length > 0 || (!part && values.length > 0)
+  const { op, compValue } = tree as Compare
+  const isMet = compare(op === 'ne' ? 'eq' : op, compValue, meant ?? attribute)
+  return values => heldIn(values).some(isMet) !== (op === 'ne')
 }
 
 function compare(
   op: Compare['op'],
-  held: Value,
   wanted: Compare['compValue'],
-  attribute: Attribute,
-): boolean {
-  if (typeof held === 'boolean') {
-    const flag = typeof wanted === 'string' ? wanted.toLowerCase() === 'true' : wanted
-    return op === 'eq' && held === flag
+  { isExact }: Attribute,
+): (held: Value) => boolean {
+  const flag = typeof wanted === 'string' ? wanted.toLowerCase() === 'true' : wanted
+  const b = typeof wanted !== 'string' ? undefined : isExact ? wanted : wanted.toLowerCase()
+  return held => {
+    if (typeof held === 'boolean') return op === 'eq' && held === flag
+    if (typeof held !== 'string' || b === undefined) return false
+    return compareTexts(op, isExact ? held : held.toLowerCase(), b)
   }
-  if (typeof held !== 'string' || typeof wanted !== 'string') return false
-  const [a, b] = attribute.isExact ? [held, wanted] : [held.toLowerCase(), wanted.toLowerCase()]
+}
+
+function compareTexts(op: Compare['op'], a: string, b: string): boolean {
   switch (op) {
     case 'eq':
       return a === b
@@ -160,21 +162,24 @@ function isPart(value: Value | undefined): value is Part {
   return typeof value === 'object' && !Array.isArray(value)
 }
 
-/** The texts that some attributes must equal in whatever the filter finds: by these a database can look it up. */
-export function equalities(schema: Schema, filter: Filter): Map<string, string> {
+function equalities(tree: Tree, find: Find): Map<string, string> {
   const found = new Map<string, string>()
-  const look = (one: Filter): void => {
+  const note = (path: string, value: unknown): void => {
+    const { extension, attribute, part } = find(path) ?? {}
+    if (
+      attribute &&
+      extension === undefined &&
+      (part?.name ?? 'value') === 'value' &&
+      typeof value === 'string'
+    )
+      found.set(attribute.name, value)
+  }
+  const look = (one: Tree): void => {
     if (one.op === 'and') for (const part of one.filters) look(part)
     if (one.op === '[]' && one.valFilter.op === 'eq' && /^value$/i.test(one.valFilter.attrPath))
       note(one.attrPath, one.valFilter.compValue)
     if (one.op === 'eq') note(one.attrPath, (one as Compare).compValue)
   }
-  const note = (path: string, value: unknown): void => {
-    const resolved = resolve(schema, path)
-    const isValue = resolved && (!resolved.part || resolved.part.name === 'value')
-    if (isValue && resolved.extension === undefined && typeof value === 'string')
-      found.set(resolved.attribute.name, value)
-  }
-  look(filter)
+  look(tree)
   return found
 }

@@ -16,7 +16,6 @@ import {
 import type { Db, Tx } from '../../store/index.ts'
 import { GROUP_SCHEMA } from './attributes.ts'
 import { ScimError } from './error.ts'
-import { equalities } from './filter.ts'
 import type { Kind, Stored, Token } from './resource.ts'
 import { manyOf, type Part, textOf } from './value.ts'
 
@@ -40,27 +39,12 @@ function groups(db: Db, organization: string) {
 
 type GroupRow = Awaited<ReturnType<ReturnType<typeof groups>['executeTakeFirstOrThrow']>>
 
-async function toStored(db: Db, rows: readonly GroupRow[]): Promise<Stored[]> {
-  const stored: Stored[] = []
-  for (const row of rows) {
-    const members = (await readMembers(db, row)).map(({ id, name }) => ({
-      ...{ value: id, display: name, type: 'User' },
-    }))
-    stored.push({
-      id: row.id,
-      resource: {
-        displayName: row.displayName,
-        ...(row.theirId !== null && { externalId: row.theirId }),
-        ...(members.length > 0 && { members }),
-      },
-      createdAt: row.madeAt,
-      updatedAt: row.updatedAt,
-    })
-  }
-  return stored
+function toStored({ id, displayName, theirId, madeAt, updatedAt }: GroupRow): Stored {
+  const resource = { displayName, ...(theirId !== null && { externalId: theirId }) }
+  return { id, resource, createdAt: madeAt, updatedAt }
 }
 
-function readMembers(db: Db, { organizationId, seq }: Pick<GroupRow, 'organizationId' | 'seq'>) {
+function readMembers(db: Db, organizationId: string, group: string) {
   return db
     .selectFrom('groupMember')
     .innerJoin('principal', join =>
@@ -70,7 +54,7 @@ function readMembers(db: Db, { organizationId, seq }: Pick<GroupRow, 'organizati
     )
     .select(['principal.id', 'principal.name', 'principal.seq'])
     .where('groupMember.organizationId', '=', organizationId)
-    .where('groupSeq', '=', seq)
+    .where('groupSeq', '=', eb => eb.selectFrom('principal').select('seq').where('principal.id', '=', group))
     .where('principal.kind', '=', 'user')
     .orderBy('principal.id')
     .execute()
@@ -80,18 +64,21 @@ function readMembers(db: Db, { organizationId, seq }: Pick<GroupRow, 'organizati
 export const GROUPS: Kind = {
   schema: GROUP_SCHEMA,
 
+  late: 'members',
+
   async find(db, { organizationId }, id) {
-    const rows = await groups(db, organizationId).where('principal.id', '=', id).execute()
-    return (await toStored(db, rows))[0]
+    const row = await groups(db, organizationId).where('principal.id', '=', id).executeTakeFirst()
+    return row && toStored(row)
   },
 
-  async page(db, { organizationId }, after, limit) {
+  async page(db, { organizationId }, { after = '', skip = 0, limit }) {
     const rows = await groups(db, organizationId)
       .where('principal.id', '>', after)
       .orderBy('principal.id')
+      .offset(skip)
       .limit(limit)
       .execute()
-    return toStored(db, rows)
+    return rows.map(toStored)
   },
 
   async count(db, { organizationId }) {
@@ -103,29 +90,20 @@ export const GROUPS: Kind = {
     return Number(count)
   },
 
-  async lookUp(db, { organizationId }, filter) {
-    const wanted = equalities(GROUP_SCHEMA, filter)
-    const query = groups(db, organizationId)
-    const [id, name, externalId, member] = ['id', 'displayName', 'externalId', 'members'].map(key =>
-      wanted.get(key),
-    )
-    if (id !== undefined) return toStored(db, await query.where('principal.id', '=', id).execute())
-    if (name !== undefined)
-      return toStored(db, await query.where('principal.externalId', '=', foldName(name)).execute())
-    if (externalId !== undefined)
-      return toStored(db, await query.where('scimGroup.externalId', '=', externalId).execute())
-    if (member === undefined) return undefined
-    const holding = db
-      .selectFrom('groupMember')
-      .innerJoin('principal as member', join =>
-        join
-          .onRef('member.organizationId', '=', 'groupMember.organizationId')
-          .onRef('member.seq', '=', 'groupMember.memberSeq'),
-      )
-      .select('groupMember.groupSeq')
-      .where('groupMember.organizationId', '=', organizationId)
-      .where('member.id', '=', member)
-    return toStored(db, await query.where('principal.seq', 'in', holding).execute())
+  async lookUp(db, { organizationId }, equal) {
+    const query = narrow(db, organizationId, equal)
+    return query && (await query.execute()).map(toStored)
+  },
+
+  async complete(db, { organizationId }, stored) {
+    const complete: Stored[] = []
+    for (const one of stored) {
+      const members = (await readMembers(db, organizationId, one.id)).map(({ id, name }) => ({
+        ...{ value: id, display: name, type: 'User' },
+      }))
+      complete.push(members.length === 0 ? one : { ...one, resource: { ...one.resource, members } })
+    }
+    return complete
   },
 
   create(ctx, token, resource) {
@@ -150,7 +128,7 @@ export const GROUPS: Kind = {
     return asOneChange(ctx, [token.organizationId], async ctx => {
       const { db } = ctx.store
       const row = await getRow(db, token, id)
-      const [stored] = await toStored(db, [row])
+      const [stored] = await GROUPS.complete(db, token, [toStored(row)])
       await write(ctx, token, row, change(stored?.resource ?? {}))
     })
   },
@@ -161,6 +139,32 @@ export const GROUPS: Kind = {
       await removeGroup(ctx, { organization: token.organizationId, group: id })
     })
   },
+}
+
+function narrow(
+  db: Db,
+  organizationId: string,
+  equal: ReadonlyMap<string, string>,
+): ReturnType<typeof groups> | undefined {
+  const query = groups(db, organizationId)
+  const [id, name, externalId, member] = ['id', 'displayName', 'externalId', 'members'].map(key =>
+    equal.get(key),
+  )
+  if (id !== undefined) return query.where('principal.id', '=', id)
+  if (name !== undefined) return query.where('principal.externalId', '=', foldName(name))
+  if (externalId !== undefined) return query.where('scimGroup.externalId', '=', externalId)
+  if (member === undefined) return undefined
+  const holding = db
+    .selectFrom('groupMember')
+    .innerJoin('principal as member', join =>
+      join
+        .onRef('member.organizationId', '=', 'groupMember.organizationId')
+        .onRef('member.seq', '=', 'groupMember.memberSeq'),
+    )
+    .select('groupMember.groupSeq')
+    .where('groupMember.organizationId', '=', organizationId)
+    .where('member.id', '=', member)
+  return query.where('principal.seq', 'in', holding)
 }
 
 async function getRow(db: Db, { organizationId }: Token, id: string): Promise<GroupRow> {
@@ -197,7 +201,7 @@ async function write(ctx: Context, token: Token, row: GroupRow, resource: Part):
 }
 
 async function setMembers(ctx: Context, tx: Tx, group: GroupRow, wanted: ReadonlySet<number>): Promise<void> {
-  const held = new Set((await readMembers(tx, group)).map(({ seq }) => seq))
+  const held = new Set((await readMembers(tx, group.organizationId, group.id)).map(({ seq }) => seq))
   const of = (memberSeq: number): Membership => ({
     ...{ organizationId: group.organizationId, groupSeq: group.seq, memberSeq },
   })

@@ -1,7 +1,8 @@
 import type { Db } from '../../store/index.ts'
 import { ScimError } from './error.ts'
-import { type Filter, matches, readFilter } from './filter.ts'
+import { type Filter, readFilter } from './filter.ts'
 import type { Kind, Stored, Token } from './resource.ts'
+import type { Part } from './value.ts'
 
 /** The most that one page shows. */
 export const MOST_RESULTS = 200
@@ -24,42 +25,36 @@ export async function listResources(
 ): Promise<{ total: number; startIndex: number; page: Stored[] }> {
   const startIndex = Math.max(1, readNumber(query.startIndex, 1))
   const count = Math.min(MOST_RESULTS, Math.max(0, readNumber(query.count, DEFAULT_RESULTS)))
-  const filter = query.filter === undefined ? undefined : readFilter(kind.schema, query.filter)
-  const found = filter && (await kind.lookUp(db, token, filter))
-  const wanted = { first: startIndex - 1, count }
-  if (found && filter) {
-    const met = found.filter(stored => isMet(kind, filter, stored))
-    return { total: met.length, startIndex, page: met.slice(wanted.first, wanted.first + count) }
+  const first = startIndex - 1
+  if (query.filter === undefined) {
+    const page = count === 0 ? [] : await kind.page(db, token, { skip: first, limit: count })
+    return { total: await kind.count(db, token), startIndex, page }
   }
-  return { startIndex, ...(await walk(db, kind, token, filter, wanted)) }
-}
-
-function isMet(kind: Kind, filter: Filter, { id, resource, createdAt, updatedAt }: Stored): boolean {
-  const meta = { resourceType: kind.schema.name, created: createdAt, lastModified: updatedAt }
-  return matches(kind.schema, filter, { ...resource, id, meta })
-}
-
-/** Looks at all of them in the order of their ids, some at a time; how many there are the database knows without. */
-async function walk(
-  db: Db,
-  kind: Kind,
-  token: Token,
-  filter: Filter | undefined,
-  { first, count }: { first: number; count: number },
-): Promise<{ total: number; page: Stored[] }> {
+  const filter = readFilter(kind.schema, query.filter)
   const page: Stored[] = []
   let total = 0
+  for await (const stored of candidates(db, kind, token, filter)) {
+    if (!filter.test(withMeta(kind, stored))) continue
+    if (total >= first && page.length < count) page.push(stored)
+    total++
+  }
+  return { total, startIndex, page }
+}
+
+function withMeta({ schema }: Kind, { id, resource, createdAt, updatedAt }: Stored): Part {
+  return { ...resource, id, meta: { resourceType: schema.name, created: createdAt, lastModified: updatedAt } }
+}
+
+/** Whatever a filter may let through: few, where the database can tell; else all, in the order of their ids. */
+async function* candidates(db: Db, kind: Kind, token: Token, filter: Filter): AsyncGenerator<Stored> {
+  const complete = (some: Stored[]) => (filter.names.has(kind.late) ? kind.complete(db, token, some) : some)
+  const found = await kind.lookUp(db, token, filter.equal)
+  if (found) return yield* await complete(found)
   for (let after = ''; ; ) {
-    const some = await kind.page(db, token, after, AT_ONCE)
-    for (const stored of some) {
-      if (filter && !isMet(kind, filter, stored)) continue
-      if (total >= first && page.length < count) page.push(stored)
-      total++
-    }
+    const some = await kind.page(db, token, { after, limit: AT_ONCE })
+    yield* await complete(some)
     const last = some.at(-1)
-    const isFull = !filter && page.length >= count && total >= first
-    if (!last || some.length < AT_ONCE) return { total, page }
-    if (isFull) return { total: await kind.count(db, token), page }
+    if (!last || some.length < AT_ONCE) return
     after = last.id
   }
 }

@@ -1,6 +1,6 @@
 import { type Attribute, findAttribute, placeOf, type Schema } from './attributes.ts'
 import { ScimError } from './error.ts'
-import { type Filter, matchesValue, readValueFilter } from './filter.ts'
+import { readValueFilter, type Tree } from './filter.ts'
 import { isObject, manyOf, type Part, readValue, type Value } from './value.ts'
 
 const PATCH = 'urn:ietf:params:scim:api:messages:2.0:PatchOp'
@@ -18,8 +18,59 @@ interface Operation {
  */
 export function patch(schema: Schema, resource: Part, body: unknown): Part {
   const patched = structuredClone(resource)
-  for (const operation of readOperations(body)) apply(schema, patched, operation)
+  const operations = gather(schema, readOperations(body))
+  refuseSlow(resource, operations)
+  for (const operation of operations) apply(schema, patched, operation)
   return patched
+}
+
+/** Makes one operation of many alike that follow one another: large groups change by hundreds of them. */
+function gather(schema: Schema, operations: readonly Operation[]): Operation[] {
+  const gathered: Operation[] = []
+  let alike: { op: string; name: string; values: unknown[] } | undefined
+  for (const operation of operations) {
+    const whole = wholeValues(schema, operation)
+    if (whole && alike && alike.op === operation.op && alike.name === whole.name)
+      for (const value of whole.values) alike.values.push(value)
+    else {
+      alike = whole && { op: operation.op, ...whole }
+      gathered.push(alike ? { op: operation.op, path: alike.name, value: alike.values } : operation)
+    }
+  }
+  return gathered
+}
+
+/** `members`, or `members[value eq "…"]` to be removed: of attributes of which no value changes another. */
+const WHOLE = /^([A-Za-z]+)(?:\[ *value +eq +"([^"\\]*)" *\])?$/i
+
+function wholeValues(
+  { attributes }: Schema,
+  { op, path = '', value }: Operation,
+): { name: string; values: unknown[] } | undefined {
+  const [, name = '', one] = WHOLE.exec(path) ?? []
+  const attribute = findAttribute(attributes, name)
+  if (op === 'replace' || !attribute?.isMany || attribute.isReadOnly) return undefined
+  if (findAttribute(attribute.parts ?? [], 'primary')) return undefined
+  if (one !== undefined)
+    return op === 'remove' ? { name: attribute.name, values: [{ value: one }] } : undefined
+  if (value === undefined || value === null) return undefined
+  return { name: attribute.name, values: Array.isArray(value) ? [...(value as unknown[])] : [value] }
+}
+
+/** How many values all operations together may have to look at. */
+const MOST_LOOKS = 1_000_000
+
+function refuseSlow(resource: Part, operations: readonly Operation[]): void {
+  const sizes = operations.map(({ value }) => sizeOf(value))
+  const values = sizeOf(resource) + sizes.reduce((sum, size) => sum + size, 0)
+  if (values * operations.length <= MOST_LOOKS) return
+  throw new ScimError(413, 'This changes too much by too many operations. Send fewer, with more values each.')
+}
+
+function sizeOf(value: unknown): number {
+  if (Array.isArray(value)) return value.length
+  if (!isObject(value)) return 1
+  return Object.values(value).reduce<number>((sum, one) => sum + sizeOf(one), 0)
 }
 
 function readOperations(body: unknown): Operation[] {
@@ -118,7 +169,8 @@ function applyWhole(holder: Part, { attribute, op, value }: Change): void {
   const read = readValue(attribute, value, name)
   const held = holder[name]
   if (op === 'remove') {
-    // Entra names the members to be removed in the value.
+    // Entra names the members to be removed in the value; with none named, none is meant.
+    if (Array.isArray(value) && value.length === 0) return
     if (attribute.isMany && Array.isArray(read)) setMany(holder, name, without(manyOf(holder, name), read))
     else delete holder[name]
   } else if (read === undefined) {
@@ -143,25 +195,26 @@ function applyPart(holder: Part, { attribute, part, op, value }: Change & { part
   else delete holder[attribute.name]
 }
 
+type ValueFilter = ReturnType<typeof readValueFilter>
+
 function applyFiltered(
   holder: Part,
-  { attribute, part, filter, op, value }: Change & { part: Attribute | undefined; filter: Filter },
+  { attribute, part, filter, op, value }: Change & { part: Attribute | undefined; filter: ValueFilter },
 ): void {
   const { name } = attribute
   const all = manyOf(holder, name)
-  const met = all.filter(one => matchesValue(attribute, filter, one))
+  if (op === 'remove' && !part) {
+    const left = all.filter(one => !filter.test(one))
+    setMany(holder, name, left)
+    return
+  }
+  const met = all.filter(filter.test)
   if (op === 'remove') {
     if (part) for (const one of met) delete one[part.name]
-    else
-      setMany(
-        holder,
-        name,
-        all.filter(one => !met.includes(one)),
-      )
     return
   }
   if (met.length === 0) {
-    const made = part ? fromFilter(attribute, filter) : undefined
+    const made = part ? fromFilter(attribute, filter.tree) : undefined
     if (!made) throw new ScimError(400, `No value of ${name} is like that.`, 'noTarget')
     all.push(made)
     met.push(made)
@@ -174,7 +227,7 @@ function applyFiltered(
 }
 
 /** `emails[type eq "work"].value` makes a work address where there is none yet. */
-function fromFilter(attribute: Attribute, filter: Filter): Part | undefined {
+function fromFilter(attribute: Attribute, filter: Tree): Part | undefined {
   if (filter.op === 'and') {
     const parts = filter.filters.map(one => fromFilter(attribute, one))
     return parts.every(one => one !== undefined) ? Object.assign({}, ...parts) : undefined

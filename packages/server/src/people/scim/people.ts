@@ -13,7 +13,6 @@ import {
 import type { Db } from '../../store/index.ts'
 import { USER_SCHEMA } from './attributes.ts'
 import { ScimError } from './error.ts'
-import { equalities, type Filter } from './filter.ts'
 import type { Kind, Stored } from './resource.ts'
 import { manyOf, type Part, textOf } from './value.ts'
 
@@ -63,16 +62,18 @@ function asFound(userName: string, name: string): Part {
 /** People, as SCIM reads and writes them. */
 export const PEOPLE: Kind = {
   schema: USER_SCHEMA,
+  late: 'groups',
 
   async find(db, { organizationId }, id) {
     const row = await people(db, organizationId).where('principal.id', '=', id).executeTakeFirst()
     return row && toStored(row)
   },
 
-  async page(db, { organizationId }, after, limit) {
+  async page(db, { organizationId }, { after = '', skip = 0, limit }) {
     const rows = await people(db, organizationId)
       .where('principal.id', '>', after)
       .orderBy('principal.id')
+      .offset(skip)
       .limit(limit)
       .execute()
     return rows.map(toStored)
@@ -89,12 +90,13 @@ export const PEOPLE: Kind = {
     return Number(count)
   },
 
-  async lookUp(db, { organizationId }, filter) {
-    const query = narrow(people(db, organizationId), filter)
+  async lookUp(db, { organizationId }, equal) {
+    const query = narrow(people(db, organizationId), equal)
     return query && (await query.execute()).map(toStored)
   },
 
-  async addGroups(db, { organizationId }, stored) {
+  async complete(db, { organizationId }, stored) {
+    if (stored.length === 0) return []
     const groups = await db
       .selectFrom('groupMember')
       .innerJoin('principal as person', join =>
@@ -157,9 +159,11 @@ export const PEOPLE: Kind = {
   },
 }
 
-function narrow(query: ReturnType<typeof people>, filter: Filter): ReturnType<typeof people> | undefined {
-  const wanted = equalities(USER_SCHEMA, filter)
-  const [id, userName, externalId] = ['id', 'userName', 'externalId'].map(name => wanted.get(name))
+function narrow(
+  query: ReturnType<typeof people>,
+  equal: ReadonlyMap<string, string>,
+): ReturnType<typeof people> | undefined {
+  const [id, userName, externalId] = ['id', 'userName', 'externalId'].map(name => equal.get(name))
   if (id !== undefined) return query.where('principal.id', '=', id)
   if (userName !== undefined) return query.where('principal.externalId', '=', foldName(userName))
   if (externalId !== undefined) return query.where('scimPerson.externalId', '=', externalId)

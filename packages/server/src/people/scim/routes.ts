@@ -11,7 +11,7 @@ import { patch } from './patch.ts'
 import { PEOPLE } from './people.ts'
 import { createRateLimit } from './rate-limit.ts'
 import type { Kind, Stored, Token } from './resource.ts'
-import { showList, showResource } from './show.ts'
+import { isShown, showList, showResource } from './show.ts'
 import { readResource } from './value.ts'
 
 const TYPE = 'application/scim+json'
@@ -98,8 +98,10 @@ function addKind(app: Hono<Env>, path: string, kind: Kind, { store, now, readBod
   }
   const show = async (c: Ask, stored: readonly Stored[]): Promise<object[]> => {
     const { attributes, excludedAttributes } = c.req.query()
-    const complete = (await kind.addGroups?.(store.db, c.get('token'), stored)) ?? stored
-    return complete.map(one => showResource(kind, c.get('base'), one, { attributes, excludedAttributes }))
+    const selection = { attributes, excludedAttributes }
+    const isWhole = isShown(kind.schema, kind.late, selection)
+    const complete = isWhole ? await kind.complete(store.db, c.get('token'), stored) : stored
+    return complete.map(one => showResource(kind, c.get('base'), one, selection))
   }
   const answer = async (c: Ask, id: string, status = 200): Promise<Response> => {
     const stored = await kind.find(store.db, c.get('token'), id)

@@ -31,6 +31,20 @@ export function showList(items: readonly object[], total: number, startIndex: nu
   return { schemas: [LIST], totalResults: total, startIndex, itemsPerPage: items.length, Resources: items }
 }
 
+/** Whether an attribute will be shown: what will not be needs not be read. */
+export function isShown(
+  schema: Schema,
+  name: string,
+  { attributes, excludedAttributes }: Selection,
+): boolean {
+  const namesIt = (path: string) => {
+    const { extension, attributes: known, rest } = placeOf(schema, path)
+    return extension === undefined && findAttribute(known, rest.split('.', 1)[0] ?? '')?.name === name
+  }
+  if (attributes !== undefined) return namesIn(attributes).some(namesIt)
+  return !namesIn(excludedAttributes ?? '').some(namesIt)
+}
+
 function select(schema: Schema, resource: Part, { attributes, excludedAttributes }: Selection): Part {
   if (attributes !== undefined && excludedAttributes !== undefined)
     throw new ScimError(400, 'Name attributes, or excludedAttributes, one of the two.', 'invalidValue')
