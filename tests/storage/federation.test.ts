@@ -115,7 +115,10 @@ describeOnBoth('identity providers', (open, { dialect }) => {
     const { ctx, organization, provider } = await found(store)
     const admitted = await directory.admit(ctx, provider, SAID)
     if (!('person' in admitted)) throw new Error('nobody')
-    const said = { organization: provider.organizationId, provider: provider.id, person: admitted.person }
+    const said = {
+      ...{ organization: provider.organizationId, provider: provider.id, person: admitted.person },
+      saidAt: NOW,
+    }
     for (const sid of ['one', 'two'])
       await noteSession(store, `session-${sid}`, { ...said, signOutName: 'sub-maya', sid, logout: 'x' }, NOW)
     expect(await endFromProvider(ctx, provider, { subject: 'sub-maya', sid: 'one' })).toMatchObject({
@@ -131,6 +134,27 @@ describeOnBoth('identity providers', (open, { dialect }) => {
     for (const status of ['disabled', 'active'] as const)
       await directory.updateProvider(ctx, { organization, provider: 'idp', status })
     expect(await isLiveThere(store.db, 'session-two')).toBe(false)
+  })
+
+  test('who is signed out there while still on the way in is not signed in here, and later is', async () => {
+    const store = await open()
+    const { ctx, provider } = await found(store)
+    const admitted = await directory.admit(ctx, provider, SAID)
+    if (!('person' in admitted)) throw new Error('nobody')
+    const minute = 60_000
+    const said = { organization: provider.organizationId, provider: provider.id, person: admitted.person }
+    const isLive = async (name: string, sid: string | null, saidAt: number) => {
+      await noteSession(store, name, { ...said, signOutName: 'sub-maya', sid, logout: 'x', saidAt }, NOW)
+      return isLiveThere(store.db, name)
+    }
+    await endFromProvider(ctx, provider, { subject: 'sub-maya', sid: 'one' })
+    expect(await isLive('of that session', 'one', NOW - minute)).toBe(false)
+    expect(await isLive('of another session', 'two', NOW - minute)).toBe(true)
+    expect(await isLive('since then', 'one', NOW + minute)).toBe(true)
+    await endFromProvider(ctx, provider, { subject: 'sub-maya', sid: undefined })
+    expect(await isLive('of the person', 'three', NOW - minute)).toBe(false)
+    await endFromProvider(ctx, provider, { subject: 'somebody-else', sid: undefined })
+    expect(await isLive('of the person, since then', null, NOW + minute)).toBe(true)
   })
 
   test('a subject that nothing can be told by is nobody', async () => {

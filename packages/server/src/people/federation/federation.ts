@@ -121,7 +121,7 @@ export function createFederation(stage: FederationSite) {
     const proof = { methods: [provider.kind], secondFactor: said.secondFactor }
     const response = await stage.enter(c, person, proof, {
       next,
-      said: textOfSaid(provider, person.id, said),
+      said: textOfSaid(provider, person.id, said, now()),
     })
     if (key !== undefined) response.headers.append('set-cookie', forgetPending(site, key))
     return response
@@ -183,10 +183,15 @@ export function createFederation(stage: FederationSite) {
 }
 
 /** What is kept with the session, while the person still has a second factor to show: it travels sealed. */
-function textOfSaid(provider: ProviderRow, person: string, { signOutName, sid, logout }: Said): string {
+function textOfSaid(
+  provider: ProviderRow,
+  person: string,
+  { signOutName, sid, logout }: Said,
+  saidAt: number,
+): string {
   const said: SaidOfSession = {
     ...{ organization: provider.organizationId, provider: provider.id, person },
-    ...{ signOutName, sid, logout },
+    ...{ signOutName, sid, logout, saidAt },
   }
   return JSON.stringify(said)
 }

@@ -1,10 +1,13 @@
 import { isoTime } from '@valetkey/sdk/core'
 import { asOneChange, type Context, type ProviderRow, revokeGrant } from '../../directory/index.ts'
-import type { Db, Store } from '../../store/index.ts'
+import { type Db, hashSecret, type Store, type Tx } from '../../store/index.ts'
 import type { Said } from './said.ts'
 
 /** As long as anything may last that somebody consented to in a session, and a day. */
 const KEPT_MS = 31 * 24 * 60 * 60_000
+
+/** So long a sign-out is remembered for who is still on the way in: longer than a second factor may take. */
+const REMEMBERED_MS = 15 * 60_000
 
 const placeOf = (session: string) => `federated-session:${session}`
 
@@ -13,16 +16,22 @@ export interface SaidOfSession extends Pick<Said, 'signOutName' | 'sid' | 'logou
   organization: string
   provider: string
   person: string
+  /** When the provider said it, in milliseconds since 1970. */
+  saidAt: number
 }
 
-/** Notes at which provider a session began, and forgets those whose time is over. */
+/**
+ * Notes at which provider a session began, and forgets those whose time is over. One that was signed out there while
+ * the person was still on the way in is over from the start.
+ */
 export async function noteSession(
   store: Store,
   session: string,
-  { organization, provider, person, signOutName, sid, logout }: SaidOfSession,
+  { organization, provider, person, signOutName, sid, logout, saidAt }: SaidOfSession,
   now: number,
 ): Promise<void> {
   await store.write(async tx => {
+    const isOver = await wasSignedOut(tx, provider, { subject: signOutName, sid }, saidAt)
     await tx.deleteFrom('federatedSession').where('expiresAt', '<=', now).execute()
     await tx
       .insertInto('federatedSession')
@@ -30,10 +39,42 @@ export async function noteSession(
         ...{ sessionId: session, organizationId: organization, providerId: provider },
         ...{ personId: person, subject: signOutName, sid },
         sealedLogout: store.secrets.seal(logout, placeOf(session)),
-        ...{ createdAt: isoTime(now), endedAt: null, expiresAt: now + KEPT_MS },
+        ...{ createdAt: isoTime(now), endedAt: isOver ? isoTime(now) : null, expiresAt: now + KEPT_MS },
       })
       .execute()
   })
+}
+
+/** Under what a sign-out is remembered: one session's, or all of a subject's. */
+function markOf(provider: string, name: { subject: string } | { sid: string }): string {
+  return hashSecret(`signed-out:${provider}:${JSON.stringify(name)}`)
+}
+
+async function rememberSignOut(tx: Tx, provider: string, { subject, sid }: SignedOut, now: number) {
+  if (sid === undefined && subject === undefined) return
+  const id = markOf(provider, sid === undefined ? { subject: subject ?? '' } : { sid })
+  const expiresAt = now + REMEMBERED_MS
+  await tx
+    .insertInto('replay')
+    .values({ id, expiresAt })
+    .onConflict(conflict => conflict.column('id').doUpdateSet({ expiresAt }))
+    .execute()
+}
+
+async function wasSignedOut(
+  tx: Tx,
+  provider: string,
+  { subject, sid }: { subject: string; sid: string | null },
+  saidAt: number,
+): Promise<boolean> {
+  const marks = [markOf(provider, { subject }), ...(sid === null ? [] : [markOf(provider, { sid })])]
+  const since = await tx
+    .selectFrom('replay')
+    .select('id')
+    .where('id', 'in', marks)
+    .where('expiresAt', '>=', saidAt + REMEMBERED_MS)
+    .executeTakeFirst()
+  return since !== undefined
 }
 
 /** A session that takes the place of one that began at a provider began there too. */
@@ -47,7 +88,8 @@ export async function copySession(store: Store, from: string, to: string, now: n
   if (!row) return
   const logout = store.secrets.open(row.sealedLogout, placeOf(from))
   const { organizationId: organization, providerId: provider, personId: person, subject, sid } = row
-  await noteSession(store, to, { organization, provider, person, signOutName: subject, sid, logout }, now)
+  const said = { organization, provider, person, signOutName: subject, sid, logout, saidAt: now }
+  await noteSession(store, to, said, now)
 }
 
 /** The provider of a session that began there and is still good, with what ends it there; undefined for any other. */
@@ -99,6 +141,7 @@ export async function endFromProvider(
 ): Promise<{ sessions: number; grants: number }> {
   return asOneChange(ctx, [provider.organizationId], async ctx => {
     const { db } = ctx.store
+    await ctx.store.write(tx => rememberSignOut(tx, provider.id, { subject, sid }, ctx.now()))
     let query = db
       .updateTable('federatedSession')
       .set(eb => ({ endedAt: eb.fn.coalesce('endedAt', eb.val(isoTime(ctx.now()))) }))
