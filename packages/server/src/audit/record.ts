@@ -1,5 +1,5 @@
 import { isoTime, type JsonObject, newId } from '@valetkey/sdk/core'
-import type { Tx } from '../store/index.ts'
+import { prepareInsert, type Tx } from '../store/index.ts'
 
 /** Something that was done to the policy, the identities or the settings. */
 export interface ChangeEvent {
@@ -24,11 +24,14 @@ export function record(tx: Tx, event: ChangeEvent, now: number): Promise<void> {
 }
 
 /** Records many changes, at the cost of about one. */
-export async function recordAll(tx: Tx, events: readonly ChangeEvent[], now: number): Promise<void> {
-  if (events.length === 0) return
-  const rows = events.map(event => toRow(event, now))
-  await tx.insertInto('auditOutbox').values(rows).execute()
+export function recordAll(tx: Tx, events: readonly ChangeEvent[], now: number): Promise<void> {
+  return insertRows(
+    tx,
+    events.map(event => toRow(event, now)),
+  )
 }
+
+const insertRows = prepareInsert('auditOutbox', ['id', 'organizationId', 'at', 'body'])
 
 function toRow({ organization, type, actor, target, detail = {} }: ChangeEvent, now: number) {
   const id = newId('event', now)

@@ -1,5 +1,5 @@
 import type { ResourceRow as FactRow } from '@valetkey/sdk/core'
-import { beginChange, type Tx } from '../store/index.ts'
+import { beginChange, prepareInsert, prepareListQuery, prepareQuery, type Tx } from '../store/index.ts'
 import type { Context } from './context.ts'
 import type { Row } from './fact-of.ts'
 import { byWhom, lock, recordBy } from './operation.ts'
@@ -30,51 +30,81 @@ export interface ImportStep {
   finish(rejected: number): Promise<{ created: number; changed: number; unchanged: number }>
 }
 
+const findNamed = prepareListQuery(
+  (db, { organizationId, typeId }: { organizationId: string; typeId: string }, ids: string[]) =>
+    db
+      .selectFrom('resource')
+      .select(['organizationId', 'seq', 'typeId', 'externalId', 'parentSeq', 'name'])
+      .where('organizationId', '=', organizationId)
+      .where('typeId', '=', typeId)
+      .where('externalId', 'in', ids)
+      .where('deletedRevision', 'is', null),
+)
+
+const readTypes = prepareQuery(db =>
+  db.selectFrom('resourceType').select(['id', 'slug', 'name', 'instances']),
+)
+
+const readNext = prepareQuery((db, { id }: { id: string }) =>
+  db.selectFrom('organization').select('nextResourceSeq as next').where('id', '=', id),
+)
+
+const setNext = prepareQuery((db, { id, next }: { id: string; next: number }) =>
+  db.updateTable('organization').set({ nextResourceSeq: next }).where('id', '=', id),
+)
+
+const insertResources = prepareInsert('resource', [
+  'organizationId',
+  'seq',
+  'typeId',
+  'externalId',
+  'parentSeq',
+  'name',
+  'createdRevision',
+  'deletedRevision',
+])
+
 export async function beginStep(ctx: Context, tx: Tx, organizationId: string): Promise<ImportStep> {
   await lock(tx, organizationId)
   const types = await readTypeTree(tx)
-  const rows = await tx.selectFrom('resourceType').selectAll().execute()
-  const typeOf = new Map(rows.map(row => [row.slug, row]))
-  const { next: first } = await tx
-    .selectFrom('organization')
-    .select('nextResourceSeq as next')
-    .where('id', '=', organizationId)
-    .executeTakeFirstOrThrow()
-  const known = new Map<string, Known>()
-  const keyOf = (typeId: string, externalId: string) => `${typeId} ${externalId}`
+  const typeOf = new Map((await readTypes(tx, {})).map(row => [row.slug, row]))
+  const [numbers] = await readNext(tx, { id: organizationId })
+  if (!numbers) throw new Error(`organization ${organizationId} is locked and not there`)
+  /** By type, what was looked up under each id; null where there is nothing. */
+  const known = new Map<string, Map<string, Known | null>>()
   const [created, changed] = [new Set<Known>(), new Set<Known>()]
   const touched = new Map<number, Known>()
   const counts = { created: 0, changed: 0, unchanged: 0 }
-  let next = first
+  let { next } = numbers
 
   function find({ type, id }: Named): Known | undefined {
-    return known.get(keyOf(typeOf.get(type)?.id ?? '', id))
+    return known.get(type)?.get(id) ?? undefined
   }
 
   async function read(named: readonly Named[]): Promise<void> {
-    const byType = new Map<string, Set<string>>()
-    for (const { type: slug, id } of named) {
-      const type = typeOf.get(slug)
-      if (!type || known.has(keyOf(type.id, id))) continue
-      byType.set(type.id, (byType.get(type.id) ?? new Set()).add(id))
+    const missing = new Map<string, string[]>()
+    for (const { type, id } of named) {
+      const ofType = known.get(type) ?? new Map<string, Known | null>()
+      known.set(type, ofType)
+      if (ofType.has(id)) continue
+      ofType.set(id, null)
+      const ids = missing.get(type)
+      if (ids) ids.push(id)
+      else missing.set(type, [id])
     }
-    for (const [typeId, ids] of byType)
-      for (const row of await tx
-        .selectFrom('resource')
-        .select(['organizationId', 'seq', 'typeId', 'externalId', 'parentSeq', 'name'])
-        .where('organizationId', '=', organizationId)
-        .where('typeId', '=', typeId)
-        .where('externalId', 'in', [...ids])
-        .where('deletedRevision', 'is', null)
-        .execute())
-        known.set(keyOf(typeId, row.externalId), row)
+    for (const [slug, ids] of missing) {
+      const type = typeOf.get(slug)
+      if (!type) continue
+      for (const row of await findNamed(tx, { organizationId, typeId: type.id }, ids))
+        known.get(slug)?.set(row.externalId, row)
+    }
   }
 
   async function write(): Promise<void> {
     if (created.size + changed.size === 0) return
     const { revision } = await beginChange(tx, organizationId, byWhom(ctx))
     const fresh = [...created].map(row => ({ ...row, createdRevision: revision, deletedRevision: null }))
-    if (fresh.length > 0) await tx.insertInto('resource').values(fresh).execute()
+    await insertResources(tx, fresh)
     for (const row of changed) await updateResource(tx, row, { name: row.name, parentSeq: row.parentSeq })
     for (const row of [...created, ...changed]) touched.set(row.seq, row)
     created.clear()
@@ -88,7 +118,7 @@ export async function beginStep(ctx: Context, tx: Tx, organizationId: string): P
     find,
     create(row) {
       const resource = { ...row, organizationId, seq: next++ }
-      known.set(keyOf(row.typeId, row.externalId), resource)
+      known.get(types.slugOf(row.typeId))?.set(row.externalId, resource)
       created.add(resource)
       counts.created++
     },
@@ -103,11 +133,7 @@ export async function beginStep(ctx: Context, tx: Tx, organizationId: string): P
     async finish(rejected) {
       if (touched.size === 0) return counts
       const change = await beginChange(tx, organizationId, byWhom(ctx))
-      await tx
-        .updateTable('organization')
-        .set({ nextResourceSeq: next })
-        .where('id', '=', organizationId)
-        .execute()
+      await setNext(tx, { id: organizationId, next })
       for (const [typeId, facts] of factsByType(types, touched.values()))
         await change.log({ fact: 'resource', ...resourceFact(typeId, facts) })
       const { created, changed } = counts

@@ -1,7 +1,7 @@
 import type { AdminApi, Output, Parsed, Route } from '@valetkey/sdk/contract'
 import { isoTime } from '@valetkey/sdk/core'
 import { type ChangeEvent, record } from '../audit/index.ts'
-import type { Tx } from '../store/index.ts'
+import { prepareQuery, type Tx } from '../store/index.ts'
 import type { Context } from './context.ts'
 
 type RouteOf<G extends keyof AdminApi, O extends keyof AdminApi[G]> = AdminApi[G][O] & Route
@@ -16,12 +16,15 @@ export type OutputOf<G extends keyof AdminApi, O extends keyof AdminApi[G]> = Ou
  * it is written. Raises no revision: there may turn out to be nothing to change.
  */
 export async function lock(tx: Tx, organizationId: string): Promise<void> {
-  await tx
+  await lockRow(tx, { id: organizationId })
+}
+
+const lockRow = prepareQuery((db, { id }: { id: string }) =>
+  db
     .updateTable('organization')
     .set(eb => ({ revision: eb.ref('revision') }))
-    .where('id', '=', organizationId)
-    .execute()
-}
+    .where('id', '=', id),
+)
 
 /** Who makes a change and when, as `beginChange` takes it. */
 export function byWhom(ctx: Context): { actor: string; now: number } {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { shapes } from '@valetkey/sdk/contract'
 import { AppError, type Json, ROOT_RESOURCE, ROOT_TYPE } from '@valetkey/sdk/core'
 import { parseRef } from '@valetkey/sdk/engine'
@@ -11,11 +12,11 @@ import { refuseExternalId, refuseMisplaced, refuseUnregistrable } from './resour
 type Imported = OutputOf<'resources', 'import'>
 type Wanted = typeof shapes.NewResource._output
 
-/** How many rows one transaction takes at most, and after how long it takes no more: others are waiting. */
+/** How many rows one transaction takes at most, and how long it is to take with its commit: others are waiting. */
 const STEP_ROWS = 2_000
-const STEP_MS = 30
-/** How many rows are looked up and written at once. */
-const PORTION = 500
+const STEP_MS = 40
+/** How many rows are looked up and written at once; the first transaction takes so many, to see how long that takes. */
+const PORTION = 100
 const NewResource = shapes.NewResource.strict()
 
 /**
@@ -29,36 +30,47 @@ export async function importResources(
 ): Promise<Imported> {
   const organization = await getOrganization(ctx.store.db, input.organization)
   const total: Imported = { created: 0, changed: 0, unchanged: 0, rejected: [] }
-  for (let from = 0; from < input.rows.length; ) {
-    const { until, ...done } = await runStep(ctx, organization, input.rows, from)
+  for (let from = 0, size = PORTION; from < input.rows.length; ) {
+    const { until, tookMs, ...done } = await runStep(
+      ctx,
+      organization,
+      input.rows.slice(0, from + size),
+      from,
+    )
+    // Rows take longer where many lie in their way, and wherever the machine has other work.
+    size = Math.min(STEP_ROWS, Math.max(PORTION, Math.floor(((until - from) * STEP_MS) / tookMs)))
     total.created += done.created
     total.changed += done.changed
     total.unchanged += done.unchanged
     total.rejected.push(...done.rejected)
     from = until
+    // What has come in meanwhile goes first.
+    await setImmediate()
   }
   return total
 }
 
-function runStep(
+/** Takes rows from a place on: all that there are, or as many as there is time for. */
+async function runStep(
   ctx: Context,
   organization: Row<'organization'>,
   rows: readonly Json[],
   from: number,
-): Promise<Imported & { until: number }> {
-  const end = Math.min(rows.length, from + STEP_ROWS)
-  return ctx.store.write(async tx => {
+): Promise<Imported & { until: number; tookMs: number }> {
+  let began = 0
+  const done = await ctx.store.write(async tx => {
+    began = performance.now()
     const step = await beginStep(ctx, tx, organization.id)
-    const began = ctx.now()
     const rejected: Imported['rejected'] = []
     let until = from
-    while (until < end && (until === from || ctx.now() - began < STEP_MS)) {
-      const next = Math.min(end, until + PORTION)
+    while (until < rows.length && (until === from || performance.now() - began < STEP_MS)) {
+      const next = Math.min(rows.length, until + PORTION)
       await takePortion(step, rows.slice(until, next), until, rejected)
       until = next
     }
     return { ...(await step.finish(rejected.length)), rejected, until }
   })
+  return { ...done, tookMs: performance.now() - began }
 }
 
 async function takePortion(

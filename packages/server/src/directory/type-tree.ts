@@ -1,4 +1,4 @@
-import type { Db } from '../store/index.ts'
+import { type Db, prepareQuery } from '../store/index.ts'
 
 /** Which resource types lie below which; all by id. */
 export interface TypeTree {
@@ -10,9 +10,14 @@ export interface TypeTree {
   depthOf(id: string): number
 }
 
+const readTypes = prepareQuery(db => db.selectFrom('resourceType').select(['id', 'slug']))
+const readEdges = prepareQuery(db =>
+  db.selectFrom('resourceTypeParent').select(['typeId', 'parentTypeId']).orderBy('parentTypeId'),
+)
+
 export async function readTypeTree(db: Db): Promise<TypeTree> {
-  const types = await db.selectFrom('resourceType').select(['id', 'slug']).execute()
-  const edges = await db.selectFrom('resourceTypeParent').selectAll().orderBy('parentTypeId').execute()
+  const types = await readTypes(db, {})
+  const edges = await readEdges(db, {})
   const slugs = new Map(types.map(({ id, slug }) => [id, slug]))
   const parentsOf = (id: string) => edges.filter(edge => edge.typeId === id).map(edge => edge.parentTypeId)
   const depths = new Map<string, number>()

@@ -1,4 +1,5 @@
 import { AppError, type CatalogueOp, isoTime, type OrganizationOp } from '@valetkey/sdk/core'
+import { prepareInsert, prepareQuery } from './prepared.ts'
 import type { Tx } from './store.ts'
 
 /** The revisions that a transaction makes, by organization; their followers are woken once it is committed. */
@@ -39,20 +40,33 @@ export async function beginChange(
   return draft
 }
 
-/** Within what one statement takes of parameters on either database. */
-const ROWS_AT_ONCE = 500
+const raise = prepareQuery((db, { id }: { id: string }) =>
+  db
+    .updateTable('organization')
+    .set(eb => ({ revision: eb('revision', '+', 1) }))
+    .where('id', '=', id)
+    .returning('revision'),
+)
+
+const insertRows = prepareInsert('changeLog', [
+  'organizationId',
+  'revision',
+  'ord',
+  'fact',
+  'factId',
+  'value',
+  'actor',
+  'at',
+])
 
 async function raiseRevision(
   tx: Tx,
   organization: string,
   by: { actor: string; now: number },
 ): Promise<ChangeDraft> {
-  const { revision } = await tx
-    .updateTable('organization')
-    .set(eb => ({ revision: eb('revision', '+', 1) }))
-    .where('id', '=', organization)
-    .returning('revision')
-    .executeTakeFirstOrThrow(() => new AppError('not_found', `No organization "${organization}".`))
+  const [raised] = await raise(tx, { id: organization })
+  if (!raised) throw new AppError('not_found', `No organization "${organization}".`)
+  const { revision } = raised
   let ord = 0
   const toRow = (op: CatalogueOp | OrganizationOp) => ({
     organizationId: organization,
@@ -66,15 +80,7 @@ async function raiseRevision(
   })
   return {
     revision,
-    async log(op) {
-      await tx.insertInto('changeLog').values(toRow(op)).execute()
-    },
-    async logAll(ops) {
-      for (let from = 0; from < ops.length; from += ROWS_AT_ONCE)
-        await tx
-          .insertInto('changeLog')
-          .values(ops.slice(from, from + ROWS_AT_ONCE).map(toRow))
-          .execute()
-    },
+    log: op => insertRows(tx, [toRow(op)]),
+    logAll: ops => insertRows(tx, ops.map(toRow)),
   }
 }
