@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createBrowser } from '../integration/browser.ts'
 import { toSeen } from './clients/visit.ts'
 import { type Answer, freeRedirect, invited, type Person, personWith } from './person.ts'
+import { say } from './say.ts'
 import { startWorld, type World } from './world.ts'
 
 const ACME = { name: 'get_invoice', arguments: { customer: 'acme', id: 'INV-1042' } }
@@ -555,4 +556,24 @@ test('registration takes what MCP clients send, and no way back that runs or lea
       error: 'invalid_redirect_uri',
     })
   expect(await register({})).toMatchObject({ status: 400, error: 'invalid_redirect_uri' })
+})
+
+test('details in a token bind every call, and what a list shows', async () => {
+  const strict = await strictClient('invoices:read invoices:refund')
+  const details = [
+    { type: 'mcp_tool', identifier: 'get_invoice' },
+    { type: 'resource', identifier: 'customer/acme' },
+  ]
+  strict.url.searchParams.set('authorization_details', JSON.stringify(details))
+  const { access_token } = await token(codeForm(strict, await maya.decide(strict.url)))
+  const options = { token: access_token ?? '' }
+  const seen = async (call: object) => {
+    const { body } = await say(world.billing.url, 'tools/call', { ...call }, options)
+    return body.result?._meta?.['valetkey/denied']?.reason ?? (body.result ? 'ok' : 'error')
+  }
+  expect(await seen(ACME)).toBe('ok')
+  expect(await seen(GLOBEX)).toBe('grant_resource')
+  expect(await seen({ name: 'list_invoices', arguments: { customer: 'acme' } })).toBe('grant_tool')
+  const list = await say(world.billing.url, 'tools/list', {}, options)
+  expect(list.body.result.tools.map(({ name }: { name: string }) => name)).toEqual(['get_invoice'])
 })

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { AuthorizationDetail } from './authorization-details.ts'
 
 /** An actor within its name space, and the one before it. */
 export interface Actor {
@@ -36,6 +37,8 @@ export const AccessTokenClaims = z.object({
   cred: z.string(),
   /** The grant by which the agent acts for the person who is then `sub`. */
   gid: z.string().optional(),
+  /** What it is limited to beside its scopes (RFC 9396 §9.1). */
+  authorization_details: z.array(AuthorizationDetail).optional(),
   /** The delegations by which it acts for other agents, from the root on. */
   dlg: z.array(z.string()).max(16).optional(),
   /** The token is good only with a proof by the key of this thumbprint (RFC 9449 §6.1); a binding of another kind is not. */

@@ -182,6 +182,8 @@ export const GrantFact = z.object({
   server: z.string().optional(),
   /** What it holds for a shorter time than the rest: until when, by permission. */
   elevated: z.record(z.string(), z.number()).optional(),
+  /** The tools that it is limited to; all that the scopes allow where it names none. */
+  tools: z.array(z.string()).optional(),
 })
 export type GrantFact = z.infer<typeof GrantFact>
 

@@ -1,5 +1,11 @@
 /** The words of the product: ids, errors, time, scopes, the facts that decisions rest on and the records that prove them. */
 export { AccessTokenClaims, Actor } from './access-token.ts'
+export {
+  AuthorizationDetail,
+  boundsOf,
+  DETAIL_TYPES,
+  type DetailBounds,
+} from './authorization-details.ts'
 export { type Clock, isoTime, systemClock } from './clock.ts'
 export { definitionHash, definitionText, type ToolDefinition } from './definition.ts'
 export { AppError, ERRORS, type ErrorCode } from './errors.ts'

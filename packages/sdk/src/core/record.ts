@@ -20,6 +20,7 @@ export const REASONS = {
   agent_lacks_permission: { retry: 'never' },
   user_lacks_permission: { retry: 'never' },
   grant_resource: { retry: 'never' },
+  grant_tool: { retry: 'never' },
   condition_failed: { retry: 'corrected' },
   stale: { retry: 'later' },
   audit_unavailable: { retry: 'later' },

@@ -1,4 +1,4 @@
-import type { AccessTokenClaims } from '../core/index.ts'
+import { type AccessTokenClaims, boundsOf } from '../core/index.ts'
 import type { Caller } from './request.ts'
 
 /** Who acts, as a token says that this key has signed. */
@@ -14,6 +14,7 @@ export function callerOf(claims: AccessTokenClaims, key: string | undefined): Ca
     expiresAt: claims.exp * 1000,
     person: claims.gid === undefined ? null : claims.sub,
     grant: claims.gid ?? null,
+    ...(claims.authorization_details && { bounds: boundsOf(claims.authorization_details) }),
     chain: claims.dlg ?? [],
     ...(claims.rev !== undefined && { revision: claims.rev }),
   }

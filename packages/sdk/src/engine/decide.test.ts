@@ -316,3 +316,62 @@ test("a permission that is not known (any more) is nobody's, whatever roles stil
   const tool = { kind: 'tool', name: 'refund', definition: 'sha256-a' } as const
   expect(mayUse(snapshot, { caller, server, now }, tool)).toBe(false)
 })
+
+group('bounds beside scopes', () => {
+  const held: OrganizationOp = {
+    fact: 'assignment',
+    id: 'asg_2',
+    value: {
+      ...{ id: 'asg_2', principal: 1, resource: 1, role: 'rol_1', source: 'direct', expiresAt: null },
+      createdBy: 'usr_1',
+    },
+  }
+  const globex: OrganizationOp = {
+    fact: 'resource',
+    id: '3',
+    value: { type: 'rty_1', rows: [[3, 'globex', 1]] },
+  }
+  const letBy = (tools?: string[]): Snapshot =>
+    northwind(held, globex, {
+      fact: 'grant',
+      id: 'gnt_1',
+      value: {
+        ...{ id: 'gnt_1', agent: 'agt_1', person: 'usr_1', scopes: ['invoices:*'], resources: [1] },
+        ...{ expiresAt: null, ...(tools && { tools }) },
+      },
+    })
+  const forMaya = { person: 'usr_1', grant: 'gnt_1' }
+  const reasonOf = (snapshot: Snapshot, bounds?: object, change = {}) =>
+    decide(refund(change, { ...forMaya, ...(bounds && { bounds }) }), snapshot).reason
+
+  test('a grant, or a token, for other tools is none for this one, and for no tool at all', () => {
+    expect(reasonOf(letBy())).toBe('permitted')
+    expect(reasonOf(letBy(['refund']))).toBe('permitted')
+    expect(reasonOf(letBy(['other']))).toBe('grant_tool')
+    expect(reasonOf(letBy([]))).toBe('grant_tool')
+    expect(reasonOf(letBy(['refund']), { tools: ['other'], resources: null })).toBe('grant_tool')
+    expect(reasonOf(letBy(), { tools: ['refund'], resources: null })).toBe('permitted')
+    const read = { kind: 'resource', name: 'file:///pub/a', arguments: {}, definition: null }
+    expect(reasonOf(letBy(), undefined, read)).toBe('permitted')
+    expect(reasonOf(letBy(['file:///pub/a']), undefined, read)).toBe('grant_tool')
+  })
+
+  test('a token for a resource opens it and what lies below; one that is gone opens nothing', () => {
+    const on = (...resources: string[]) => reasonOf(letBy(), { tools: null, resources })
+    expect(on('customer/acme')).toBe('permitted')
+    expect(on('organization/northwind')).toBe('permitted')
+    for (const refs of [['customer/globex'], ['customer/gone'], ['acme'], []])
+      expect(on(...refs)).toBe('grant_resource')
+  })
+
+  test('lists show what the bounds leave', () => {
+    const tool = { kind: 'tool', name: 'refund', definition: 'sha256-a' } as const
+    const shown = (snapshot: Snapshot, bounds?: object) =>
+      mayUse(snapshot, refund({}, { ...forMaya, ...(bounds && { bounds }) }), tool)
+    expect(shown(letBy())).toBe(true)
+    expect(shown(letBy(['other']))).toBe(false)
+    expect(shown(letBy(), { tools: ['other'], resources: null })).toBe(false)
+    expect(shown(letBy(), { tools: null, resources: ['customer/acme'] })).toBe(true)
+    expect(shown(letBy(), { tools: null, resources: [] })).toBe(false)
+  })
+})

@@ -19,6 +19,7 @@ const SENTENCES: Record<Reason, (detail: string) => string> = {
   agent_lacks_permission: ofAgent((who, what) => `no role of ${who} holds ${what}`),
   user_lacks_permission: detail => `no role of the person behind it holds ${detail}`,
   grant_resource: detail => `the person did not let the agent touch ${detail}`,
+  grant_tool: detail => `the person did not let the agent use "${detail}"`,
   condition_failed: detail => `the condition of this tool does not hold (${detail})`,
   stale: detail => `the policy here is not known to be current (${detail})`,
   audit_unavailable: detail => `the call cannot be recorded (${detail})`,

@@ -1,5 +1,6 @@
 import { type AssignmentFact, anyCovers, type Carrier, type GrantFact, type Reason } from '../core/index.ts'
 import { isHeld, onTheWayUp, rootsOf } from './access.ts'
+import { leavesResource, leavesTool } from './bounds.ts'
 import type { RoleView } from './catalogue.ts'
 import { holds } from './judge.ts'
 import { isGranted } from './life.ts'
@@ -135,6 +136,7 @@ function lacks(reason: Reason, permission: string, target: Target, principal: nu
 export function checkPerson(walk: Walk): Refusal | null {
   const { organization, grant, person, rule, targets, request } = walk
   if (!grant || !organization) return null
+  if (!leavesTool(walk.bounds, request.action)) return { reason: 'grant_tool', detail: request.action.name }
   const permission = rule?.fact.permission ?? ''
   const principal = person?.seq ?? 0
   for (const target of targets) {
@@ -162,7 +164,11 @@ export function mayPerson(
 function isLetTouch(walk: Walk, grant: GrantFact, target: Target): boolean {
   const { organization, rule, request } = walk
   if (!organization) return false
-  if (target.some === null) return isGranted(organization, grant, target.resource)
+  if (target.some === null)
+    return (
+      isGranted(organization, grant, target.resource) &&
+      leavesResource(organization, walk.bounds, target.resource)
+    )
   const roots = reachOf(walk, rule?.fact.permission ?? '', request.now)
   return meet(organization, target, roots).length > 0
 }

@@ -1,5 +1,6 @@
 import { modeAt, type PrincipalFact, ROOT_RESOURCE } from '../core/index.ts'
 import { intersectRoots, rootsOf } from './access.ts'
+import { leavesTool } from './bounds.ts'
 import { chainCarries, refuseEnded } from './chain.ts'
 import type { OrganizationView } from './organization.ts'
 import type { Action, DecisionRequest } from './request.ts'
@@ -11,7 +12,7 @@ import { carriesScope, findRule, isKnown, type Parties, partiesOf, reachesCeilin
 
 /** The fewest resources under which all of chain, agent, person and grant hold a permission. */
 export function reachOf(
-  { organization, seat, chain, grant, person }: Parties,
+  { organization, seat, chain, grant, person, bounds }: Parties,
   permission: string,
   now: number,
 ): number[] {
@@ -25,7 +26,8 @@ export function reachOf(
     roots = intersectRoots(organization, roots, link.fact.resources)
   }
   if (!grant) return roots
-  const granted = intersectRoots(organization, roots, grant.resources)
+  let granted = intersectRoots(organization, roots, grant.resources)
+  if (bounds.within) granted = intersectRoots(organization, granted, bounds.within)
   return person ? intersectRoots(organization, granted, rootsFor(person)) : []
 }
 
@@ -49,6 +51,7 @@ export function mayUse(
   if (action.kind === 'tool' && rule.fact.definition !== action.definition) return false
   const { permission } = rule.fact
   if (!reachesCeiling(parties, permission) || !chainCarries(parties, permission)) return false
+  if (!leavesTool(parties.bounds, action)) return false
   return reachesSome(organization, rule, reachOf(parties, permission, now))
 }
 

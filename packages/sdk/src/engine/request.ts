@@ -1,4 +1,14 @@
-import type { ActionKind, Carrier, JsonObject, Mode, Reason, Revision, Risk, Verdict } from '../core/index.ts'
+import type {
+  ActionKind,
+  Carrier,
+  DetailBounds,
+  JsonObject,
+  Mode,
+  Reason,
+  Revision,
+  Risk,
+  Verdict,
+} from '../core/index.ts'
 import type { Found } from './walk.ts'
 
 /** Who acts, as the verified token says. */
@@ -17,6 +27,8 @@ export interface Caller {
   revision?: number
   person: string | null
   grant: string | null
+  /** What the token is limited to beside its scopes; nothing where it does not say. */
+  bounds?: DetailBounds
   /** The delegations by which it acts for another agent, the first one first; empty where it acts for none. */
   chain: readonly string[]
   /** What was found of it when it called last; looked at only while nothing has changed. Not for who makes a caller. */

@@ -1,4 +1,5 @@
 import { anyCovers, type Carrier, type GrantFact, type PrincipalFact, type Reason } from '../core/index.ts'
+import { type Bounds, boundsOn } from './bounds.ts'
 import type { ServerView } from './catalogue.ts'
 import type { ConditionInput } from './condition.ts'
 import { grantCovers } from './life.ts'
@@ -26,6 +27,8 @@ export interface Parties {
   /** By which the agent acts for a person. */
   readonly grant: GrantFact | undefined
   readonly person: PrincipalFact | undefined
+  /** What token and grant are limited to beside all that. */
+  readonly bounds: Bounds
   /** The delegations by which it acts for other agents, from the root on. */
   readonly chain: readonly Hop[]
   readonly standing: Standing
@@ -109,6 +112,7 @@ function findParties(
     seat: organization && seatOf(organization, caller.agent),
     grant: grant?.fact,
     person: grant && organization && personOf(organization, grant),
+    bounds: boundsOn(organization, grant?.fact, caller),
     chain: chainOf(organization, caller),
     // Not known for any moment yet.
     standing: { refusal: null, from: 0, until: 0 },

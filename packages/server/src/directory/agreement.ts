@@ -1,3 +1,4 @@
+import type { AuthorizationDetail } from '@valetkey/sdk/core'
 import { beginChange, type Db, type Tx } from '../store/index.ts'
 import { getAgentRow } from './agents.ts'
 import type { Context } from './context.ts'
@@ -23,6 +24,8 @@ export interface Agreement extends Parties {
   /** The whole organization where none is named. */
   resources: readonly string[]
   expiresAt: string
+  /** What it was given for in detail: then it stands alone, and is joined with nothing. */
+  details?: readonly AuthorizationDetail[] | undefined
 }
 
 /** What stands between a person and an agent for one server. */
@@ -61,6 +64,7 @@ async function findRow(
     .where('agentId', '=', agent)
     .where('serverId', '=', server)
     .where('source', '=', 'consent')
+    .where('details', 'is', null)
     .where('revokedAt', 'is', null)
     .orderBy('id', 'desc')
     .execute()
@@ -69,7 +73,8 @@ async function findRow(
 
 /**
  * Writes down what a person has agreed to. There is one grant between a person and an agent for a server: it changes as
- * the person changes it, so that ending it ends all, and every change is on record with what it was before.
+ * the person changes it, so that ending it ends all, and every change is on record with what it was before. What was asked
+ * for in detail is another one each time: joined, tools of the one and scopes of the other would come to more than both.
  */
 export async function agree(ctx: Context, agreement: Agreement): Promise<Grant> {
   const organization = await getOrganization(ctx.store.db, agreement.organization)
@@ -78,10 +83,10 @@ export async function agree(ctx: Context, agreement: Agreement): Promise<Grant> 
     const agent = await getAgent(tx, organization, agreement.agent)
     const person = await getPerson(tx, organization, agreement.person)
     const resources = await readNumbers(tx, organization, agreement.resources)
-    const before = await findRow(ctx, tx, agreement)
-    const { scopes, elevated, server, expiresAt } = agreement
+    const { scopes, elevated, server, expiresAt, details } = agreement
+    const before = details ? undefined : await findRow(ctx, tx, agreement)
     if (!before) {
-      const terms = { agent, person, scopes, elevated, resources, server, expiresAt }
+      const terms = { agent, person, scopes, elevated, resources, server, expiresAt, details }
       return insertGrant(ctx, tx, { ...terms, source: 'consent' })
     }
     refuseUnable(await getAgentRow(tx, agent.id), person)

@@ -1,20 +1,22 @@
-import type {
-  AgentFact,
-  AssignmentFact,
-  CredentialFact,
-  GrantFact,
-  Json,
-  LinkFact,
-  MemberFact,
-  OrganizationFact,
-  PermissionFact,
-  PrincipalFact,
-  ResourceTypeFact,
-  RevokedTokenFact,
-  RoleFact,
-  ServerFact,
-  SigningKeyFact,
-  ToolFact,
+import {
+  type AgentFact,
+  type AssignmentFact,
+  type AuthorizationDetail,
+  boundsOf,
+  type CredentialFact,
+  type GrantFact,
+  type Json,
+  type LinkFact,
+  type MemberFact,
+  type OrganizationFact,
+  type PermissionFact,
+  type PrincipalFact,
+  type ResourceTypeFact,
+  type RevokedTokenFact,
+  type RoleFact,
+  type ServerFact,
+  type SigningKeyFact,
+  type ToolFact,
 } from '@valetkey/sdk/core'
 import type { Selectable } from 'kysely'
 import type { Database } from '../store/index.ts'
@@ -80,6 +82,11 @@ export function memberFact(row: Pick<Row<'groupMember'>, 'groupSeq' | 'memberSeq
   return { group: row.groupSeq, member: row.memberSeq }
 }
 
+/** Authorization details as they are kept. */
+export function parseDetails(text: string): AuthorizationDetail[] {
+  return JSON.parse(text) as AuthorizationDetail[]
+}
+
 /** Null once it is revoked. An expired one stays. */
 export function grantFact(
   row: Pick<
@@ -91,11 +98,13 @@ export function grantFact(
     | 'elevated'
     | 'resources'
     | 'serverId'
+    | 'details'
     | 'expiresAt'
     | 'revokedAt'
   >,
 ): GrantFact | null {
   if (row.revokedAt !== null) return null
+  const tools = row.details === null ? null : boundsOf(parseDetails(row.details)).tools
   return {
     id: row.id,
     agent: row.agentId,
@@ -104,6 +113,7 @@ export function grantFact(
     resources: JSON.parse(row.resources) as number[],
     expiresAt: milliseconds(row.expiresAt),
     ...(row.serverId !== null && { server: row.serverId }),
+    ...(tools && { tools: [...tools] }),
     ...(row.elevated !== '{}' && { elevated: JSON.parse(row.elevated) as Record<string, number> }),
   }
 }

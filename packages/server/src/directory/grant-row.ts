@@ -1,7 +1,7 @@
 import { AppError, isId, isoTime } from '@valetkey/sdk/core'
 import type { Db, Tx } from '../store/index.ts'
 import type { Context } from './context.ts'
-import type { Row } from './fact-of.ts'
+import { parseDetails, type Row } from './fact-of.ts'
 import { type OutputOf, recordBy } from './operation.ts'
 import { getOrganization, quote } from './reference.ts'
 import { readRefs } from './resource-tree.ts'
@@ -28,6 +28,7 @@ function toGrant(row: GrantRow, refs: ReadonlyMap<number, string>, now: number):
     ...{ id, organization: organizationId, agent: agentId, agentName, person: personId, personEmail },
     scopes: JSON.parse(row.scopes) as string[],
     resources: numbersOf(row).flatMap(seq => refs.get(seq) ?? []),
+    details: row.details === null ? null : parseDetails(row.details),
     server: row.serverId,
     serverName: row.serverName,
     elevated: Object.fromEntries(
@@ -101,6 +102,7 @@ export function recordGrant(
 }
 
 /** What was agreed, as an audit event says it. */
-export function termsOf({ agent, person, scopes, elevated, resources, server, expiresAt }: Grant) {
-  return { agent, person, scopes, elevated, resources, server, expiresAt }
+export function termsOf({ agent, person, scopes, elevated, resources, details, server, expiresAt }: Grant) {
+  const given = details && { details: JSON.stringify(details) }
+  return { agent, person, scopes, elevated, resources, ...given, server, expiresAt }
 }

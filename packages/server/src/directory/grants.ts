@@ -1,4 +1,4 @@
-import { AppError, isoTime, newId, ROOT_RESOURCE } from '@valetkey/sdk/core'
+import { AppError, type AuthorizationDetail, isoTime, newId, ROOT_RESOURCE } from '@valetkey/sdk/core'
 import { sql } from 'kysely'
 import { beginChange, type Db, type Tx } from '../store/index.ts'
 import { getAgentRow } from './agents.ts'
@@ -94,6 +94,7 @@ export interface Terms {
   elevated?: Record<string, number>
   resources: readonly number[]
   server?: string
+  details?: readonly AuthorizationDetail[] | undefined
   expiresAt: string | null
   source?: Row<'grant'>['source']
 }
@@ -109,6 +110,7 @@ export async function insertGrant(ctx: Context, tx: Tx, terms: Terms): Promise<G
     scopes: JSON.stringify([...new Set(scopes)].sort()),
     elevated: JSON.stringify(terms.elevated ?? {}),
     resources: JSON.stringify(resources),
+    details: terms.details ? JSON.stringify(terms.details) : null,
     ...{ createdAt: timeOf(ctx), expiresAt, revokedAt: null, lastUsedAt: null },
     ...{ source, createdBy: ctx.actor.id },
   }

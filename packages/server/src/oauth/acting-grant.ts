@@ -1,4 +1,5 @@
-import { anyCovers, isId } from '@valetkey/sdk/core'
+import { type AuthorizationDetail, anyCovers, isId } from '@valetkey/sdk/core'
+import { parseDetails } from '../directory/index.ts'
 import { prepareQuery, type Store } from '../store/index.ts'
 
 /** What a person lets an agent do for them, as the database says at this moment. */
@@ -12,6 +13,8 @@ export interface ActingGrant {
   readonly scopes: readonly string[]
   /** When each of these ends (ms since 1970) that it holds for a shorter time than the rest. */
   readonly elevated: Readonly<Record<string, number>>
+  /** What it was given for in detail; null where nothing was said. */
+  readonly details: readonly AuthorizationDetail[] | null
   /** The one server that it is for; null is every one. */
   readonly server: string | null
   /** Milliseconds since 1970. */
@@ -34,6 +37,7 @@ const findGrant = prepareQuery((db, { id }: { id: string }) =>
       'grant.scopes',
       'grant.elevated',
       'grant.serverId as server',
+      'grant.details',
       'grant.expiresAt',
       'grant.revokedAt',
     ])
@@ -56,6 +60,7 @@ export function createGrantLookup(store: Store, now: () => number): GrantLookup 
       ...rest,
       scopes: [...lasting, ...elevated.map(([permission]) => permission)],
       elevated: Object.fromEntries(elevated),
+      details: rest.details === null ? null : parseDetails(rest.details),
       expiresAt: expiresAt === null ? null : Date.parse(expiresAt),
       isRevoked: revokedAt !== null,
     }

@@ -1,8 +1,15 @@
-import { type AccessTokenClaims, intersectScopes, isoTime, newId } from '@valetkey/sdk/core'
+import {
+  type AccessTokenClaims,
+  type AuthorizationDetail,
+  intersectScopes,
+  isoTime,
+  newId,
+} from '@valetkey/sdk/core'
 import { errors, type KoaContext } from 'oidc-provider'
 import { type Context, revokeGrant } from '../directory/index.ts'
 import type { Store, Tx } from '../store/index.ts'
 import { type ActingGrant, endOf } from './acting-grant.ts'
+import { narrowDetails, scopesWithin } from './authorization-details.ts'
 import type { Caller, CallerCredential } from './caller.ts'
 import { provenCaller } from './client-authentication.ts'
 import type { GrantOptions } from './client-credentials.ts'
@@ -22,6 +29,8 @@ export interface Wanted {
   grant: string
   audience: string
   scopes: readonly string[]
+  /** Of what was granted in detail, what is wanted now (RFC 9396 §6); all of it where nothing is said. */
+  details?: string | undefined
 }
 
 /** A token that a person's agent gets, ready to be answered. */
@@ -46,8 +55,10 @@ export async function issueActingToken(
   const grant = await requireGrant(options, wanted.grant, caller)
   const target = await requireTarget(options, wanted.audience, caller)
   if (grant.server !== null && grant.server !== target.server) throw new errors.InvalidGrant('grant_server')
-  const scopes = await narrow(options, { caller, grant, target, wanted: wanted.scopes })
-  const claims = describe(options, { caller, credential, grant, target, scopes })
+  const details = narrowDetails(grant.details, wanted.details)
+  const within = scopesWithin(details, wanted.scopes)
+  const scopes = await narrow(options, { caller, grant, target, wanted: within })
+  const claims = describe(options, { caller, credential, grant, target, scopes, details })
   const detail = {
     ...{ client: claims.client_id, credential: claims.cred, audience: claims.aud, scope: claims.scope },
     ...{ grant: grant.id, person: grant.person },
@@ -63,6 +74,7 @@ export async function issueActingToken(
     token_type: 'Bearer',
     expires_in: claims.exp - claims.iat,
     scope: claims.scope,
+    ...(details && { authorization_details: details }),
   }
   return { claims, grant, body }
 }
@@ -117,9 +129,10 @@ function describe(
     grant: ActingGrant
     target: Target
     scopes: string[]
+    details: readonly AuthorizationDetail[] | null
   },
 ): AccessTokenClaims {
-  const { caller, credential, grant, target, scopes } = issue
+  const { caller, credential, grant, target, scopes, details } = issue
   const iat = Math.floor(now() / 1000)
   const end = Math.floor(endOf(grant, scopes) / 1000)
   return {
@@ -135,6 +148,7 @@ function describe(
     agent: caller.agent,
     cred: credential.id,
     gid: grant.id,
+    ...(details && { authorization_details: [...details] }),
   }
 }
 

@@ -49,7 +49,8 @@ export function authorizationCodeGrant(
     const isOffline = code.scope?.split(' ').includes(OFFLINE)
     const given = params['code']
     let renewal: string | undefined
-    const wanted = { grant: grantOf(code.grantId), audience, scopes }
+    const details = params['authorization_details']
+    const wanted = { grant: grantOf(code.grantId), audience, scopes, details }
     const issued = await issueActingToken(options, ctx, wanted, {
       key: `code ${given}`,
       async use(tx, issue) {

@@ -28,12 +28,12 @@ export function addPeopleGrants(
   if (!people) return
   const options = { ...rest, refreshKey: people.refreshKey }
   provider.proxy = true
-  const code = ['code', 'code_verifier', 'redirect_uri', 'resource']
+  const code = ['code', 'code_verifier', 'redirect_uri', 'resource', 'authorization_details']
   provider.registerGrantType('authorization_code', authorizationCodeGrant(options, provider), code, [])
   provider.registerGrantType(
     'refresh_token',
     refreshTokenGrant(options),
-    ['refresh_token', 'scope', 'resource'],
+    ['refresh_token', 'scope', 'resource', 'authorization_details'],
     [],
   )
 }

@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { intersectScopes } from '@valetkey/sdk/core'
 import { errors, type Interaction, type Provider } from 'oidc-provider'
 import { clientKeyOf } from '../directory/index.ts'
+import type { Store } from '../store/index.ts'
+import { parseDetails, type RequestedDetails, resolveDetails } from './authorization-details.ts'
 import { OFFLINE, REVIEW } from './authorize.ts'
 import type { Caller } from './caller.ts'
 import type { Registration } from './client-registration.ts'
@@ -28,8 +30,10 @@ export interface AuthorizationRequest {
   /** The agent behind it; undefined as long as nobody has taken the client on. */
   readonly caller: Caller | undefined
   readonly target: Target
-  /** The permissions that it asks for, of those that the server's rules need. */
+  /** The permissions that it asks for, of those that the server's rules (and what it says in detail) need. */
   readonly requested: readonly string[]
+  /** What it asks for in detail: then nothing else is given. */
+  readonly details: RequestedDetails | undefined
   /** Whether it asks to come back without the person. */
   readonly isOffline: boolean
   /** Whether the client wants the person to look again at what it may do. */
@@ -68,6 +72,7 @@ export function grantOf(answer: string | undefined): string {
 }
 
 interface Options {
+  store: Store
   provider: Provider
   findCaller(clientId: string): Promise<Caller | undefined>
   findRegistration: FindRegistration
@@ -120,12 +125,14 @@ export function createAuthorizationRequests(options: Options): AuthorizationRequ
 /** What a page has to know of a request; undefined where its client or server has gone since it began. */
 async function describe(
   interaction: Interaction,
-  { findRegistration, findCaller, findTarget }: Options,
+  { store, findRegistration, findCaller, findTarget }: Options,
 ): Promise<AuthorizationRequest | undefined> {
   const { client_id = '', redirect_uri = '', resource = '', scope = '', prompt = '' } = interaction.params
+  const { authorization_details: text } = interaction.params
   const registration = await findRegistration(client_id)
   const target = await findTarget(resource)
   if (!registration || !target) return undefined
+  const details = text === undefined ? undefined : await resolveDetails(store, target, parseDetails(text))
   const { name, uri, kind, isConfidential } = registration
   const returns = describeRedirect(redirect_uri)
   const canBeTold = isConfidential || returns.kind === 'web'
@@ -137,7 +144,8 @@ async function describe(
     client: { name, uri, kind, returns, canBeTold },
     caller: await findCaller(client_id),
     target,
-    requested: intersectScopes(asked, target.scopes),
+    requested: intersectScopes(asked, details?.permissions ?? target.scopes),
+    details,
     isOffline: asked.includes(OFFLINE),
     isReview: prompts.includes(REVIEW),
     signInAfter: prompts.includes('login') ? interaction.iat * 1000 : null,

@@ -1,7 +1,15 @@
-import { type AccessTokenClaims, intersectScopes, isoTime, type JsonObject, newId } from '@valetkey/sdk/core'
+import {
+  type AccessTokenClaims,
+  type AuthorizationDetail,
+  intersectScopes,
+  isoTime,
+  type JsonObject,
+  newId,
+} from '@valetkey/sdk/core'
 import { errors, type GrantHandler, type KoaContext, type Provider } from 'oidc-provider'
 import type { TokenWriter } from './access-token.ts'
 import { type ActingGrant, endOf, type GrantLookup } from './acting-grant.ts'
+import { narrowDetails, scopesWithin } from './authorization-details.ts'
 import type { Caller, CallerCredential } from './caller.ts'
 import { attemptOf, provenCaller } from './client-authentication.ts'
 import type { Journal } from './journal.ts'
@@ -22,7 +30,7 @@ export interface GrantOptions {
 }
 
 export function addClientCredentials(provider: Provider, options: GrantOptions): void {
-  const parameters = ['scope', 'resource', 'grant_id']
+  const parameters = ['scope', 'resource', 'grant_id', 'authorization_details']
   provider.registerGrantType('client_credentials', clientCredentialsGrant(options), parameters, ['resource'])
 }
 
@@ -39,8 +47,10 @@ function clientCredentialsGrant(options: GrantOptions): GrantHandler {
     const target = await requireTarget(options.findTarget, ctx.oidc.params['resource'], caller)
     if (grant && grant.server !== null && grant.server !== target.server)
       throw new errors.InvalidGrant('grant_server')
-    const scopes = grantScopes(ctx.oidc.params['scope'], caller, target, grant)
-    const claims = describe(options, { caller, credential, target, scopes, grant })
+    const details = narrowDetails(grant?.details ?? null, detailsIn(ctx, grant))
+    const wanted = grantScopes(ctx.oidc.params['scope'], caller, target, grant)
+    const scopes = [...scopesWithin(details, wanted)]
+    const claims = describe(options, { caller, credential, target, scopes, grant, details })
     if (grant) options.journal.acted(grant.id)
     await available(options.journal.record(issued(claims, ctx, options)))
     ctx.body = {
@@ -48,8 +58,17 @@ function clientCredentialsGrant(options: GrantOptions): GrantHandler {
       token_type: 'Bearer',
       expires_in: claims.exp - claims.iat,
       scope: claims.scope,
+      ...(details && { authorization_details: details }),
     }
   }
+}
+
+/** They bound what a person granted: an agent that acts for itself has its roles for that. */
+function detailsIn(ctx: KoaContext, grant: ActingGrant | undefined): string | undefined {
+  const { authorization_details: text } = ctx.oidc.params
+  if (text !== undefined && !grant)
+    throw new errors.InvalidAuthorizationDetails('details bound a grant, and none is named')
+  return typeof text === 'string' ? text : undefined
 }
 
 /** The grant that a request names; one that is not this agent's, or has ended, is as unknown as one that never was. */
@@ -119,9 +138,10 @@ function describe(
     target: Target
     scopes: string[]
     grant: ActingGrant | undefined
+    details: readonly AuthorizationDetail[] | null
   },
 ): AccessTokenClaims {
-  const { caller, credential, target, scopes, grant } = issue
+  const { caller, credential, target, scopes, grant, details } = issue
   const iat = Math.floor(now() / 1000)
   const end = grant ? endOf(grant, scopes) : Number.POSITIVE_INFINITY
   return {
@@ -137,6 +157,7 @@ function describe(
     agent: caller.agent,
     cred: credential.id,
     ...(grant && { gid: grant.id }),
+    ...(details && { authorization_details: [...details] }),
   }
 }
 

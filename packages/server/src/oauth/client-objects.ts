@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { DETAIL_TYPES } from '@valetkey/sdk/core'
 import type { ClientKeys, OidcClient, Provider } from 'oidc-provider'
 import type { Registration } from './client-registration.ts'
 import { applicationTypeOf } from './redirect-uri.ts'
@@ -35,7 +36,8 @@ export function createClients(
   }
 
   function make(id: string, kind: ProofKind, more: object): OidcClient {
-    const client = new provider.Client({ client_id: id, ...proof[kind], ...more })
+    const details = { authorization_details_types: DETAIL_TYPES }
+    const client = new provider.Client({ client_id: id, ...proof[kind], ...details, ...more })
     client.grantTypes = GRANTS[kind]
     if (kind === 'key') Object.assign(client.asymmetricKeyStore, keys)
     return client

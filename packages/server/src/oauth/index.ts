@@ -1,4 +1,5 @@
 /** Hides the OAuth protocol: how agents prove who they are, and how tokens are issued, verified and taken back. */
+export { grantedOf, type RequestedDetails } from './authorization-details.ts'
 export type { AuthorizationRequest, AuthorizationRequests } from './authorization-requests.ts'
 export {
   type AuthorizationServer,

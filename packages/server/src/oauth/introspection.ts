@@ -105,6 +105,7 @@ async function readRefresh(
   return {
     ...{ iss: issuer, sub: grant.person, aud: family.audience, ...by, gid: grant.id, jti: family.id },
     scope: (JSON.parse(family.scopes) as string[]).join(' '),
+    ...(grant.details && { authorization_details: [...grant.details] }),
     ...{ iat: Math.floor(Date.parse(family.createdAt) / 1000), exp: Math.floor(end / 1000) },
   }
 }

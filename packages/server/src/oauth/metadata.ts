@@ -1,3 +1,4 @@
+import { DETAIL_TYPES } from '@valetkey/sdk/core'
 import type { TokenAlgorithm } from './signing-key.ts'
 import { TOKEN_EXCHANGE } from './token-types.ts'
 
@@ -79,6 +80,7 @@ export function oauthMetadata(issuer: string, people?: ForPeople): Record<string
       response_modes_supported: ['query'],
       pushed_authorization_request_endpoint: `${issuer}/par`,
       require_pushed_authorization_requests: false,
+      authorization_details_types_supported: DETAIL_TYPES,
       scopes_supported: ['offline_access'],
       authorization_response_iss_parameter_supported: true,
     }),

@@ -124,6 +124,9 @@ declare module 'oidc-provider' {
     class InvalidRequest extends OIDCProviderError {
       constructor(description?: string, status?: number, detail?: string)
     }
+    class InvalidAuthorizationDetails extends OIDCProviderError {
+      constructor(description?: string, detail?: string)
+    }
     class InvalidScope extends OIDCProviderError {
       constructor(description: string, scope?: string, detail?: string)
     }

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { type KoaContext, Provider } from 'oidc-provider'
 import type { ActingOptions } from './acting-token.ts'
 import { CLOCK_SKEW_SECONDS } from './assertion.ts'
+import { richAuthorizationRequests } from './authorization-details.ts'
 import {
   addPeopleGrants,
   forPeople,
@@ -86,6 +87,7 @@ export function createProvider(options: ProviderOptions): Provider {
       dPoP: off,
       pushedAuthorizationRequests: { enabled: people !== undefined, allowUnregisteredRedirectUris: false },
       requestObjects: off,
+      richAuthorizationRequests: people ? richAuthorizationRequests({ store, ...people }) : off,
       resourceIndicators: people ? resourceIndicators(people) : off,
       rpInitiatedLogout: off,
       userinfo: off,

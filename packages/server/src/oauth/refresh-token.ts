@@ -36,7 +36,8 @@ export function refreshTokenGrant(options: RefreshOptions): GrantHandler {
     if (resource !== undefined && canonicalResource(resource) !== canonicalResource(family.audience))
       throw new errors.InvalidTarget(undefined, 'resource_other')
     const scopes = requested(params['scope'], JSON.parse(family.scopes) as string[])
-    const wanted = { grant: family.grantId, audience: family.audience, scopes }
+    const details = params['authorization_details']
+    const wanted = { grant: family.grantId, audience: family.audience, scopes, details }
     let renewal: Renewal | undefined
     const issued = await issueActingToken(options, ctx, wanted, {
       key: `family ${family.id}`,

@@ -193,6 +193,8 @@ interface GrantTable {
   scopes: string
   /** JSON of the numbers of the resources that it is limited to. */
   resources: string
+  /** JSON of the authorization details that it was given for (RFC 9396); null where there were none. */
+  details: string | null
   createdAt: ColumnType<string, string, never>
   expiresAt: string | null
   revokedAt: string | null

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { AuthorizationDetail } from '../../core/index.ts'
 import { Time } from './words.ts'
 
 export const Person = z.object({
@@ -48,6 +49,8 @@ export const Grant = z.object({
   personEmail: z.string(),
   scopes: z.array(z.string()),
   resources: z.array(z.string()),
+  /** What it was given for in detail (RFC 9396): only these tools, only these resources; null where nothing was said. */
+  details: z.array(AuthorizationDetail).nullable(),
   /** The one server that it is for, by id and name; null is every one. */
   server: z.string().nullable(),
   serverName: z.string().nullable(),

@@ -1,4 +1,5 @@
 import { agree, asOneChange, type StandingGrant } from '../../directory/index.ts'
+import { grantedOf } from '../../oauth/index.ts'
 import { noteConsent } from '../federation/sessions.ts'
 import { refuseForm } from '../pages/account.ts'
 import { redirectTo } from '../pages/layout.ts'
@@ -46,14 +47,15 @@ async function goOn(visit: Visit, grant: string, scopes: string[]): Promise<Resp
 
 /** The resources that are agreed to; none is the whole organization, undefined is that nothing was chosen. */
 async function resourcesOf(
-  { ctx, person }: Visit,
+  { ctx, person, request }: Visit,
   { scopes, elevated }: Terms,
   choice: Choice,
   grant: StandingGrant | undefined,
 ): Promise<string[] | undefined> {
   if (choice.view === 'added') return toRefs(ctx, person.organization.id, grant?.resources ?? [])
-  if (choice.resources === undefined) return []
-  const held = await keepHeld(ctx, person, [...scopes, ...Object.keys(elevated)], choice.resources)
+  const chosen = request.details?.resources ?? choice.resources
+  if (chosen === undefined) return []
+  const held = await keepHeld(ctx, person, [...scopes, ...Object.keys(elevated)], chosen)
   return held.length > 0 ? held : undefined
 }
 
@@ -80,7 +82,9 @@ async function grantOnce(
     if (!first) return undefined
     const agent = request.caller?.agent ?? (await adopt(ctx, request, person, all)).id
     const parties = { organization, agent, person: person.id, server: request.target.server }
-    const grant = await agree(ctx, { ...parties, scopes, elevated, resources, expiresAt })
+    const { details: wanted, target } = request
+    const details = wanted && grantedOf(wanted, target, { scopes: all, resources })
+    const grant = await agree(ctx, { ...parties, scopes, elevated, resources, expiresAt, details })
     await noteConsent(ctx, visit.session.id, grant.id)
     if (isLending) await lend(ctx, { agent, person, scopes: all, lent, grant: grant.id, expiresAt })
     return grant.id

@@ -7,6 +7,7 @@ import {
 import type { Store } from '../../store/index.ts'
 import type { Person } from '../person.ts'
 import { NOTHING_TO_OFFER, type Offer, readOffer } from './offer.ts'
+import { keepHeld } from './reach.ts'
 import type { Visit } from './scene.ts'
 import { type Standing, standingOf } from './standing.ts'
 import { askedOn } from './terms.ts'
@@ -30,26 +31,50 @@ export interface Situation {
   grant: StandingGrant | undefined
   /** It takes all that it asks for, or nothing. */
   isWhole: boolean
+  /** What it asks to be limited to, as far as the person could give it; undefined where it says nothing in detail. */
+  limits: Limits | undefined
+}
+
+/** Tools by name, resources by reference; null is no limit. */
+export interface Limits {
+  tools: string[] | null
+  resources: string[] | null
 }
 
 export async function readSituation(visit: Visit): Promise<Situation> {
   const { ctx, request, person, mayAdopt } = visit
-  const { caller, requested, target } = request
+  const { caller, requested, target, details } = request
   const organization = person.organization.id
   const policy = await readConsentPolicy(ctx.store.db, organization)
   const agent = caller && (await readAgent(ctx.store, caller.agent, person))
   const standing = standingOf(request, person, agent?.owner.id, policy.mayAdopt ?? mayAdopt)
   const isWhole = agent?.allOrNothing ?? false
   if (standing.kind === 'stopped')
-    return { standing, agent, policy, offer: NOTHING_TO_OFFER, grant: undefined, isWhole }
+    return {
+      ...{ standing, agent, policy, isWhole },
+      ...{ offer: NOTHING_TO_OFFER, grant: undefined, limits: undefined },
+    }
   const parties = { organization, person: person.id, server: target.server }
-  const grant = caller && (await findStandingGrant(ctx, { ...parties, agent: caller.agent }))
+  // What is asked for in detail stands alone: nothing of before counts for it.
+  const grant =
+    caller && !details ? await findStandingGrant(ctx, { ...parties, agent: caller.agent }) : undefined
   const offer = await readOffer(ctx, person, {
     asked: requested,
     granted: grant?.scopes ?? [],
     ceiling: standing.kind === 'agent' ? standing.ceiling : null,
   })
-  return { standing, agent, policy, offer, grant, isWhole }
+  return { standing, agent, policy, offer, grant, isWhole, limits: await readLimits(visit) }
+}
+
+async function readLimits({ ctx, person, request }: Visit): Promise<Limits | undefined> {
+  const { details, requested } = request
+  if (!details) return undefined
+  const tools = details.tools?.filter(({ permission }) => requested.includes(permission))
+  const { resources } = details
+  return {
+    tools: tools?.map(({ name }) => name) ?? null,
+    resources: resources && (await keepHeld(ctx, person, requested, resources)),
+  }
 }
 
 /**

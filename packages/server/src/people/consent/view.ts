@@ -19,7 +19,7 @@ export async function showConsent(
   given?: Choice | 'review',
   fault?: ConsentFault,
 ): Promise<Response> {
-  const { standing, offer, grant, isWhole } = situation
+  const { standing, offer, grant, isWhole, limits } = situation
   const desk = deskOf(visit)
   const refusal = refusalOf(visit, situation)
   if (refusal !== undefined) {
@@ -37,19 +37,24 @@ export async function showConsent(
     asking: await readAsking(visit, situation),
     ticked: new Set(choice?.scopes ?? proposed.map(({ slug }) => slug)),
     already: view === 'added' && grant ? await readAlready(visit, situation, grant) : undefined,
-    reach: view === 'all' ? await readReachOf(visit, situation, choice) : undefined,
+    reach: view === 'all' && !limits?.resources ? await readReachOf(visit, situation, choice) : undefined,
+    limits: limits && {
+      tools: limits.tools,
+      on: limits.resources && (await namesOfRefs(visit.ctx, visit.person.organization.id, limits.resources)),
+    },
     lengths: lengths(situation, choice),
   })
   return toResponse(page)
 }
 
 /** Why there is nothing that this person could answer. */
-function refusalOf({ words, request }: Visit, { standing, offer, isWhole }: Situation) {
+function refusalOf({ words, request }: Visit, { standing, offer, isWhole, limits }: Situation) {
   const { pending, unknown, foreign, alone, nothing, lacking } = words.stopped
   if (standing.kind === 'stopped') return { pending, unknown, foreign, alone }[standing.why]
   if (isWhole && offer.lacking.length > 0) return lacking(offer.lacking)
   const isAnything = offer.scopes.some(({ isAsked }) => isAsked)
-  return isAnything && request.requested.length > 0 ? undefined : nothing
+  const isSomewhere = limits?.resources?.length !== 0
+  return isAnything && isSomewhere && request.requested.length > 0 ? undefined : nothing
 }
 
 async function readAsking({ words, request, stage }: Visit, { agent }: Situation): Promise<Asking> {

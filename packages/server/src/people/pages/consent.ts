@@ -42,6 +42,8 @@ export interface ConsentView extends Desk {
   already: { labels: string[]; on: string[]; until: number } | undefined
   /** Undefined where there is nothing to tell apart. */
   reach: (Reach & { isSome: boolean; find: string }) | undefined
+  /** What it asks to be limited to: tools by name, resources by what they are called; null is no limit. */
+  limits: { tools: string[] | null; on: string[] | null } | undefined
   /** In seconds, and until when it stands; `chosen` is one of them, or `kept`. */
   lengths: { offered: readonly number[]; kept: number | undefined; chosen: number | 'kept' }
   fault: 'nothing' | 'nowhere' | 'changed' | undefined
@@ -60,6 +62,7 @@ ${fault && html`<p class="warn" role="alert">${consent[fault]}</p>`}
 <form method="post" action="${view.action}"><input type="hidden" name="form" value="${view.formToken}"><input type="hidden" name="view" value="${view.view}">
 ${already && sofar(words, already)}
 <fieldset><legend>${already ? consent.more : consent.scopes}</legend>${isWhole && html`<p>${consent.whole}</p>`}${view.scopes.map(scope => scopeRow(view, scope))}</fieldset>
+${view.limits && limited(words, view.limits)}
 ${view.view === 'all' && html`${view.reach && reachOf(words, view.action, view.reach)}${lasting(words, view.lengths)}`}
 <div class="row"><button name="action" value="deny">${consent.deny}</button><button name="action" value="allow">${consent.allow}</button></div></form>
 <p><small>${consent.promise}</small></p>`
@@ -113,6 +116,10 @@ ${radio('all', consent.everything, !isSome)}${radio('some', consent.only, isSome
 ${isSearched && html`<div class="row"><input type="search" name="find" value="${find}" maxlength="100" aria-label="${consent.find}" placeholder="${consent.find}"><button name="action" value="find" formaction="${action}#reach">${consent.search}</button></div>`}
 ${find !== '' && html`<p role="status"><small>${consent.found(others.length, find)}</small></p>`}
 ${chosen.map(row(true))}${others.map(row(false))}${hasMore && html`<small>${consent.thereIsMore(others.length)}</small>`}</div></fieldset>`
+}
+
+function limited({ consent }: Words, { tools, on }: NonNullable<ConsentView['limits']>): Html {
+  return html`<p>${tools !== null && consent.onlyTools(tools)} ${on !== null && consent.onlyOn(on)}</p>`
 }
 
 function lasting({ consent }: Words, { offered, kept, chosen }: ConsentView['lengths']): Html {

@@ -276,6 +276,9 @@ If that was not you, tell your administrator at once, and look at ${issuer}/acco
     found: (count: number, text: string) =>
       count === 0 ? `Nothing of yours is called “${text}”.` : `Found for “${text}”:`,
     thereIsMore: (count: number) => `These are ${count} of them. Search for others.`,
+    onlyTools: (tools: readonly string[]) =>
+      `It asks for ${tools.length === 1 ? 'this tool' : 'these tools'} only: ${tools.join(', ')}.`,
+    onlyOn: (names: readonly string[]) => `It asks to work on this only: ${names.join(', ')}.`,
     duration: 'For how long',
     lasting: (seconds: number) => lengthIn('en', seconds),
     kept: (at: number) => `As before: until ${timeIn('en', at)}`,
