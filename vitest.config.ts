@@ -17,6 +17,7 @@ export default defineConfig({
           name: 'fast',
           include: ['packages/*/src/**/*.test.ts', 'tests/{architecture,integration}/**/*.test.ts'],
           testTimeout: 30_000,
+          hookTimeout: 30_000,
         },
       },
       {

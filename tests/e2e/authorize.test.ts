@@ -1,14 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import * as v2 from '@modelcontextprotocol/client'
-import { UnauthorizedError as UnauthorizedV1 } from '@modelcontextprotocol/sdk/client/auth.js'
-import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js'
-import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { decodeJwt } from 'jose'
 import * as oauth from 'oauth4webapi'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createBrowser } from '../integration/browser.ts'
-import { toSeen } from './clients/visit.ts'
+import { connectForPeople, Keeper, type SdkVersion } from './clients/for-people.ts'
 import { type Answer, freeRedirect, invited, type Person, personWith } from './person.ts'
 import { say } from './say.ts'
 import { startWorld, type World } from './world.ts'
@@ -29,87 +24,24 @@ beforeAll(async () => {
 
 afterAll(() => world?.[Symbol.asyncDispose]())
 
-/** What a client of either SDK keeps while a person decides. */
-class Keeper {
-  readonly redirectUrl: string
-  readonly clientMetadata
-  url: URL | undefined
-  #client: unknown
-  #tokens: unknown
-  #verifier = ''
-  constructor(redirectUrl: string, scope?: string) {
-    this.redirectUrl = redirectUrl
-    this.clientMetadata = {
-      client_name: 'Support Copilot',
-      redirect_uris: [redirectUrl],
-      grant_types: ['authorization_code', 'refresh_token'],
-      response_types: ['code'],
-      token_endpoint_auth_method: 'none',
-      ...(scope !== undefined && { scope }),
-    }
-  }
-  state = () => 'state-1'
-  clientInformation = () => this.#client as never
-  saveClientInformation = (client: unknown) => {
-    this.#client = client
-  }
-  tokens = () => this.#tokens as never
-  saveTokens = (tokens: unknown) => {
-    this.#tokens = tokens
-  }
-  redirectToAuthorization = (url: URL) => {
-    this.url = url
-  }
-  saveCodeVerifier = (verifier: string) => {
-    this.#verifier = verifier
-  }
-  codeVerifier = () => this.#verifier
-}
-
-interface Client {
-  call(call: typeof ACME): Promise<{ isError: boolean; text: string }>
-  close(): Promise<void>
-}
-
-async function connectV1(answer: Answer, keeper: Keeper): Promise<Client> {
-  const open = () => new TransportV1(new URL(world.billing.url), { authProvider: keeper })
-  const client = new ClientV1({ name: 'copilot', version: '1.0.0' })
-  const first = open()
-  await expect(client.connect(first as Transport)).rejects.toThrow(UnauthorizedV1)
-  const back = await maya.decide(keeper.url ?? '', answer)
-  await first.finishAuth(back.searchParams.get('code') ?? '')
-  const second = new ClientV1({ name: 'copilot', version: '1.0.0' })
-  await second.connect(open() as Transport)
-  return { call: async call => toSeen(await second.callTool(call)), close: () => second.close() }
-}
-
-async function connectV2(answer: Answer, keeper: Keeper, person = maya): Promise<Client> {
-  const open = () =>
-    new v2.StreamableHTTPClientTransport(new URL(world.billing.url), { authProvider: keeper })
-  const client = new v2.Client({ name: 'copilot', version: '2.0.0' })
-  const first = open()
-  await expect(client.connect(first)).rejects.toThrow(v2.UnauthorizedError)
-  const back = await person.decide(keeper.url ?? '', answer)
-  await first.finishAuth(back.searchParams)
-  const second = new v2.Client({ name: 'copilot', version: '2.0.0' })
-  await second.connect(open())
-  return { call: async call => toSeen(await second.callTool(call)), close: () => second.close() }
-}
-
 async function grants() {
   const { items } = await world.api.grants.list({ person: 'maya@northwind.test', limit: 200 })
   return items.sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
-describe.each([
-  ['SDK v1', connectV1],
-  ['SDK v2', connectV2],
-] as const)('%s, unmodified', (_name, connect) => {
+/** A client whose person answers each page in this way. */
+function connect(version: SdkVersion, answer: Answer, keeper: Keeper, person = maya) {
+  const decide = (url: URL) => person.decide(url, answer)
+  return connectForPeople(version, { url: world.billing.url, keeper, decide })
+}
+
+describe.each(['v1', 'v2'] as const)('SDK %s, unmodified', version => {
   test('walks from 401 to a call, with less than it asked for, until the grant is revoked', async () => {
     const keeper = new Keeper(await freeRedirect())
-    const client = await connect({ scope: ['invoices:read'], resource: ['customer/acme'] }, keeper)
+    const answer = { scope: ['invoices:read'], resource: ['customer/acme'] }
+    const client = await connect(version, answer, keeper)
     expect(keeper.url?.searchParams.get('resource')).toBe(world.billing.url)
-    expect(decodeJwt((keeper.tokens() as { access_token: string }).access_token)).toMatchObject({
+    expect(decodeJwt(keeper.held?.access_token ?? '')).toMatchObject({
       aud: world.billing.url,
       scope: 'invoices:read',
       sub: expect.stringMatching(/^usr_/),
@@ -122,17 +54,10 @@ describe.each([
     expect(await client.call(GLOBEX)).toMatchObject({ isError: true })
     const grant = (await grants()).at(-1)
     expect(grant).toMatchObject({ scopes: ['invoices:read'], resources: ['customer/acme'], status: 'live' })
+    const page = keeper.url
     await world.api.grants.revoke({ id: grant?.id ?? '' })
-    await expect
-      .poll(
-        async () =>
-          client.call(ACME).then(
-            ({ isError }) => isError,
-            () => true,
-          ),
-        { timeout: 10_000 },
-      )
-      .toBe(true)
+    // Then it has to ask the person again.
+    await expect.poll(() => client.call(ACME).then(() => keeper.url !== page), { timeout: 10_000 }).toBe(true)
     await client.close().catch(() => undefined)
   })
 })
@@ -487,7 +412,7 @@ test('a person gives only what she holds today', async () => {
 
 test('more than was consented to is refused at the tool', async () => {
   const keeper = new Keeper(await freeRedirect())
-  const client = await connectV2({ scope: ['invoices:read'] }, keeper)
+  const client = await connect('v2', { scope: ['invoices:read'] }, keeper)
   expect(await client.call(ACME)).toMatchObject({ isError: false })
   await expect(
     Promise.race([client.call(REFUND), delay(10_000, { isError: false })]).then(
@@ -501,7 +426,8 @@ test('more than was consented to is refused at the tool', async () => {
 test('a role that the person loses is lost to her agent at the next call', async () => {
   const nia = await world.api.people.create({ email: 'nia@northwind.test', name: 'Nia' })
   const role = await world.api.assignments.create({ principal: nia.id, role: 'support-agent' })
-  const client = await connectV2(
+  const client = await connect(
+    'v2',
     {},
     new Keeper(await freeRedirect()),
     await invited(world, 'nia@northwind.test'),

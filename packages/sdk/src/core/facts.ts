@@ -184,6 +184,8 @@ export const GrantFact = z.object({
   elevated: z.record(z.string(), z.number()).optional(),
   /** The tools that it is limited to; all that the scopes allow where it names none. */
   tools: z.array(z.string()).optional(),
+  /** The person lends the agent what it may do at all: who lets it do more also widens its ceiling and its roles. */
+  lends: z.literal(true).optional(),
 })
 export type GrantFact = z.infer<typeof GrantFact>
 

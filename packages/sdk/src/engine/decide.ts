@@ -83,7 +83,8 @@ function modeOf({ server, request }: Walk): Mode {
 
 /**
  * Whether a caller that lacks only the scope could be given it: then, and only then, a challenge for it helps. A
- * person's grant can be widened by that person, to what both hold.
+ * person's grant can be widened by that person, to what both hold; where the agent has all from that person, to what
+ * the person holds.
  */
 export function mayObtain(snapshot: Snapshot, request: DecisionRequest): boolean {
   const walk = begin(request, snapshot)
@@ -92,11 +93,22 @@ export function mayObtain(snapshot: Snapshot, request: DecisionRequest): boolean
   const { rule } = walk
   if (!organization || !seat || !rule || !isKnown(rule, snapshot)) return false
   const { permission } = rule.fact
-  if (!reachesCeiling(walk, permission) || !chainCarries(walk, permission)) return false
-  if (checkResource(walk) || checkChain(walk) || checkAgent(walk)) return false
+  if (checkResource(walk)) return false
+  const isLent = walk.grant?.lends === true && walk.chain.length === 0
+  if (!isLent && !isWithin(walk, permission)) return false
   if (request.caller.grant === null) return request.caller.person === null
   const principal = walk.person?.seq ?? 0
   return walk.targets.every(target => mayPerson(organization, rule, { principal, target, now: request.now }))
+}
+
+/** Whether the agent may do it, and those that let it act, were it only in the scope. */
+function isWithin(walk: Walk, permission: string): boolean {
+  return (
+    reachesCeiling(walk, permission) &&
+    chainCarries(walk, permission) &&
+    !checkChain(walk) &&
+    !checkAgent(walk)
+  )
 }
 
 /** The rule that an action falls under on a server, if there is one. */

@@ -402,6 +402,17 @@ group('acting for a person', () => {
     expect(mayObtain(northwind(...both, grant([1], ['file:read'])), ask('INV-1'))).toBe(true)
     expect(mayObtain(northwind(...both, grant([1], ['file:read'])), ask('INV-2'))).toBe(false)
   })
+
+  test('an agent that has all from the person could be given what the person holds', () => {
+    const one = [assign(MAYA, 'reader', ACME)]
+    const lent = grant([1], ['file:read'], null, { lends: true })
+    expect(mayObtain(northwind(...one, grant([1], ['file:read'])), ask('INV-1'))).toBe(false)
+    expect(mayObtain(northwind(...one, lent), ask('INV-1'))).toBe(true)
+    expect(mayObtain(northwind(...one, lent), ask('INV-2'))).toBe(false)
+    expect(mayObtain(northwind(lent), ask('INV-1'))).toBe(false)
+    const through = { ...ask('INV-1'), caller: { ...ask('INV-1').caller, chain: ['dlg_1'] } }
+    expect(mayObtain(northwind(...one, lent), through)).toBe(false)
+  })
 })
 
 test('the condition of a permission holds for every tool that needs it', () => {

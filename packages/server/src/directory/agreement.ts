@@ -26,6 +26,8 @@ export interface Agreement extends Parties {
   expiresAt: string
   /** What it was given for in detail: then it stands alone, and is joined with nothing. */
   details?: readonly AuthorizationDetail[] | undefined
+  /** The person lends the agent what it may do at all. */
+  lends?: boolean
 }
 
 /** What stands between a person and an agent for one server. */
@@ -83,10 +85,10 @@ export async function agree(ctx: Context, agreement: Agreement): Promise<Grant> 
     const agent = await getAgent(tx, organization, agreement.agent)
     const person = await getPerson(tx, organization, agreement.person)
     const resources = await readNumbers(tx, organization, agreement.resources)
-    const { scopes, elevated, server, expiresAt, details } = agreement
+    const { scopes, elevated, server, expiresAt, details, lends = false } = agreement
     const before = details ? undefined : await findRow(ctx, tx, agreement)
     if (!before) {
-      const terms = { agent, person, scopes, elevated, resources, server, expiresAt, details }
+      const terms = { agent, person, scopes, elevated, resources, server, expiresAt, details, lends }
       return insertGrant(ctx, tx, { ...terms, source: 'consent' })
     }
     refuseUnable(await getAgentRow(tx, agent.id), person)
@@ -95,6 +97,7 @@ export async function agree(ctx: Context, agreement: Agreement): Promise<Grant> 
       elevated: JSON.stringify(elevated),
       resources: JSON.stringify(resources),
       expiresAt,
+      lends: lends ? 1 : 0,
     })
   })
 }
@@ -103,7 +106,7 @@ async function change(
   ctx: Context,
   tx: Tx,
   row: Row<'grant'>,
-  terms: Pick<Row<'grant'>, 'scopes' | 'elevated' | 'resources' | 'expiresAt'>,
+  terms: Pick<Row<'grant'>, 'scopes' | 'elevated' | 'resources' | 'expiresAt' | 'lends'>,
 ): Promise<Grant> {
   const before = await readGrant(ctx, tx, row.id)
   const isSame = (Object.keys(terms) as (keyof typeof terms)[]).every(key => terms[key] === row[key])

@@ -99,6 +99,7 @@ export function grantFact(
     | 'resources'
     | 'serverId'
     | 'details'
+    | 'lends'
     | 'expiresAt'
     | 'revokedAt'
   >,
@@ -114,6 +115,7 @@ export function grantFact(
     expiresAt: milliseconds(row.expiresAt),
     ...(row.serverId !== null && { server: row.serverId }),
     ...(tools && { tools: [...tools] }),
+    ...(row.lends === 1 && { lends: true as const }),
     ...(row.elevated !== '{}' && { elevated: JSON.parse(row.elevated) as Record<string, number> }),
   }
 }

@@ -96,6 +96,7 @@ export interface Terms {
   server?: string
   details?: readonly AuthorizationDetail[] | undefined
   expiresAt: string | null
+  lends?: boolean
   source?: Row<'grant'>['source']
 }
 
@@ -112,7 +113,7 @@ export async function insertGrant(ctx: Context, tx: Tx, terms: Terms): Promise<G
     resources: JSON.stringify(resources),
     details: terms.details ? JSON.stringify(terms.details) : null,
     ...{ createdAt: timeOf(ctx), expiresAt, revokedAt: null, lastUsedAt: null },
-    ...{ source, createdBy: ctx.actor.id },
+    ...{ source, lends: terms.lends ? 1 : 0, createdBy: ctx.actor.id },
   }
   await tx.insertInto('grant').values(row).execute()
   await change.log({ fact: 'grant', id: row.id, value: grantFact(row) })

@@ -205,6 +205,8 @@ interface GrantTable {
   serverId: ColumnType<string | null, string | null | undefined, never>
   /** JSON of what it holds for a shorter time: until when (ms), by permission. */
   elevated: Generated<string>
+  /** 1: the person lends the agent what it may do at all, with this consent and with those that widen it. */
+  lends: Generated<number>
   lastUsedAt: ColumnType<string | null, string | null | undefined, string | null>
 }
 

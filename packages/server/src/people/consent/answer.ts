@@ -84,7 +84,15 @@ async function grantOnce(
     const parties = { organization, agent, person: person.id, server: request.target.server }
     const { details: wanted, target } = request
     const details = wanted && grantedOf(wanted, target, { scopes: all, resources })
-    const grant = await agree(ctx, { ...parties, scopes, elevated, resources, expiresAt, details })
+    const grant = await agree(ctx, {
+      ...parties,
+      scopes,
+      elevated,
+      resources,
+      expiresAt,
+      details,
+      lends: isLending,
+    })
     await noteConsent(ctx, visit.session.id, grant.id)
     if (isLending) await lend(ctx, { agent, person, scopes: all, lent, grant: grant.id, expiresAt })
     return grant.id

@@ -9,4 +9,5 @@ const STATEMENTS = [
   `alter table client_registration add column must_push integer not null default 0`,
   `create index client_registration_from on client_registration (registered_from, created_at)`,
   `alter table "grant" add column details text`,
+  `alter table "grant" add column lends integer not null default 0`,
 ]
