@@ -74,6 +74,7 @@ export const MODULES: Record<string, Module> = {
     packages: ['hono', 'zod'],
   },
   'server/gateway': { imports: ['sdk/core', 'sdk/guard', 'sdk/agent'], packages: ['undici'] },
+  'server/witness': { imports: ['sdk/core', 'sdk/evidence'], packages: ['zod'] },
   'server/server': {
     imports: [
       'server/store',
@@ -90,7 +91,7 @@ export const MODULES: Record<string, Module> = {
     packages: ['hono', '@hono/node-server', 'pino', 'prom-client', 'yaml', 'zod'],
   },
   'server/cli': {
-    imports: ['server/server', 'server/policy', 'server/gateway', ...SDK],
+    imports: ['server/server', 'server/policy', 'server/gateway', 'server/witness', ...SDK],
     packages: [
       'commander',
       'picocolors',

@@ -24,7 +24,7 @@ export async function start({
   let nowMs = START
   const now = () => nowMs
   const store = await openStore({ url, masterKey, now })
-  const audit = await openAudit({ store, path: ':memory:', now })
+  const audit = await openAudit({ store, path: ':memory:', origin: 'auth.test/log', now })
   const feed = createFeed({ store, audit, issuer: ISSUER, now, onFault: () => undefined })
   const log = pino({ level: 'silent' })
   const { app, bootstrapCode } = await createApi({

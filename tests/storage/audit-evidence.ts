@@ -19,7 +19,7 @@ export interface Evidence extends AsyncDisposable {
 export function openTestAudit(store: Store, place: Place): Promise<Audit> {
   const path = place.kind === 'file' ? join(freshDirectory(), 'audit.db') : ':memory:'
   // Few enough that what a test ships lies in a head, in one that waits, and in segments.
-  return openAudit({ store, path, now: () => NOW, headRecords: 25 })
+  return openAudit({ store, path, origin: 'auth.test/log', now: () => NOW, headRecords: 25 })
 }
 
 /** Facts with the names of the samples, and empty evidence. */

@@ -8,7 +8,9 @@ import { ship } from './shipping.ts'
  * refused with, and what can be found.
  */
 const store = await openStore({ url: 'sqlite::memory:', masterKey: new Uint8Array(32).fill(7) })
-const audit = await openAudit({ store, path: process.argv[2] ?? '', now: () => Date.UTC(2026, 8, 30) })
+const audit = await openAudit({
+  ...{ store, path: process.argv[2] ?? '', origin: 'auth.test/log', now: () => Date.UTC(2026, 8, 30) },
+})
 let acknowledged = 0
 const errors: string[] = []
 for (let batch = 0; batch < 2000 && errors.length < 3; batch++) {

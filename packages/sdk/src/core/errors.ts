@@ -32,6 +32,10 @@ export const ERRORS = {
   'audit.unavailable': [503, 'The record of a call cannot be made durable, so the call is refused.'],
   'mail.off': [409, 'This authority sends no mail.'],
   'mail.failed': [502, 'The mail server did not take a mail.'],
+  'audit.rolled_back': [
+    503,
+    'The evidence is older than what was signed: it was restored from a copy, or cut.',
+  ],
   'spool.locked': [503, 'Another process uses the same spool directory.'],
   'point.fenced': [409, 'A newer start of the same enforcement point has taken its place.'],
   'point.forged': [

@@ -30,6 +30,8 @@ export const ID_PREFIX = {
   decision: 'dec',
   event: 'evt',
   shipment: 'shp',
+  logKey: 'lgk',
+  hold: 'hld',
   request: 'req',
 } as const
 

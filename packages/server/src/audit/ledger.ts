@@ -19,6 +19,12 @@ export interface LogState {
   cosigned: string | null
 }
 
+/** A log whose tree has grown, and the size that it had before. */
+export interface GrownLog {
+  log: LogState
+  from: number
+}
+
 /** An entry of a log with what lies beside it. */
 export interface LogEntry {
   entry: StoredEntry
@@ -42,9 +48,10 @@ export interface Ledger {
   /** How many records enforcement points have numbered that have not arrived. */
   missing(): Promise<number>
 
-  /** Takes durable entries into the trees of their logs. Gives the logs that grew; nothing is signed yet. */
-  grow(): Promise<LogState[]>
-  logs(): Promise<LogState[]>
+  /** Takes durable entries into the trees of their logs; nothing is signed yet. */
+  grow(): Promise<GrownLog[]>
+  /** All logs, or those with these names. */
+  logs(names?: readonly string[]): Promise<LogState[]>
   keepNotes(notes: readonly KeptNote[]): Promise<void>
   /** The anchored checkpoints of a log, oldest first. */
   anchors(log: number): Promise<string[]>

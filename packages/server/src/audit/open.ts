@@ -1,8 +1,13 @@
+import { mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { AdminApi, Output, Parsed } from '@valetkey/sdk/contract'
+import { AppError } from '@valetkey/sdk/core'
 import type { CheckedShipment } from '@valetkey/sdk/evidence'
 import type { Store } from '../store/index.ts'
 import { toBatch } from './entry.ts'
 import type { Ingested } from './ingest.ts'
+import type { Ledger } from './ledger.ts'
+import { createLogs, type Logs, type WitnessAddress } from './log/logs.ts'
 import { moveOutbox } from './outbox.ts'
 import { openPostgresLedger } from './postgres/ledger.ts'
 import { createProgress } from './progress.ts'
@@ -15,13 +20,19 @@ import { openSqliteLedger } from './sqlite/ledger.ts'
 import { createTerms } from './terms.ts'
 
 const ROUND_EVERY_MS = 2000
+const SEAL_EVERY_MS = 1000
+const ANCHOR_EVERY_MS = 10 * 60_000
 const HEAD_RECORDS = 100_000
 
 export interface AuditOptions {
   store: Store
-  /** The main file of the evidence, or `:memory:`. On PostgreSQL it is kept beside the facts, and this is not used. */
+  /** The main file of the evidence, or `:memory:`. On PostgreSQL only what this node has signed is kept beside it. */
   path: string
+  /** What the logs of this environment are named below, unless they have a name already: the issuer without its scheme. */
+  origin: string
   now(): number
+  /** Those who cosign what is signed here. */
+  witnesses?: readonly WitnessAddress[]
   /** SQLite: how many records are kept without indexes before they become a segment. */
   headRecords?: number
   /** Told what goes wrong while nobody waits: the outbox that cannot be moved on, tried again soon. */
@@ -46,35 +57,66 @@ export interface Audit {
   who(query: CallQuery): Promise<Output<AdminApi['audit']['who']>>
   changes(query: Parsed<AdminApi['audit']['changes']>): Promise<Output<AdminApi['audit']['changes']>>
   get(decision: string): Promise<RecordedCall>
+  /** The logs that all of it is in, and what proves them. */
+  readonly logs: Logs
   figures(): Promise<AuditFigures>
-  /** Resolves when all changes that were recorded before this call can be found. */
+  /** Resolves when all changes that were recorded before this call can be found, and all that was stored is signed. */
   flush(): Promise<void>
   close(): Promise<void>
 }
 
 /** Opens the evidence and begins to move recorded changes into it. Whatever fails in it is `audit.unavailable`. */
 export async function openAudit(options: AuditOptions): Promise<Audit> {
-  const { store, path, now, headRecords = HEAD_RECORDS, onError = () => undefined } = options
+  const { store, now, onError = () => undefined } = options
   // Known to whoever runs this database, and to nobody whose records are in it.
   const secret = store.instanceId
-  const ledger = await (store.dialect === 'sqlite'
-    ? openSqliteLedger({ path, secret, now, headRecords, onError })
-    : openPostgresLedger(store, { secret, now }))
+  const ledger = await openLedger(options, secret, onError)
   const terms = createTerms(secret)
+  const logs = await openLogs(ledger, options, onError).catch(async error => {
+    await ledger.close()
+    throw error
+  })
   const progress = createProgress(store)
-  const rounds = createRounds(async () => {
-    await moveOutbox(store, ledger)
+  let isDirty = true
+  let halted: AppError | undefined
+  /** Nothing is signed over what was signed before, and nothing more is taken in: it would end up in neither history. */
+  function halt(error: unknown): never {
+    if (error instanceof AppError && error.code === 'audit.rolled_back') halted = error
+    throw error
+  }
+  const seals = createRounds(async () => {
+    if (!isDirty || halted) return
+    isDirty = false
+    await logs.seal().catch(error => {
+      isDirty = true
+      halt(error)
+    })
+  }, onError)
+  const moves = createRounds(async () => {
+    if (await moveOutbox(store, ledger)) isDirty = true
     await progress.save()
   }, onError)
-  const forget = store.onChange(() => rounds.wake())
-  rounds.wake()
-  const timer = setInterval(() => rounds.wake(), ROUND_EVERY_MS).unref()
+  const anchors = createRounds(async () => {
+    if (!halted) await logs.anchor().catch(halt)
+  }, onError)
+  const forget = store.onChange(() => moves.wake())
+  moves.wake()
+  seals.wake()
+  // Witnesses are asked at once: they may know of more than there is here.
+  if (options.witnesses?.length) anchors.wake()
+  const timers = [
+    setInterval(() => moves.wake(), ROUND_EVERY_MS).unref(),
+    setInterval(() => seals.wake(), SEAL_EVERY_MS).unref(),
+    setInterval(() => anchors.wake(), ANCHOR_EVERY_MS).unref(),
+  ]
   const counts = { accepted: 0, repeated: 0, conflicts: 0 }
   return {
     async ingest(point, epoch, shipments) {
+      if (halted) throw halted
       const batch = toBatch({ point, epoch, receivedAt: now() }, shipments, terms)
       const [result] = await ledger.ingest([batch])
       if (!result) throw new Error('unreachable: each batch has a result')
+      isDirty = true
       counts.accepted += result.accepted
       counts.repeated += result.repeated
       counts.conflicts += result.conflicts
@@ -85,6 +127,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     who: query => findWho(ledger, store.db, query),
     changes: query => findChanges(ledger, store, query),
     get: decision => getCall(ledger, decision),
+    logs: { ...logs, anchor: () => anchors.round() },
     async figures() {
       const { outbox } = await store.db
         .selectFrom('auditOutbox')
@@ -92,13 +135,38 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         .executeTakeFirstOrThrow()
       return { ...counts, missing: await ledger.missing(), outbox: outbox }
     },
-    flush: () => rounds.round(),
+    async flush() {
+      await moves.round()
+      await seals.round()
+    },
     async close() {
-      clearInterval(timer)
+      for (const timer of timers) clearInterval(timer)
       forget()
-      // What cannot be moved on now stays in the facts, for the next start.
-      await rounds.round().catch(onError)
+      // What cannot be moved on or signed now stays where it is, for the next start.
+      await moves.round().catch(onError)
+      await seals.round().catch(onError)
+      await anchors.round().catch(onError)
+      logs.close()
       await ledger.close()
     },
   }
+}
+
+function openLedger(
+  options: AuditOptions,
+  secret: string,
+  onError: (error: unknown) => void,
+): Promise<Ledger> {
+  const { store, path, now, headRecords = HEAD_RECORDS } = options
+  return store.dialect === 'sqlite'
+    ? openSqliteLedger({ path, secret, now, headRecords, onError })
+    : openPostgresLedger(store, { secret, now })
+}
+
+function openLogs(ledger: Ledger, options: AuditOptions, onError: (error: unknown) => void): Promise<Logs> {
+  const { store, path, origin, now, witnesses = [] } = options
+  const directory = path === ':memory:' ? undefined : dirname(path)
+  if (directory !== undefined) mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const memoryPath = directory && join(directory, 'checkpoints')
+  return createLogs({ store, ledger, origin, memoryPath, witnesses, now, onError })
 }

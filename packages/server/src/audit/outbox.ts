@@ -7,22 +7,23 @@ const ROWS_A_TIME = 500
 
 /**
  * Moves recorded changes from the facts into the evidence: append, then delete. A kill between the two repeats rows that
- * the evidence knows by their id, so none is lost and none is there twice; nor is it on several nodes at once.
+ * the evidence knows by their id, so none is lost and none is there twice; nor is it on several nodes at once. Says
+ * whether there were any.
  */
-export async function moveOutbox(store: Store, ledger: Pick<Ledger, 'append'>): Promise<void> {
-  for (;;) {
+export async function moveOutbox(store: Store, ledger: Pick<Ledger, 'append'>): Promise<boolean> {
+  for (let hasMoved = false; ; hasMoved = true) {
     const rows = await store.db
       .selectFrom('auditOutbox')
       .selectAll()
       .orderBy('id')
       .limit(ROWS_A_TIME)
       .execute()
-    if (rows.length === 0) return
+    if (rows.length === 0) return hasMoved
     // What `record` wrote.
     const events = rows.map(row => JSON.parse(row.body) as ChangeEvent & { id: string; at: string })
     await ledger.append(events.map(eventEntry))
     const ids = rows.map(({ id }) => id)
     await store.write(tx => tx.deleteFrom('auditOutbox').where('id', 'in', ids).execute())
-    if (rows.length < ROWS_A_TIME) return
+    if (rows.length < ROWS_A_TIME) return true
   }
 }

@@ -138,6 +138,8 @@ async function openEvidence(
   const audit = await openAudit({
     store,
     path: isMemory ? ':memory:' : join(dataDirectory, 'audit', 'evidence.db'),
+    origin: `${config.issuer.replace(/^https?:\/\//, '')}/log`,
+    witnesses: config.auditWitnesses,
     now,
     onError: fault => log.error({ err: fault }, 'changes wait to be moved into the evidence'),
   })

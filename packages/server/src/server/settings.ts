@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { isMailUrl } from '../mail/index.ts'
 import { isNetwork } from './client-address.ts'
 import { parseMasterKey } from './master-key.ts'
+import { parseWitness } from './witness-setting.ts'
 
 /** One setting of the process; `docs/configuration.md` shows the same, which a test holds. */
 export interface Setting {
@@ -117,6 +118,17 @@ export const SETTINGS = {
     default: 512,
     meaning:
       'How much memory the facts of organizations may take that were asked about lately. A thousand resources take about a tenth of a megabyte; those unused for longest make room.',
+  },
+  auditWitnesses: {
+    schema: z
+      .union([z.string().transform(text => text.split(',')), z.array(z.string())])
+      .transform(items => items.filter(item => item.trim() !== '').map(parseWitness))
+      .refine(witnesses => witnesses.every(witness => witness !== undefined)),
+    takes:
+      'keys of witnesses, each with its address: "witness.example.org/w1+3fa1c2d4+BA… https://witness.example.org"',
+    default: '',
+    meaning:
+      'Who cosigns the checkpoints of the evidence, best somebody else: what a witness has seen cannot be taken back. `valetkey witness` is one; several are separated by commas.',
   },
   logLevel: {
     schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug']),

@@ -11,6 +11,7 @@ import * as requests from './migrations/0008-requests.ts'
 import * as consent from './migrations/0009-consent.ts'
 import * as observation from './migrations/0010-observation.ts'
 import * as delegations from './migrations/0011-delegations.ts'
+import * as evidence from './migrations/0012-evidence.ts'
 import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
 
@@ -26,6 +27,7 @@ const MIGRATIONS: readonly Migration[] = [
   consent,
   observation,
   delegations,
+  evidence,
 ]
 
 interface Migration {

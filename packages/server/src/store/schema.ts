@@ -54,6 +54,10 @@ export interface Database {
   enforcementPointOrganization: EnforcementPointOrganizationTable
 
   signingKey: SigningKeyTable
+  logKey: LogKeyTable
+  evidenceRetention: { organizationId: string; kind: 'calls' | 'changes'; days: number }
+  evidenceHold: EvidenceHoldTable
+  policyBase: { organizationId: string; revision: number; facts: string }
   oauthState: OauthStateTable
   replay: { id: string; expiresAt: number }
 
@@ -580,6 +584,25 @@ interface EnforcementPointOrganizationTable {
   pointId: string
   organizationId: string
   acknowledgedRevision: number
+}
+
+interface LogKeyTable {
+  id: string
+  publicKey: string
+  sealedSeed: string
+  /** The one before the active one goes on signing beside it. */
+  state: 'active' | 'previous' | 'retired'
+  createdAt: string
+}
+
+interface EvidenceHoldTable {
+  id: string
+  organizationId: string
+  personId: string | null
+  reason: string
+  createdAt: string
+  createdBy: string
+  releasedAt: string | null
 }
 
 /** The one whose turn came last signs; the one that has no turn yet is known everywhere and waits for it. */

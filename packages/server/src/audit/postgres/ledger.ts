@@ -51,14 +51,14 @@ export async function openPostgresLedger(
       return rows[0]?.missing ?? 0
     },
     grow: () => available(growLogs(store)),
-    logs: () => available(listLogs(store.db)),
+    logs: names => available(listLogs(store.db, names)),
     keepNotes: notes => available(store.write(tx => keepNotes(tx, notes))),
     anchors: log => available(listAnchors(store.db, log)),
     tile: (log, level, index) => available(readTile(store.db, log, level, index)),
     entries: (log, from, to) => available(readEntries(store.db, log, from, to)),
     async beginGeneration(name) {
       await available(store.write(tx => beginGeneration(tx, name)))
-      const begun = (await available(listLogs(store.db))).findLast(log => log.name === name)
+      const begun = (await available(listLogs(store.db, [name]))).at(-1)
       if (!begun) throw new Error('unreachable: it was begun')
       return begun
     },

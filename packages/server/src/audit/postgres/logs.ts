@@ -11,7 +11,7 @@ import {
   unpackData,
   unpackEntries,
 } from '../bundle.ts'
-import type { KeptNote, LogEntry, LogState } from '../ledger.ts'
+import type { GrownLog, KeptNote, LogEntry, LogState } from '../ledger.ts'
 import { type GrownTile, growTree, openTile, TILE_HASHES, TOP_LEVEL } from '../log/growth.ts'
 
 interface TreeRow extends Omit<LogState, 'note' | 'cosigned'> {
@@ -22,8 +22,8 @@ interface TreeRow extends Omit<LogState, 'note' | 'cosigned'> {
 const MOST_AT_ONCE = 20_000
 
 /** Takes durable entries into the trees of their logs; gives those that grew here. Any number of nodes may do it at once. */
-export async function growLogs(store: Store): Promise<LogState[]> {
-  const grown = new Set<number>()
+export async function growLogs(store: Store): Promise<GrownLog[]> {
+  const grown = new Map<number, number>()
   for (;;) {
     const { rows } = await sql<TreeRow>`
       select id, name, generation, entries, size, edge, root from audit_log join audit_tree on log = id
@@ -31,11 +31,14 @@ export async function growLogs(store: Store): Promise<LogState[]> {
     let hasMoved = false
     for (const log of rows)
       if (await growLog(store, log)) {
-        grown.add(log.id)
+        if (!grown.has(log.id)) grown.set(log.id, log.size)
         hasMoved = true
       }
     // Nothing to do, or another node did it.
-    if (!hasMoved) return (await listLogs(store.db)).filter(({ id }) => grown.has(id))
+    if (!hasMoved) {
+      const logs = grown.size === 0 ? [] : await listLogs(store.db, [...grown.keys()])
+      return logs.map(log => ({ log, from: grown.get(log.id) ?? 0 }))
+    }
   }
 }
 
@@ -128,12 +131,18 @@ export async function readEntries(db: Db, log: number, from: number, to: number)
   return entries
 }
 
-export async function listLogs(db: Db): Promise<LogState[]> {
+/** Logs, all or those with these numbers or names, each with its newest checkpoints. */
+export async function listLogs(db: Db, only?: readonly (number | string)[]): Promise<LogState[]> {
+  const isAll = only === undefined
+  const ids = only?.filter(each => typeof each === 'number') ?? []
+  const names = only?.filter(each => typeof each === 'string') ?? []
   const { rows } = await sql<LogState>`
     select id, name, generation, entries, size, root,
       (select note from audit_note where log = id order by size desc limit 1) as note,
       (select note from audit_note where log = id and cosigned = 1 order by size desc limit 1) as cosigned
-    from audit_log join audit_tree on log = id order by name, generation`.execute(db)
+    from audit_log join audit_tree on log = id 
+    where ${isAll}::boolean or id = any(${ids}::integer[]) or name = any(${names}::text[])
+    order by name, generation`.execute(db)
   return rows.map(log => ({ ...log, root: log.size === 0 ? EMPTY_ROOT : log.root }))
 }
 

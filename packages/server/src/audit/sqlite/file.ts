@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Batch, Entry } from '../entry.ts'
 import type { Ingested } from '../ingest.ts'
-import type { KeptNote, LogEntry, LogState } from '../ledger.ts'
+import type { GrownLog, KeptNote, LogEntry, LogState } from '../ledger.ts'
 import type { Answer, FoundRecord, Question, Summary, SummaryQuestion } from '../question/rows.ts'
 import { createTerms } from '../terms.ts'
 import type { View } from './bundles.ts'
@@ -18,8 +18,8 @@ export interface EvidenceFile {
   ingest(batches: readonly Batch[]): Promise<Ingested[]>
   append(entries: readonly Entry[]): Promise<void>
   missing(): Promise<number>
-  grow(): Promise<{ grown: LogState[]; isDone: boolean }>
-  logs(): Promise<LogState[]>
+  grow(): Promise<{ grown: GrownLog[]; isDone: boolean }>
+  logs(names?: readonly string[]): Promise<LogState[]>
   keepNotes(notes: readonly KeptNote[]): Promise<void>
   anchors(log: number): Promise<string[]>
   tile(log: number, level: number, number: number): Promise<Buffer>
@@ -78,7 +78,7 @@ export function openEvidenceFile(settings: FileSettings, now: () => number = Dat
         return database.prepare<[], { missing: number }>(text).get()?.missing ?? 0
       }),
     grow: () => inTurn(() => growLogs(view())),
-    logs: () => inTurn(() => listLogs(database)),
+    logs: names => inTurn(() => listLogs(database, names)),
     keepNotes: notes => inTurn(() => keepNotes(database, notes)),
     anchors: log => inTurn(() => listAnchors(database, log)),
     tile: (log, level, number) => inTurn(() => readTile(view(), log, level, number)),

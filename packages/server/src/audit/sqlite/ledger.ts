@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { available } from '../available.ts'
 import type { Batch } from '../entry.ts'
 import type { Ingested } from '../ingest.ts'
-import type { Ledger } from '../ledger.ts'
+import type { GrownLog, Ledger } from '../ledger.ts'
 import { createRounds } from '../rounds.ts'
 import { openEvidenceFile } from './file.ts'
 import { startThread } from './thread.ts'
@@ -55,15 +55,16 @@ export async function openSqliteLedger(options: SqliteOptions): Promise<Ledger> 
     append: entries => available(writer.append(entries)),
     missing: () => available(writer.missing()),
     async grow() {
-      const grown = new Map<number, Awaited<ReturnType<Ledger['logs']>>[number]>()
+      const grown = new Map<number, GrownLog>()
       for (let isDone = false; !isDone; ) {
         const step = await available(writer.grow())
-        for (const log of step.grown) grown.set(log.id, log)
+        for (const { log, from } of step.grown)
+          grown.set(log.id, { log, from: grown.get(log.id)?.from ?? from })
         isDone = step.isDone
       }
       return [...grown.values()]
     },
-    logs: () => available(writer.logs()),
+    logs: names => available(writer.logs(names)),
     keepNotes: notes => available(writer.keepNotes(notes)),
     anchors: log => available(reader.anchors(log)),
     tile: (log, level, index) => available(reader.tile(log, level, index)),

@@ -1,7 +1,7 @@
 import { EMPTY_ROOT, edgeFromBytes, edgeToBytes, rootOfEdge } from '@valetkey/sdk/evidence'
 import type Sqlite from 'better-sqlite3'
 import { hashOf } from '../bundle.ts'
-import type { KeptNote, LogEntry, LogState } from '../ledger.ts'
+import type { GrownLog, KeptNote, LogEntry, LogState } from '../ledger.ts'
 import { growTree, TILE_HASHES } from '../log/growth.ts'
 import { type BundleReader, createBundleReader, type View } from './bundles.ts'
 
@@ -15,24 +15,24 @@ const MOST_AT_ONCE = 5_000
 const LOG_COLUMNS = 'id, name, generation, entries, size, edge, root'
 
 /** Takes durable entries into the trees of their logs; gives those that grew. */
-export function growLogs(view: View): { grown: LogState[]; isDone: boolean } {
+export function growLogs(view: View): { grown: GrownLog[]; isDone: boolean } {
   const { database } = view
   const bundles = createBundleReader(view)
   const behind = database
     .prepare<[], LogRow>(`select ${LOG_COLUMNS} from log where entries > size order by id`)
     .all()
   let left = MOST_AT_ONCE
-  const ids: number[] = []
+  const from = new Map<number, number>()
   database.transaction(() => {
     for (const log of behind) {
       const to = Math.min(log.entries, log.size + left)
       if (to === log.size) break
       growLog(database, bundles, log, to)
       left -= to - log.size
-      ids.push(log.id)
+      from.set(log.id, log.size)
     }
   })()
-  const grown = listLogs(database).filter(log => ids.includes(log.id))
+  const grown = listLogs(database, [...from.keys()]).map(log => ({ log, from: from.get(log.id) ?? 0 }))
   return { grown, isDone: behind.length === 0 || left > 0 }
 }
 
@@ -60,16 +60,16 @@ function* hashesOf(bundles: BundleReader, log: number, from: number, to: number)
   for (let index = from; index < to; index++) yield hashOf(bundles.entry(log, index))
 }
 
-/** All logs, each with its newest checkpoints. */
-export function listLogs(database: Sqlite.Database): LogState[] {
+/** Logs, all or those with these numbers or names, each with its newest checkpoints. */
+export function listLogs(database: Sqlite.Database, only?: readonly (number | string)[]): LogState[] {
   return database
-    .prepare<[], LogState & { edge?: Buffer }>(
+    .prepare<[{ only: string | null }], LogState>(
       `select id, name, generation, entries, size, root,
          (select note from note where note.log = log.id order by size desc limit 1) as note,
          (select note from note where note.log = log.id and cosigned = 1 order by size desc limit 1) as cosigned
-       from log order by name, generation`,
+       from log where @only is null or id in (select value from json_each(@only)) or name in (select value from json_each(@only)) order by name, generation`,
     )
-    .all()
+    .all({ only: only ? JSON.stringify(only) : null })
     .map(log => ({ ...log, root: log.size === 0 ? EMPTY_ROOT : log.root }))
 }
 

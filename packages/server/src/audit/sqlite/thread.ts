@@ -61,7 +61,7 @@ export function startThread(settings: FileSettings & { isBackground?: boolean })
     append: entries => call('append', entries),
     missing: () => call('missing'),
     grow: () => call('grow'),
-    logs: () => call('logs'),
+    logs: names => call('logs', names),
     keepNotes: notes => call('keepNotes', notes),
     anchors: log => call('anchors', log),
     tile: (log, level, number) => call('tile', log, level, number),

@@ -1,0 +1,108 @@
+import type { Store } from '../../store/index.ts'
+import type { Ledger, LogState } from '../ledger.ts'
+import { acceptLoss } from './acceptance.ts'
+import { createAnchor } from './anchor.ts'
+import { type LogKeys, loadLogKeys, rotateLogKey } from './keys.ts'
+import { openMemory } from './memory.ts'
+import { createSealer } from './sealer.ts'
+import { createTrees, type Trees } from './trees.ts'
+import { createWitnessClient } from './witness-client.ts'
+
+/** A witness: the key that it cosigns with, and where it answers. */
+export interface WitnessAddress {
+  vkey: string
+  url: string
+}
+
+export interface LogsOptions {
+  store: Store
+  ledger: Ledger
+  /** Taken at the first start; the logs keep their names for ever. */
+  origin: string
+  /** Where it is remembered what was signed; none for a store that is gone with the process. */
+  memoryPath: string | undefined
+  witnesses: readonly WitnessAddress[]
+  now(): number
+  onError(error: unknown): void
+}
+
+/** The logs of this environment: their trees, their signatures, and what is proved by them. */
+export interface Logs {
+  /** Takes what is stored into the trees and signs them. */
+  seal(): Promise<void>
+  /** Has witnesses cosign what moved since the last time, and notes all heads in a log of their own. */
+  anchor(): Promise<void>
+  list(): Promise<LogState[]>
+  /** The newest generation of a log; undefined before its first entry. */
+  find(name: string): Promise<LogState | undefined>
+  originOf(log: Pick<LogState, 'name' | 'generation'>): string
+  /** The public keys of a log, the present one first. */
+  vkeys(log: Pick<LogState, 'name' | 'generation'>): string[]
+  /** What a witness is told to trust, for all logs of this environment: one line a key. */
+  trust(): string[]
+  /** Keys of the witnesses that are asked. */
+  readonly witnesses: readonly string[]
+  readonly trees: Trees
+  /** Entries from one index to another, the second excluded. */
+  entries: Ledger['entries']
+  /** Makes a new key the one that signs. */
+  rotateKey(actor: string): Promise<void>
+  close(): void
+}
+
+const ORIGIN_SETTING = 'evidence_origin'
+
+/** Opens the logs, and holds them against what was signed before: `audit.rolled_back` where they fell behind it. */
+export async function createLogs(options: LogsOptions): Promise<Logs> {
+  const { store, ledger, memoryPath, witnesses, now, onError } = options
+  const origin = await keepOrigin(store, options.origin)
+  let keys: LogKeys = await loadLogKeys(store, now)
+  const memory = openMemory(memoryPath)
+  const trees = createTrees(ledger)
+  const sealer = createSealer({ ledger, trees, memory, keys: () => keys, origin })
+  try {
+    if (memoryPath !== undefined) await acceptLoss(memoryPath, { ledger, sealer, now })
+    await sealer.check()
+  } catch (error) {
+    memory.close()
+    throw error
+  }
+  const clients = witnesses.map(createWitnessClient)
+  const anchor = createAnchor({ ledger, sealer, trees, witnesses: clients, now, onError })
+  return {
+    async seal() {
+      await sealer.seal()
+    },
+    anchor,
+    list: () => ledger.logs(),
+    find: async name => (await ledger.logs([name])).at(-1),
+    originOf: sealer.originOf,
+    vkeys: log => keys.vkeys(sealer.originOf(log)),
+    trust: () => keys.present.map(key => `${origin}/*+${key}`),
+    witnesses: witnesses.map(({ vkey }) => vkey),
+    trees,
+    entries: ledger.entries,
+    async rotateKey(actor) {
+      await store.write(tx => rotateLogKey(store, tx, actor, now()))
+      keys = await loadLogKeys(store, now)
+    },
+    close: () => memory.close(),
+  }
+}
+
+/** A log that changed its name would be another log. */
+async function keepOrigin(store: Store, origin: string): Promise<string> {
+  return store.write(async tx => {
+    await tx
+      .insertInto('setting')
+      .values({ key: ORIGIN_SETTING, value: origin })
+      .onConflict(conflict => conflict.doNothing())
+      .execute()
+    const { value } = await tx
+      .selectFrom('setting')
+      .select('value')
+      .where('key', '=', ORIGIN_SETTING)
+      .executeTakeFirstOrThrow()
+    return value
+  })
+}

@@ -1,0 +1,98 @@
+import { AppError } from '@valetkey/sdk/core'
+import { checkpointText, signNote } from '@valetkey/sdk/evidence'
+import type { Ledger, LogState } from '../ledger.ts'
+import type { LogKeys } from './keys.ts'
+import type { CheckpointMemory, Remembered } from './memory.ts'
+import type { Trees } from './trees.ts'
+
+export interface SealerOptions {
+  ledger: Ledger
+  trees: Trees
+  memory: CheckpointMemory
+  keys(): LogKeys
+  /** What all logs of this environment are named below: an address without a scheme. */
+  origin: string
+}
+
+/** Takes entries into the trees and signs the trees, in this order and with a commit between the two. */
+export interface Sealer {
+  /** Signs whatever has grown. Gives the logs that have a new checkpoint. */
+  seal(): Promise<LogState[]>
+  /** Compares every log with what was signed before. Throws `audit.rolled_back` where the evidence fell behind that. */
+  check(): Promise<void>
+  /** Whether a log still holds a tree that was signed. */
+  isContinued(log: LogState, signed: Remembered): Promise<boolean>
+  originOf(log: Pick<LogState, 'name' | 'generation'>): string
+}
+
+export function createSealer({ ledger, trees, memory, keys, origin }: SealerOptions): Sealer {
+  function originOf({ name, generation }: Pick<LogState, 'name' | 'generation'>): string {
+    return `${origin}/${name}${generation === 1 ? '' : `/${generation}`}`
+  }
+
+  /** The tree that was signed before must be where this one began. */
+  async function requireContinuation(log: LogState, from: number): Promise<void> {
+    const before = memory.get(originOf(log))
+    // Where this node itself grew it from what it remembers, the root need not be computed again.
+    if (!before || (from === before.size && from !== log.size)) return
+    if (from < before.size || !(await isContinued(log, before)))
+      throw rolledBack(originOf(log), log.size, before.size)
+  }
+
+  async function isContinued(log: LogState, { size, root }: Remembered): Promise<boolean> {
+    return log.size >= size && (await trees.rootAt(log.id, size)).equals(root)
+  }
+
+  async function sign(logs: readonly LogState[]): Promise<LogState[]> {
+    const signed = logs.map(log => {
+      const text = checkpointText({ origin: originOf(log), size: log.size, root: log.root })
+      return { ...log, note: signNote(text, keys().signers(originOf(log))) }
+    })
+    // First where it cannot be forgotten, then where it can be read.
+    memory.put(signed.map(log => ({ origin: originOf(log), size: log.size, root: log.root })))
+    await ledger.keepNotes(
+      signed.map(({ id, size, note }) => ({ log: id, size, note, isAnchor: false, isCosigned: false })),
+    )
+    return signed
+  }
+
+  return {
+    originOf,
+    isContinued,
+    async seal() {
+      const grown = await ledger.grow()
+      for (const { log, from } of grown) await requireContinuation(log, from)
+      return grown.length === 0 ? [] : sign(grown.map(({ log }) => log))
+    },
+    async check() {
+      const logs = await ledger.logs()
+      const newest = new Map(logs.map(log => [log.name, log.generation]))
+      // What a crash left unsigned is signed now: it was committed, so it is what it is.
+      const unsigned: LogState[] = []
+      for (const log of logs) {
+        if (log.generation !== newest.get(log.name)) continue
+        await requireContinuation(log, log.size)
+        if (log.size > 0 && sizeOf(log.note) < log.size) unsigned.push(log)
+      }
+      for (const [known, { size }] of memory.all())
+        if (!logs.some(log => originOf(log) === known) && size > 0 && isOurs(known))
+          throw rolledBack(known, 0, size)
+      if (unsigned.length > 0) await sign(unsigned)
+    },
+  }
+
+  function isOurs(known: string): boolean {
+    return known.startsWith(`${origin}/`)
+  }
+}
+
+function sizeOf(note: string | null): number {
+  return note === null ? 0 : Number(note.split('\n')[1])
+}
+
+function rolledBack(origin: string, size: number, signed: number): AppError {
+  return new AppError(
+    'audit.rolled_back',
+    `The log ${origin} has ${size} entries that can be proved, and a tree of ${signed} others was signed: the evidence was restored from an older copy, or changed. Restore a newer one; or accept the loss as docs/evidence.md says.`,
+  )
+}

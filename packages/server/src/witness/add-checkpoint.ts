@@ -1,0 +1,91 @@
+import { AppError } from '@valetkey/sdk/core'
+import {
+  createNoteVerifier,
+  isConsistent,
+  type NoteSigner,
+  type NoteVerifier,
+  openNote,
+  parseCheckpoint,
+  parseVkey,
+  partNote,
+  signatureLine,
+} from '@valetkey/sdk/evidence'
+import type { WitnessState } from './state.ts'
+
+/** Whose logs are cosigned: one by its key, or, as `auth.example.com/log/*+KEY`, all that lie below a name under one key. */
+export type Trust = (origin: string) => NoteVerifier[]
+
+export function parseTrust(lines: readonly string[]): Trust {
+  const exact: NoteVerifier[] = []
+  const below: { prefix: string; key: Buffer }[] = []
+  for (const line of lines) {
+    const [, prefix, key] = /^([^+\s]+\/)\*\+([A-Za-z0-9+/]{43}=)$/.exec(line.trim()) ?? []
+    if (prefix === undefined || key === undefined) exact.push(parseVkey(line))
+    else below.push({ prefix, key: Buffer.from(key, 'base64') })
+  }
+  return origin => [
+    ...exact.filter(({ name }) => name === origin),
+    ...below
+      .filter(({ prefix }) => origin.startsWith(prefix))
+      .map(({ key }) => createNoteVerifier(origin, 'ed25519', key)),
+  ]
+}
+
+export interface WitnessAnswer {
+  status: 200 | 400 | 403 | 404 | 409 | 422
+  body: string
+  /** Other than plain text. */
+  type?: string
+}
+
+const MOST_PROOF_LINES = 63
+
+/**
+ * `add-checkpoint` (C2SP tlog-witness): cosigns a checkpoint whose tree provably goes on from the one that was cosigned
+ * last, and from no other. What it cosigns it remembers first.
+ */
+export function addCheckpoint(
+  request: string,
+  witness: { state: WitnessState; signer: NoteSigner; trust: Trust; nowSeconds(): number },
+): WitnessAnswer {
+  const { state, signer, trust } = witness
+  const parsed = parseRequest(request)
+  if (!parsed) return { status: 400, body: 'The request is malformed.\n' }
+  const { old, proof, note, checkpoint } = parsed
+  const known = trust(checkpoint.origin)
+  if (known.length === 0) return { status: 404, body: 'This log is not known here.\n' }
+  try {
+    openNote(note, known)
+  } catch {
+    return { status: 403, body: 'No signature of the log holds.\n' }
+  }
+  if (old > checkpoint.size) return { status: 400, body: 'The old size is beyond the new one.\n' }
+  const last = state.get(checkpoint.origin)
+  if (old !== (last?.size ?? 0))
+    return { status: 409, body: `${last?.size ?? 0}\n`, type: 'text/x.tlog.size' }
+  const from = { size: old, root: last ? Buffer.from(last.root, 'base64') : Buffer.alloc(0) }
+  if (checkpoint.size === 0 || !isConsistent(from, checkpoint, proof))
+    return { status: 422, body: 'The proof does not lead from the old tree to the new one.\n' }
+  const { origin, size, root } = checkpoint
+  state.put({ origin, size, root: root.toString('base64'), note })
+  return { status: 200, body: signatureLine(signer, signer.sign(partNote(note).text, witness.nowSeconds())) }
+}
+
+function parseRequest(request: string) {
+  try {
+    const end = request.indexOf('\n\n')
+    const [head = '', ...lines] = request.slice(0, end).split('\n')
+    const [, old] = /^old (0|[1-9]\d{0,15})$/.exec(head) ?? []
+    if (end === -1 || old === undefined || lines.length > MOST_PROOF_LINES) return undefined
+    const proof = lines.map(line => {
+      const hash = Buffer.from(line, 'base64')
+      if (hash.length !== 32 || hash.toString('base64') !== line)
+        throw new AppError('request.invalid', 'no hash')
+      return hash
+    })
+    const note = request.slice(end + 2)
+    return { old: Number(old), proof, note, checkpoint: parseCheckpoint(partNote(note).text) }
+  } catch {
+    return undefined
+  }
+}
