@@ -140,8 +140,10 @@ test('revoking previews, asks for the name, and says who has confirmed', async (
   expect(dry).toMatchObject({ code: 0, out: '' })
   expect(dry.err).toBe(
     'Agent support-bot of maya@northwind.test: 1 live credential, the role clerk.\n' +
-      'Every call of it is refused from then on, and its open streams are cut.\n' +
-      'Its credentials are gone for good: resumed, it needs new ones.\n' +
+      'With agent support-bot go: 1 credential.\n' +
+      'Calls are refused from then on, and open streams cut, of: support-bot.\n' +
+      '0 enforcement points are running and would be told.\n' +
+      'Its credentials, grants and delegations are gone for good: resumed, it needs new ones.\n' +
       'Nothing was changed: this was a dry run.\n',
   )
   const mistyped = await terminal.valetkey(revoke, { ...TERMINAL, input: ['support'] })

@@ -131,6 +131,7 @@ const IDS: Record<string, keyof Foreign> = {
   delegationRules: 'rule',
   invitations: 'user',
   revocations: 'agent',
+  freezes: 'agent',
 }
 
 /** What of `home` goes into the other fields of an operation, so that nothing else is what it is refused for. */
@@ -169,6 +170,9 @@ const SPECIAL: Record<string, Record<string, string>> = {
   'credentials.create': { kind: 'secret' },
   'grants.list': { status: 'live' },
   'revocations.create': { kind: 'agent' },
+  'revocations.preview': { kind: 'agent' },
+  'freezes.freeze': { kind: 'agent' },
+  'freezes.thaw': { kind: 'agent' },
   'identityProviders.update': { status: 'disabled' },
   'factors.remove': { id: 'person-home-0' },
 }

@@ -214,6 +214,15 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
       c => c.assignments.create({ principal: 'maya@northwind.test', role: 'clerk' }),
     ],
     'assignments.remove': ['facts', (c, { assignment }) => c.assignments.remove({ id: assignment.id })],
+    'revocations.preview': ['nothing', c => c.revocations.preview({ kind: 'agent', id: 'support-bot' })],
+    'freezes.freeze': ['facts', c => c.freezes.freeze({ kind: 'tool', id: 'billing/get_invoice' })],
+    'freezes.thaw': [
+      'facts',
+      async c => {
+        await c.freezes.freeze({ kind: 'all' })
+        return c.freezes.thaw({ kind: 'all' })
+      },
+    ],
     'revocations.create': ['facts', c => c.revocations.create({ kind: 'agent', id: 'support-bot' })],
     'signingKeys.rotate': ['facts', c => c.signingKeys.rotate({})],
     'signingKeys.retire': [

@@ -89,6 +89,7 @@ async function change(ctx: Context, seeded: Seeded, kind: string, n: number): Pr
   const { id } = items[n % items.length] ?? seeded.agent
   const common = { organization, id, reason: '', waitMs: 0 }
   const nobody = () => Promise.reject(new Error('not waited for'))
+  const elsewhere = { signing_key: nobody }
   const ways: Record<string, () => Promise<unknown>> = {
     agent: () => addAgent(ctx, organization, owner, `agent-${n}`),
     suspend: () => suspendAgent(ctx, common),
@@ -99,10 +100,10 @@ async function change(ctx: Context, seeded: Seeded, kind: string, n: number): Pr
         ...{ organization, agent: id, kind: 'secret', label: '', expiresAt: null, legacyAudience: false },
       }),
     revoke_credential: () =>
-      createRevocation(ctx, { ...common, kind: 'credential', id: seeded.credential.id }, nobody),
+      createRevocation(ctx, { ...common, kind: 'credential', id: seeded.credential.id }, nobody, elsewhere),
     revoke_token: () =>
-      createRevocation(ctx, { ...common, kind: 'token', id: `jti-${n}-0123456789` }, nobody),
-    revoke_agent: () => createRevocation(ctx, { ...common, kind: 'agent' }, nobody),
+      createRevocation(ctx, { ...common, kind: 'token', id: `jti-${n}-0123456789` }, nobody, elsewhere),
+    revoke_agent: () => createRevocation(ctx, { ...common, kind: 'agent' }, nobody, elsewhere),
     assign: () =>
       createAssignment(ctx, {
         ...{ organization, principal: id, role: role.id },

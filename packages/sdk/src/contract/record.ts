@@ -19,6 +19,8 @@ export const record = {
         agent: s.Ref,
         /** Acting for this person, by the grant that stands between the two. */
         person: s.Ref.optional(),
+        /** Acting for another agent, by this delegation. */
+        delegation: s.Ref.optional(),
         server: s.Ref,
         kind: z.enum(['tool', 'resource', 'prompt', 'method']).default('tool'),
         name: z.string().min(1).max(1024),

@@ -7,6 +7,8 @@ import * as z from 'zod'
  */
 
 const Scope = z.string().min(1)
+/** Refused until it is thawed. */
+const Frozen = z.literal(true).optional()
 
 /** `enforce` refuses what is denied; `audit` records "would deny" and lets the call pass. */
 export const RuleMode = z.enum(['enforce', 'audit'])
@@ -32,7 +34,7 @@ export const ServerFact = z.object({
   mode: Mode,
   /** When the mode `observe` ends. */
   observeUntil: z.number().optional(),
-  status: z.enum(['active', 'frozen']),
+  status: z.enum(['active', 'frozen', 'retired']),
 })
 export type ServerFact = z.infer<typeof ServerFact>
 
@@ -56,6 +58,7 @@ export const ToolFact = z.object({
   condition: z.string().nullable(),
   risk: Risk,
   mode: RuleMode.nullable(),
+  frozen: Frozen,
 })
 export type ToolFact = z.infer<typeof ToolFact>
 
@@ -95,7 +98,7 @@ export type RoleFact = z.infer<typeof RoleFact>
 export const OrganizationFact = z.object({
   id: z.string(),
   slug: z.string(),
-  status: z.enum(['active', 'frozen']),
+  status: z.enum(['active', 'frozen', 'retired']),
 })
 export type OrganizationFact = z.infer<typeof OrganizationFact>
 
@@ -121,6 +124,7 @@ export const CredentialFact = z.object({
   id: z.string(),
   agent: z.string(),
   expiresAt: z.number().nullable(),
+  frozen: Frozen,
 })
 export type CredentialFact = z.infer<typeof CredentialFact>
 
@@ -178,6 +182,7 @@ export const GrantFact = z.object({
   /** Numbers of the resources that it is limited to, each with all below it. */
   resources: z.array(z.number().int()),
   expiresAt: z.number().nullable(),
+  frozen: Frozen,
   /** The one MCP server that it is for, where it is for one. */
   server: z.string().optional(),
   /** What it holds for a shorter time than the rest: until when, by permission. */
@@ -210,12 +215,17 @@ export const LinkFact = z.object({
   /** How many more links may follow this one. */
   hops: z.number().int().nonnegative(),
   expiresAt: z.number(),
+  frozen: Frozen,
 })
 export type LinkFact = z.infer<typeof LinkFact>
 
 /** A revoked token, by its `jti`, kept until it would have expired. */
-export const RevokedTokenFact = z.object({ id: z.string(), expiresAt: z.number() })
+export const RevokedTokenFact = z.object({ id: z.string(), expiresAt: z.number(), frozen: Frozen })
 export type RevokedTokenFact = z.infer<typeof RevokedTokenFact>
+
+/** The whole installation; while it is frozen, nobody does anything. */
+export const EnvironmentFact = z.object({ status: z.enum(['active', 'frozen']) })
+export type EnvironmentFact = z.infer<typeof EnvironmentFact>
 
 /** A key that tokens of the authority may be signed with, by its `kid`. Without it no signature of its counts. */
 export const SigningKeyFact = z.object({
@@ -232,6 +242,7 @@ export const CATALOGUE_FACTS = {
   permission: PermissionFact,
   role: RoleFact,
   signing_key: SigningKeyFact,
+  environment: EnvironmentFact,
 } as const
 
 export const ORGANIZATION_FACTS = {
@@ -259,6 +270,7 @@ export const CatalogueOp = z.discriminatedUnion('fact', [
   put('permission', PermissionFact),
   put('role', RoleFact),
   put('signing_key', SigningKeyFact),
+  put('environment', EnvironmentFact),
 ])
 export type CatalogueOp = z.infer<typeof CatalogueOp>
 
@@ -281,6 +293,9 @@ export type OrganizationOp = z.infer<typeof OrganizationOp>
 export const ROOT_RESOURCE = 1
 /** The resource type of that root, by id and slug. */
 export const ROOT_TYPE = 'organization'
+
+/** By what id the fact of the whole installation goes. */
+export const ENVIRONMENT = 'environment'
 
 /** The organization whose facts are the catalogue. */
 export const CATALOGUE = 'catalogue'

@@ -2,6 +2,7 @@ import {
   type ActionKind,
   AppError,
   type CatalogueOp,
+  ENVIRONMENT,
   type PermissionFact,
   type ResourceTypeFact,
   ROOT_TYPE,
@@ -67,6 +68,7 @@ export interface CatalogueView {
   /** Of every type that was ever named here, by id. */
   typeNumbers: Numbers
   roles: Map<string, RoleView>
+  isFrozen: boolean
   /** By `kid`. */
   signingKeys: Map<string, SigningKeyFact>
 }
@@ -93,6 +95,7 @@ export function emptyCatalogue(): CatalogueView {
     typeAt: [undefined, ROOT_TYPE_VIEW],
     typeNumbers,
     roles: new Map(),
+    isFrozen: false,
     signingKeys: new Map(),
   }
 }
@@ -145,6 +148,9 @@ export function applyToCatalogue(view: CatalogueView, op: CatalogueOp): void {
     case 'role':
       putRole(view, view.roles, op)
       return
+    case 'environment':
+      view.isFrozen = op.value?.status === 'frozen'
+      return
     case 'signing_key':
       if (op.value) view.signingKeys.set(op.id, op.value)
       else view.signingKeys.delete(op.id)
@@ -161,6 +167,7 @@ export function catalogueOps(view: CatalogueView): CatalogueOp[] {
   for (const [id, { fact }] of view.resourceTypes) ops.push({ fact: 'resource_type', id, value: fact })
   for (const { fact } of view.permissions.values()) ops.push({ fact: 'permission', id: fact.id, value: fact })
   for (const { id, fact } of view.roles.values()) if (fact) ops.push({ fact: 'role', id, value: fact })
+  if (view.isFrozen) ops.push({ fact: 'environment', id: ENVIRONMENT, value: { status: 'frozen' } })
   for (const [id, fact] of view.signingKeys) ops.push({ fact: 'signing_key', id, value: fact })
   for (const { rules } of view.servers.values())
     for (const named of Object.values(rules))

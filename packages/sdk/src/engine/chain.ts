@@ -1,8 +1,21 @@
 import { anyCovers, type LinkFact, type Reason } from '../core/index.ts'
+import type { LinkView } from './link.ts'
 import type { OrganizationView } from './organization.ts'
 import type { Caller } from './request.ts'
 import { meet } from './target.ts'
 import { conditionInput, type Parties, type Refusal, type Walk } from './walk.ts'
+
+/** The links from the root down to one, itself included; undefined where one of them is gone. */
+export function pathOfLink(view: OrganizationView, id: string): readonly LinkFact[] | undefined {
+  const path: LinkFact[] = []
+  for (let at: string | null = id; at !== null; ) {
+    const link: LinkView | undefined = view.links.get(at)
+    if (!link || path.includes(link.fact)) return undefined
+    path.unshift(link.fact)
+    at = link.fact.parent
+  }
+  return path
+}
 
 /** The agent that a chain begins with: the one that a person's grant is for, or that acts by what it holds itself. */
 export function rootOf({ chain }: Pick<Parties, 'chain'>, { agent }: Pick<Caller, 'agent'>): string {
@@ -18,8 +31,11 @@ export function refuseChain({ organization, chain }: Parties, caller: Caller): R
   let before: LinkFact | undefined
   for (const { link, from } of chain) {
     if (!link || !continues(link.fact, before, caller)) return { reason: 'revoked', detail: 'the delegation' }
-    if (!from || from.principal.status === 'retired' || !organization?.credentials.has(link.fact.credential))
+    const credential = organization?.credentials.get(link.fact.credential)
+    if (!from || !credential || from.principal.status === 'retired')
       return { reason: 'revoked', detail: 'the agent that delegated' }
+    if (link.fact.frozen) return { reason: 'frozen', detail: 'the delegation' }
+    if (credential.frozen) return { reason: 'frozen', detail: 'the credential that delegated' }
     const { name, status } = from.principal
     if (status !== 'active') return { reason: 'suspended', detail: `agent ${name}, which delegated,` }
     if (from.owner?.status !== 'active')

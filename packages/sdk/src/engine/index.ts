@@ -17,6 +17,7 @@ export {
 } from './access.ts'
 export { callerOf } from './caller.ts'
 export type { CatalogueView, PermissionView, RoleView, ServerView } from './catalogue.ts'
+export { pathOfLink } from './chain.ts'
 export {
   checkPermissionCondition,
   checkToolCondition,

@@ -24,6 +24,7 @@ export function checkTool(walk: Walk): Refusal | null {
   const rule = walk.server && findRule(walk.server, action)
   if (!rule || !isKnown(rule, walk.snapshot)) return { reason: 'tool_unmapped', detail: action.name }
   walk.rule = rule
+  if (rule.fact.frozen) return { reason: 'frozen', detail: `${action.kind} ${action.name}` }
   if (action.kind === 'tool' && (rule.fact.definition === null || rule.fact.definition !== action.definition))
     return { reason: 'tool_changed', detail: action.name }
   return null

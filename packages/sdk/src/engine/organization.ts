@@ -49,6 +49,8 @@ export interface OrganizationView {
   grants: Map<string, GrantView>
   links: Map<string, LinkView>
   revokedTokens: Map<string, number>
+  /** Those among them that can be thawed. */
+  frozenTokens: Set<string>
   tree: ResourceTree
   groups: Groups
   holdings: Holdings
@@ -74,6 +76,7 @@ export function emptyOrganization(id: string, catalogue: CatalogueView): Organiz
     grants: new Map(),
     links: new Map(),
     revokedTokens: new Map(),
+    frozenTokens: new Set(),
     tree,
     groups: new Groups(seq => principalAt[seq]?.status === 'active'),
     holdings: new Holdings(tree),
@@ -132,6 +135,8 @@ export function applyToOrganization(view: OrganizationView, op: OrganizationOp):
       return
     case 'revoked_token':
       set(view.revokedTokens, op.id, op.value?.expiresAt ?? null)
+      if (op.value?.frozen) view.frozenTokens.add(op.id)
+      else view.frozenTokens.delete(op.id)
       return
     case 'assignment':
       putAssignment(view, op.id, op.value)
@@ -169,8 +174,10 @@ export function organizationOps(view: OrganizationView): OrganizationOp[] {
   for (const { fact } of view.holdings.all()) ops.push({ fact: 'assignment', id: fact.id, value: fact })
   for (const [id, { fact }] of view.grants) ops.push({ fact: 'grant', id, value: fact })
   for (const [id, { fact }] of view.links) ops.push({ fact: 'link', id, value: fact })
-  for (const [id, expiresAt] of view.revokedTokens)
-    ops.push({ fact: 'revoked_token', id, value: { id, expiresAt } })
+  for (const [id, expiresAt] of view.revokedTokens) {
+    const frozen = view.frozenTokens.has(id) ? { frozen: true as const } : {}
+    ops.push({ fact: 'revoked_token', id, value: { id, expiresAt, ...frozen } })
+  }
   return ops
 }
 

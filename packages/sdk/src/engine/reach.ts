@@ -47,7 +47,7 @@ export function mayUse(
   if (refuse(parties, request) || refuseEnded(parties, now)) return false
   const rule = findRule(server, action)
   if ((rule?.fact.mode ?? modeAt(server.fact, now)) !== 'enforce') return true
-  if (!rule || !isKnown(rule, snapshot)) return false
+  if (!rule || rule.fact.frozen || !isKnown(rule, snapshot)) return false
   if (action.kind === 'tool' && rule.fact.definition !== action.definition) return false
   const { permission } = rule.fact
   if (!reachesCeiling(parties, permission) || !chainCarries(parties, permission)) return false

@@ -18,7 +18,7 @@ export function refuseCaller(
   return refuse(parties, request) ?? refuseEnded(parties, request.now)
 }
 
-/** Whether all are alive: the server, the organization, the agent, its owner, its credential, this token, the chain, the grant. */
+/** Whether all are alive: the installation, the server, the organization, the agent, the chain, the person. */
 export function refuse(
   parties: Parties,
   { caller, now }: Pick<DecisionRequest, 'caller' | 'now'>,
@@ -39,26 +39,42 @@ function nextEnd({ seat, grant }: Parties, caller: Caller, now: number): number 
 }
 
 function findRefusal(parties: Parties, caller: Caller, now: number): Refusal | null {
-  const { server, organization, seat } = parties
+  const refusal = refusePlace(parties, caller) ?? refuseAgent(parties, caller, now) ?? refuseChain(parties, caller)
+  if (refusal || (caller.person === null && caller.grant === null)) return refusal
+  return refusePerson(parties, caller, now)
+}
+
+/** Whether anybody at all may do anything here. */
+function refusePlace({ isFrozen, server, organization }: Parties, caller: Caller): Refusal | null {
+  if (isFrozen) return { reason: 'frozen', detail: 'everything' }
   if (!server) return { reason: 'stale', detail: 'this MCP server is not known here' }
-  if (server.fact.status === 'frozen') return { reason: 'frozen', detail: `server ${server.fact.name}` }
+  const { name, status } = server.fact
+  if (status === 'retired') return { reason: 'revoked', detail: `the server ${name}` }
+  if (status === 'frozen') return { reason: 'frozen', detail: `server ${name}` }
   if (caller.fingerprint !== undefined) return { reason: 'unidentified', detail: null }
   if (!organization) return { reason: 'stale', detail: 'the organization is not loaded' }
-  if (!isInForce(organization)) return { reason: 'frozen', detail: 'the organization' }
-  if (!seat || seat.principal.status === 'retired') return { reason: 'revoked', detail: 'the agent' }
+  if (organization.fact?.status === 'retired') return { reason: 'revoked', detail: 'the organization' }
+  return isInForce(organization) ? null : { reason: 'frozen', detail: 'the organization' }
+}
+
+/** Whether the agent is there, its owner too, and the token and what it proved itself by are still good. */
+function refuseAgent({ isSigned, organization, seat }: Parties, caller: Caller, now: number): Refusal | null {
+  if (!organization || !seat || seat.principal.status === 'retired')
+    return { reason: 'revoked', detail: 'the agent' }
   const { principal, owner, credentials } = seat
   const credential = credentials.get(caller.credential)
   if (!credential) return { reason: 'revoked', detail: 'the credential' }
   if (credential.expiresAt !== null && credential.expiresAt <= now)
     return { reason: 'revoked', detail: 'the credential has expired' }
-  if (!parties.isSigned) return { reason: 'revoked', detail: 'the key that signed the token' }
+  if (!isSigned) return { reason: 'revoked', detail: 'the key that signed the token' }
+  if (organization.frozenTokens.has(caller.token)) return { reason: 'frozen', detail: 'the token' }
   if (organization.revokedTokens.has(caller.token)) return { reason: 'revoked', detail: 'the token' }
   if (caller.expiresAt <= now) return { reason: 'revoked', detail: 'the token has expired' }
+  if (credential.frozen) return { reason: 'frozen', detail: 'the credential' }
   if (principal.status !== 'active') return { reason: 'suspended', detail: `agent ${principal.name}` }
   if (owner?.status !== 'active')
     return { reason: 'suspended', detail: `the owner of agent ${principal.name} is gone` }
-  const isForPerson = caller.person !== null || caller.grant !== null
-  return refuseChain(parties, caller) ?? (isForPerson ? refusePerson(parties, caller, now) : null)
+  return null
 }
 
 /** Whether the person is there, and still lets this agent act, or the one that the chain began with. */
@@ -69,6 +85,7 @@ function refusePerson(parties: Parties, caller: Caller, now: number): Refusal | 
   if (grant.server !== undefined && grant.server !== server?.fact.id)
     return { reason: 'revoked', detail: 'the grant (it is for another server)' }
   if (!isRunning(grant, now)) return { reason: 'revoked', detail: 'the grant has expired' }
+  if (grant.frozen) return { reason: 'frozen', detail: 'the grant' }
   if (person?.status !== 'active')
     return { reason: 'suspended', detail: `the person ${person?.name ?? 'behind the grant'}` }
   return null

@@ -19,6 +19,8 @@ export interface Hop {
 
 /** Who and what a request concerns, as far as it is known here. */
 export interface Parties {
+  /** Whether nobody may do anything at all. */
+  readonly isFrozen: boolean
   /** Whether the key that signed the caller's token is one of the authority's. */
   readonly isSigned: boolean
   readonly server: ServerView | undefined
@@ -106,6 +108,7 @@ function findParties(
 ): Parties {
   const grant = caller.grant === null ? undefined : organization?.grants.get(caller.grant)
   return {
+    isFrozen: snapshot.catalogue.isFrozen,
     isSigned: caller.key === undefined || snapshot.catalogue.signingKeys.has(caller.key),
     server: snapshot.catalogue.servers.get(server),
     organization,

@@ -59,6 +59,7 @@ export function register(program: Command, io: Io): void {
     .option('--args <json>', 'the arguments, or @FILE; else none')
     .option('--scopes <scopes>', 'what the token would carry; else all that the agent may have', collect)
     .option('--person <person>', 'the person that the agent acts for')
+    .option('--delegation <id>', 'the delegation by which it acts for another agent')
     .addOption(
       new Option('--kind <kind>', 'what would be used; else a tool').choices(
         api.tools.map.body.shape.kind.unwrap().options,
@@ -73,6 +74,7 @@ interface CheckOptions {
   args?: string
   scopes?: string[]
   person?: string
+  delegation?: string
   kind?: 'tool' | 'resource' | 'prompt' | 'method'
   at?: string
 }
@@ -94,7 +96,7 @@ async function check(
   return checkCall(session, who, what, { ...options, server })
 }
 
-const FOR_CALLS = ['args', 'scopes', 'person', 'kind'] as const
+const FOR_CALLS = ['args', 'scopes', 'person', 'delegation', 'kind'] as const
 
 /** Whether somebody holds a permission on a resource. */
 async function checkAccess(
@@ -138,6 +140,7 @@ async function checkCall(
     organization: agent.organization,
     agent: agent.id,
     person,
+    delegation: options.delegation,
     server: server.id,
     kind: options.kind,
     name,

@@ -3,10 +3,11 @@ import { resolve } from 'node:path'
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import type { Command } from 'commander'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
-import { addConfirmOptions } from './confirm.ts'
+import { addWaitOption, type WaitOptions } from './barrier.ts'
+import { addConfirmOptions, type ConfirmOptions } from './confirm.ts'
 import { expiryOf } from './expiry.ts'
 import { findAgent } from './find.ts'
-import { addRevokeOptions, revokeCredential } from './revoke.ts'
+import { revokeNamed } from './revoke.ts'
 import { reserveSecretFile } from './secret-file.ts'
 import { addCommand, addGroup, allPages, type Session, withSession } from './session.ts'
 import { type Io, UsageError, type View } from './terminal/index.ts'
@@ -69,7 +70,7 @@ export function register(program: Command, io: Io): void {
     .option('--legacy-audience', 'let assertions name the token endpoint as audience, for old clients')
     .action(withSession(io, create))
   addConfirmOptions(
-    addRevokeOptions(
+    addWaitOption(
       addCommand(group, 'revoke <credential>', {
         summary: 'Take a credential back, at every enforcement point',
         examples: [
@@ -81,7 +82,11 @@ export function register(program: Command, io: Io): void {
         ],
       }),
     ),
-  ).action(withSession(io, revokeCredential))
+  ).action(
+    withSession(io, (session, text: string, options: ConfirmOptions & WaitOptions) =>
+      revokeNamed(session, 'credential', text, options),
+    ),
+  )
 }
 
 async function list(session: Session, text: string): Promise<void> {

@@ -1,7 +1,9 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import type { Command } from 'commander'
+import { addWaitOption, type WaitOptions } from './barrier.ts'
 import { addConfirmOptions, type ConfirmOptions, confirm } from './confirm.ts'
 import { findAgent, findDelegation, findDelegationRule } from './find.ts'
+import { revokeNamed } from './revoke.ts'
 import { addCommand, addGroup, allPages, collect, type Session, withSession } from './session.ts'
 import type { Io, View } from './terminal/index.ts'
 
@@ -68,14 +70,20 @@ export function register(program: Command, io: Io): void {
     ],
   }).action(withSession(io, get))
   addConfirmOptions(
-    addCommand(group, 'revoke <delegation>', {
-      summary: 'End a delegation and all that rest on it, at every enforcement point',
-      examples: [
-        ['valetkey delegation revoke dlg_01kam9 --reason done', 'by the beginning of its id'],
-        ['valetkey delegation revoke dlg_01kam9 --dry-run', 'see what that touches'],
-      ],
-    }),
-  ).action(withSession(io, revoke))
+    addWaitOption(
+      addCommand(group, 'revoke <delegation>', {
+        summary: 'End a delegation and all that rest on it, at every enforcement point',
+        examples: [
+          ['valetkey delegation revoke dlg_01kam9 --reason done', 'by the beginning of its id'],
+          ['valetkey delegation revoke dlg_01kam9 --dry-run', 'see what that touches'],
+        ],
+      }),
+    ),
+  ).action(
+    withSession(io, (session, text: string, options: ConfirmOptions & WaitOptions) =>
+      revokeNamed(session, 'delegation', text, options),
+    ),
+  )
   addRules(group, io)
 }
 
@@ -123,16 +131,6 @@ async function list(session: Session, { agent, all }: { agent?: string; all?: tr
 
 async function get(session: Session, text: string): Promise<void> {
   session.print.item(delegationView, await findDelegation(session, text))
-}
-
-async function revoke(session: Session, text: string, options: ConfirmOptions): Promise<void> {
-  const { api, print } = session
-  const { id, organization, delegatorName, delegateName } = await findDelegation(session, text)
-  const preview = [
-    `${delegateName} no longer acts for ${delegatorName} by it, nor whoever it handed this on to.`,
-  ]
-  if (!(await confirm(session, { name: id, preview, incident: true }, options))) return
-  print.item(delegationView, await api.delegations.revoke({ organization, id }))
 }
 
 async function listRules({ api, organization, print }: Session): Promise<void> {

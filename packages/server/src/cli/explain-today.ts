@@ -7,7 +7,15 @@ type Recorded = Output<AdminApi['decisions']['get']>
 /** What has to be known of a refused call. */
 type Call = Pick<
   Recorded,
-  'organization' | 'agent' | 'agentName' | 'person' | 'permission' | 'resource' | 'otherResources' | 'reason'
+  | 'organization'
+  | 'agent'
+  | 'agentName'
+  | 'person'
+  | 'permission'
+  | 'resource'
+  | 'otherResources'
+  | 'reason'
+  | 'detail'
 >
 
 export interface Today {
@@ -41,8 +49,12 @@ export async function explainToday(session: Session, call: Call): Promise<Today 
 }
 
 function whoLacked(call: Call): { principal: string; who: string } | undefined {
-  if (call.reason === 'agent_lacks_permission' && call.agent !== null)
+  if (call.reason === 'agent_lacks_permission' && call.agent !== null) {
+    // One that delegated to it, where the detail names one.
+    const [, delegator] = /^agent (\S+): /.exec(call.detail ?? '') ?? []
+    if (delegator !== undefined) return { principal: `agent:${delegator}`, who: delegator }
     return { principal: call.agent, who: call.agentName ?? call.agent }
+  }
   if (call.reason === 'user_lacks_permission' && call.person !== null)
     return { principal: call.person, who: call.person }
   return undefined

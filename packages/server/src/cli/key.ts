@@ -1,7 +1,7 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import type { Command } from 'commander'
+import { addWaitOption, barrierSentence, type WaitOptions, waitMsOf } from './barrier.ts'
 import { addConfirmOptions, type ConfirmOptions, confirm } from './confirm.ts'
-import { addRevokeOptions, barrierSentence } from './revoke.ts'
 import { addCommand, addGroup, type Session, withSession } from './session.ts'
 import { EXIT, type Io, type View } from './terminal/index.ts'
 
@@ -19,8 +19,6 @@ const view: View<SigningKey> = {
     { header: 'CREATED', value: key => ({ time: key.createdAt }), wide: true },
   ],
 }
-
-const DEFAULT_WAIT_MS = 10_000
 
 /** The keys that the authority signs tokens with. */
 export function register(program: Command, io: Io): void {
@@ -50,7 +48,7 @@ export function register(program: Command, io: Io): void {
     .option('--urgent', 'wait for guards and gateways only, not for others that verify tokens')
     .action(withSession(io, rotate))
   addConfirmOptions(
-    addRevokeOptions(
+    addWaitOption(
       addCommand(group, 'retire <key>', {
         summary: 'Take a key away: every token that it has signed is refused at once',
         examples: [
@@ -67,18 +65,14 @@ async function rotate({ api, print }: Session, { urgent = false }: { urgent?: bo
   print.item(view, key)
 }
 
-async function retire(
-  session: Session,
-  kid: string,
-  options: ConfirmOptions & { wait?: number | true },
-): Promise<void> {
+async function retire(session: Session, kid: string, options: ConfirmOptions & WaitOptions): Promise<void> {
   const preview = [
     'Every token that it has signed is refused, and its agents have to fetch new ones.',
     'If it is the one that signs, the next one takes over at once.',
   ]
   if (!(await confirm(session, { name: kid, preview, incident: true }, options))) return
   const { api, print, io } = session
-  const waitMs = options.wait === true ? DEFAULT_WAIT_MS : (options.wait ?? 0)
+  const waitMs = waitMsOf(options)
   const { barrier, ...key } = await api.signingKeys.retire({ kid, reason: options.reason, waitMs })
   print.item(view, key)
   if (barrier) print.say(barrierSentence(barrier))

@@ -36,6 +36,8 @@ export const COMMANDS: CommandTable = {
   who: () => import('./who.ts'),
   audit: () => import('./audit.ts'),
   revoke: () => import('./revoke.ts'),
+  freeze: () => import('./freeze.ts'),
+  thaw: () => import('./thaw.ts'),
   apply: () => import('./apply.ts'),
   explain: () => import('./explain.ts'),
 }

@@ -1,6 +1,6 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import type { Command } from 'commander'
-import { barrierSentence, toWait } from './revoke.ts'
+import { barrierSentence, toWait } from './barrier.ts'
 import { addCommand, addGroup, allPages, type Session, withSession } from './session.ts'
 import { EXIT, type Io, type View } from './terminal/index.ts'
 

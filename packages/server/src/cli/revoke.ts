@@ -1,20 +1,14 @@
-import type { AdminApi, Input, Output } from '@valetkey/sdk/contract'
-import { type Command, InvalidArgumentError } from 'commander'
-import { decodeJwt } from 'jose'
-import { previewOf } from './agent.ts'
+import type { AdminApi, Output } from '@valetkey/sdk/contract'
+import type { Command } from 'commander'
+import { addWaitOption, showBarrier, type WaitOptions, waitMsOf } from './barrier.ts'
 import { addConfirmOptions, type ConfirmOptions, confirm } from './confirm.ts'
-import { findAgent, findCredential } from './find.ts'
+import { type Named, NOUNS } from './revocable.ts'
 import { addCommand, addGroup, type Session, withSession } from './session.ts'
-import { EXIT, type Io, UsageError, type View } from './terminal/index.ts'
+import type { Io, View } from './terminal/index.ts'
 
 type Revocation = Output<AdminApi['revocations']['create']>
-type Barrier = NonNullable<Revocation['barrier']>
-
-interface RevokeOptions extends ConfirmOptions {
-  wait?: number | true
-}
-
-const DEFAULT_WAIT_MS = 10_000
+type Preview = Output<AdminApi['revocations']['preview']>
+type RevokeOptions = ConfirmOptions & WaitOptions
 
 const revocationView: View<Revocation> = {
   kind: 'Revocation',
@@ -26,34 +20,23 @@ const revocationView: View<Revocation> = {
   ],
 }
 
-const pointView: View<Barrier['points'][number]> = {
-  kind: 'Confirmation',
-  name: point => point.id,
-  columns: [
-    { header: 'POINT', value: point => point.id },
-    { header: 'KIND', value: point => point.kind },
-    { header: 'OUTCOME', value: point => point.outcome.replace('_', ' ') },
-    { header: 'MS', value: point => Math.round(point.ms), align: 'right' },
-  ],
-}
-
-/** Takes back what an agent acts with, at every enforcement point. */
+/** Takes something back for good, at every enforcement point. */
 export function register(program: Command, io: Io): void {
   const group = addGroup(program, 'revoke', {
-    summary: 'Take back an agent, a credential or a token, at every enforcement point',
+    summary: 'Take something back for good, at every enforcement point',
     examples: [
       [
         'valetkey revoke agent support-bot --reason "leaked key" --wait',
         'stop it, and know when it has stopped',
       ],
-      ['valetkey revoke credential crd_01kam9 --reason rotated', 'take one key back'],
+      ['valetkey revoke delegation dlg_01kam9 --dry-run', 'what hangs on a delegation'],
     ],
   })
-  const add = (noun: string, effect: string, example: string) =>
+  for (const [noun, { revoke: effect, example }] of Object.entries(NOUNS))
     addConfirmOptions(
-      addRevokeOptions(
+      addWaitOption(
         addCommand(group, `${noun} <${noun}>`, {
-          summary: effect,
+          summary: `Take back ${effect}`,
           examples: [
             [
               `valetkey revoke ${noun} ${example} --reason incident --wait`,
@@ -63,111 +46,64 @@ export function register(program: Command, io: Io): void {
           ],
         }),
       ),
+    ).action(
+      withSession(io, (session, text: string, options: RevokeOptions) =>
+        revokeNamed(session, noun, text, options),
+      ),
     )
-  add('agent', 'Stop an agent and take back all its credentials and tokens', 'support-bot').action(
-    withSession(io, revokeAgent),
-  )
-  add('credential', 'Take one credential back, with the tokens that it got', 'crd_01kam9').action(
-    withSession(io, revokeCredential),
-  )
-  add(
-    'token',
-    'Take one access token back, by its id (jti), or with - by reading the token itself',
-    '-',
-  ).action(withSession(io, revokeToken))
 }
 
-export function addRevokeOptions(command: Command): Command {
-  return command.option(
-    '--wait [ms]',
-    `wait until every enforcement point has confirmed, at most so long`,
-    toWait,
-  )
-}
-
-/** Milliseconds, as they are typed. */
-export function toWait(text: string): number {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 60_000)
-    throw new InvalidArgumentError('Write milliseconds, at most 60000, as 5000.')
-  return Number(text)
-}
-
-async function revokeAgent(session: Session, text: string, options: RevokeOptions): Promise<void> {
-  const agent = await findAgent(session, text)
-  const preview = [
-    ...(await previewOf(session, agent)),
-    'Its credentials are gone for good: resumed, it needs new ones.',
-  ]
-  const { id, organization, name } = agent
-  await revoke(session, { kind: 'agent', id, organization }, { name, preview }, options)
-}
-
-/** Also `credential revoke`. */
-export async function revokeCredential(
+/** Also `credential revoke` and the like. */
+export async function revokeNamed(
   session: Session,
+  noun: string,
   text: string,
   options: RevokeOptions,
 ): Promise<void> {
-  const credential = await findCredential(session, text)
-  const { id, kind, label, agent } = credential
-  const name = label ? ` "${label}"` : ''
-  const preview = [
-    `The ${kind}${name} of agent ${agent}: tokens that it got are refused, and it gets no more.`,
-  ]
-  await revoke(session, { kind: 'credential', id, ...session.organization }, { name: id, preview }, options)
-}
-
-async function revokeToken(session: Session, text: string, options: RevokeOptions): Promise<void> {
-  const id = text === '-' ? tokenId(await session.io.in.readAll()) : text
-  if (id.startsWith('ey') && id.includes('.'))
-    throw new UsageError(
-      'This is a token, not the id of one.',
-      'Arguments can be read by everyone on this machine.',
-      'Use "-" and give the token on the standard input.',
-    )
-  const preview = ['Calls that carry this token are refused. Its credential can get another one.']
-  await revoke(session, { kind: 'token', id, ...session.organization }, { name: id, preview }, options)
-}
-
-/** The `jti`; the token itself is not sent anywhere. */
-function tokenId(token: string): string {
-  try {
-    const { jti } = decodeJwt(token.trim())
-    if (jti) return jti
-  } catch {}
-  throw new UsageError(
-    'What came on the standard input is not an access token.',
-    'It holds no token id (jti).',
-  )
-}
-
-async function revoke(
-  session: Session,
-  target: Pick<Input<AdminApi['revocations']['create']>, 'kind' | 'id' | 'organization'>,
-  about: { name: string; preview: readonly string[] },
-  options: RevokeOptions,
-): Promise<void> {
-  if (!(await confirm(session, { ...about, incident: true }, options))) return
-  const waitMs = options.wait === true ? DEFAULT_WAIT_MS : (options.wait ?? 0)
-  const { api, print, io } = session
-  const revocation = await api.revocations.create({ ...target, reason: options.reason, waitMs })
-  const { barrier } = revocation
+  const { kind, find } = NOUNS[noun] ?? {}
+  if (!kind || !find) throw new Error(`nothing is called "${noun}"`)
+  const { api, print } = session
+  const named = await find(session, text)
+  const { id, organization, name } = named
+  const preview = previewLines(noun, named, await api.revocations.preview({ kind, id, organization }))
+  if (!(await confirm(session, { name, preview, incident: true }, options))) return
+  const waitMs = waitMsOf(options)
+  const revocation = await api.revocations.create({ kind, id, organization, reason: options.reason, waitMs })
   if (!print.human) print.item(revocationView, revocation)
-  else if (barrier && barrier.points.length > 0) print.list(pointView, barrier.points)
-  print.say(
-    barrier ? barrierSentence(barrier) : `Revoked at revision ${revocation.revision}; not waited for.`,
-  )
-  if (barrier && !barrier.complete) io.exitCode = EXIT.unreachable
+  showBarrier(session, revocation, 'Revoked')
 }
 
-/** `3 of 3 enforcement points confirmed in 41 ms`; one whose lease has ended decides nothing either. */
-export function barrierSentence({ points, elapsedMs, complete }: Barrier): string {
-  if (points.length === 0)
-    return 'No enforcement point is running: nothing is left that could let it through.'
-  const confirmed = points.filter(point => point.outcome === 'confirmed').length
-  const ended = points.filter(point => point.outcome === 'lease_ended').length
-  const leases =
-    ended > 0 ? `, ${ended} stopped deciding as ${ended === 1 ? 'its lease' : 'their leases'} ended` : ''
-  const sentence = `${confirmed} of ${points.length} enforcement points confirmed in ${Math.round(elapsedMs)} ms${leases}`
-  return complete ? sentence : `${sentence}; the others may still decide until their leases end.`
+const MOST_NAMES = 5
+const STAYS: Record<string, string> = {
+  agent: 'Its credentials, grants and delegations are gone for good: resumed, it needs new ones.',
+  token: 'Its credential can get another one.',
+  person: 'The person stays known and can be made active again; what was granted is gone for good.',
+  server: 'That is final: to take it up again, register it anew.',
+  organization: 'That is final.',
+}
+
+function previewLines(noun: string, { name, about = [] }: Named, preview: Preview): string[] {
+  const { agents, credentials, grants, delegations, tools, people, points } = preview
+  const counts = [
+    count(credentials, 'credential'),
+    count(grants, 'grant'),
+    count(delegations, 'delegation'),
+    count(tools, 'tool'),
+    count(people, 'person', 'people'),
+  ].filter(text => text !== '')
+  const shown = agents.slice(0, MOST_NAMES).join(', ')
+  const more = agents.length > MOST_NAMES ? ` and ${agents.length - MOST_NAMES} more` : ''
+  return [
+    ...about,
+    `With ${noun} ${name} ${counts.length === 0 ? 'goes nothing else' : `go: ${counts.join(', ')}`}.`,
+    ...(agents.length > 0
+      ? [`Calls are refused from then on, and open streams cut, of: ${shown}${more}.`]
+      : []),
+    `${points === 1 ? '1 enforcement point is' : `${points} enforcement points are`} running and would be told.`,
+    ...(STAYS[noun] === undefined ? [] : [STAYS[noun]]),
+  ]
+}
+
+function count(number: number, one: string, many = `${one}s`): string {
+  return number === 0 ? '' : `${number} ${number === 1 ? one : many}`
 }

@@ -164,7 +164,7 @@ async function get(session: Session, text: string): Promise<void> {
   session.print.item(view, await findServer(session, text))
 }
 
-type Settings = Partial<Pick<McpServer, 'url' | 'mode' | 'status'>> & { until?: string }
+type Settings = Partial<Pick<McpServer, 'url' | 'mode'>> & { status?: 'active' | 'frozen'; until?: string }
 
 async function add(session: Session, name: string, settings: Settings & { url: string }): Promise<void> {
   const { url, mode } = settings

@@ -1,6 +1,7 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import { anyCovers } from '@valetkey/sdk/core'
 import type { Command } from 'commander'
+import { type Delegation, delegationView } from './delegation.ts'
 import { findAgent } from './find.ts'
 import { type Grant, grantView } from './grant.ts'
 import { namesOf } from './names.ts'
@@ -23,6 +24,8 @@ interface What {
   reach: readonly Reach[]
   tools: readonly ReachableTool[]
   grants: readonly Grant[]
+  /** What it handed on to other agents, and was handed. */
+  delegations: readonly Delegation[]
   revision: string
 }
 
@@ -81,9 +84,10 @@ async function what(session: Session, text: string): Promise<void> {
   const principal = await findPrincipal(session, text)
   const { organization, id, kind, name } = principal
   const agent = kind === 'agent' ? await findAgent(session, splitPrincipal(text).name) : undefined
-  const [{ items: reach, revision }, grants] = await Promise.all([
+  const [{ items: reach, revision }, grants, delegations] = await Promise.all([
     api.access.reach({ organization, principal: id }),
     grantsOf(session, principal),
+    delegationsOf(session, principal),
   ])
   const tools = agent ? await toolsInReach(session, agent, reach) : { open: [], shut: 0 }
   const status = agent?.status ?? null
@@ -96,17 +100,31 @@ async function what(session: Session, text: string): Promise<void> {
     reach,
     tools: tools.open,
     grants,
+    delegations,
     revision,
   }
   if (!print.human) return print.item(view, found)
   await showReach(session, found)
   if (agent) showTools(session, found, tools.shut)
-  if (grants.length === 0) return
+  if (grants.length > 0) {
+    print.say('')
+    print.say(
+      kind === 'agent' ? 'It acts for people, within what they hold too:' : 'Agents act for this person:',
+    )
+    print.list(grantView, grants)
+  }
+  if (delegations.length === 0) return
   print.say('')
-  print.say(
-    kind === 'agent' ? 'It acts for people, within what they hold too:' : 'Agents act for this person:',
-  )
-  print.list(grantView, grants)
+  print.say('It acts for other agents, or lets them act, within what both hold:')
+  print.list(delegationView, delegations)
+}
+
+async function delegationsOf(
+  { api }: Session,
+  { kind, id: agent, organization }: Principal,
+): Promise<Delegation[]> {
+  if (kind !== 'agent') return []
+  return allPages(page => api.delegations.list({ ...page, organization, agent, live: true }))
 }
 
 async function grantsOf({ api }: Session, { kind, id, organization }: Principal): Promise<Grant[]> {

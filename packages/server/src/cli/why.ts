@@ -1,4 +1,4 @@
-import type { AdminApi, Output } from '@valetkey/sdk/contract'
+import { type AdminApi, ApiError, type Output } from '@valetkey/sdk/contract'
 import type { Command } from 'commander'
 import { toQuestion } from './access-question.ts'
 import { type Explained, explainedView, showReasons } from './access-view.ts'
@@ -9,7 +9,8 @@ import { EXIT, type Io, UsageError, type View } from './terminal/index.ts'
 
 type Call = Output<AdminApi['decisions']['get']>
 
-const view: View<Call & { today: Explained | null }> = {
+/** `acting` names the chain of agents, as far as who asks may see them. */
+const view: View<Call & { today: Explained | null; acting: string | null }> = {
   kind: 'Decision',
   name: call => call.id,
   columns: [
@@ -21,6 +22,7 @@ const view: View<Call & { today: Explained | null }> = {
     { header: 'OWNER', value: call => call.owner },
     { header: 'FOR', value: call => call.person },
     { header: 'GRANT', value: call => call.grant },
+    { header: 'BY DELEGATION', value: call => call.acting ?? call.chain.join(' > ') },
     { header: 'CREDENTIAL', value: call => call.credential },
     { header: 'SERVER', value: call => call.server },
     { header: 'TOOL', value: call => call.tool ?? call.method },
@@ -87,7 +89,8 @@ async function whyDecision(session: Session, id: string): Promise<void> {
   const { api, print, io } = session
   const call = await api.decisions.get({ id })
   const today = await explainToday(session, call)
-  print.item(view, { ...call, today: today?.explained ?? null })
+  const acting = await actingOf(session, call)
+  print.item(view, { ...call, today: today?.explained ?? null, acting })
   if (call.decision !== 'permit') io.exitCode = EXIT.verdictDeny
   if (!print.human || !today) return
   const { explained, question, who } = today
@@ -95,4 +98,17 @@ async function whyDecision(session: Session, id: string): Promise<void> {
   print.say(`As things stand now: ${explained.sentence}`)
   print.say(explained.path.join(' < '))
   await showReasons(session, explained, question, who)
+}
+
+/** `support-bot > billing-analyst (dlg_…)`: who let whom act. */
+async function actingOf({ api }: Session, { chain }: Call): Promise<string | null> {
+  if (chain.length === 0) return null
+  try {
+    const links = await Promise.all(chain.map(id => api.delegations.get({ id })))
+    const agents = [links[0]?.delegatorName, ...links.map(({ delegateName }) => delegateName)]
+    return `${agents.join(' > ')} (${chain.join(', ')})`
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 403 || error.status === 404)) return null
+    throw error
+  }
 }

@@ -6,12 +6,14 @@ import {
   describe,
   liveGrants,
   type OrganizationView,
+  pathOfLink,
 } from '@valetkey/sdk/engine'
 import type { Db } from '../store/index.ts'
 import { type Standing, withIndex } from './access/index.ts'
 import { getAgentRow } from './agents.ts'
 import type { Context } from './context.ts'
 import { liveCredentials } from './credentials.ts'
+import { locateDelegation } from './delegation/index.ts'
 import type { InputOf, OutputOf } from './operation.ts'
 import { getServer, locatePrincipal, quote } from './reference.ts'
 
@@ -31,7 +33,17 @@ export async function checkDecision(ctx: Context, input: CheckInput): Promise<Ex
     input.person === undefined ? null : (await locatePrincipal(db, 'user', input.person, organizationId)).id
   const agent = await getAgentRow(db, id)
   const now = input.at === undefined ? ctx.now() : Date.parse(input.at)
-  const by = { organization: organizationId, agent: id, person, now }
+  const delegation = input.delegation ?? null
+  if (delegation !== null && person !== null)
+    throw new AppError(
+      'request.invalid',
+      'For whom it acts is what the delegation says: leave the person out.',
+      {
+        path: 'person',
+      },
+    )
+  if (delegation !== null) await locateDelegation(db, { id: delegation, organization: organizationId })
+  const by = { organization: organizationId, agent: id, person, delegation, now }
   const decideCall = await prepareCall(ctx, by, input)
   if (!decideCall) throw new AppError('not_found', `No MCP server ${quote(input.server)}.`)
   const { decision, hasCredential } = await withIndex(ctx, by, decideCall)
@@ -44,6 +56,8 @@ export interface CallBy {
   organization: string
   agent: string
   person: string | null
+  /** By which it acts for another agent. */
+  delegation: string | null
   now: number
 }
 
@@ -90,10 +104,10 @@ async function findServer(db: Db, ref: string): Promise<string | undefined> {
   }
 }
 
-/** As whom the agent may come: as itself, or by each grant that stands between it and the person. */
+/** As whom the agent may come: as itself, by a delegation, or by each grant that stands between it and the person. */
 function callersOf(
   view: OrganizationView,
-  { organization, agent, person, now }: CallBy,
+  { organization, agent, person, delegation, now }: CallBy,
   credential: string,
   scopes: readonly string[] | undefined,
 ): Caller[] {
@@ -111,9 +125,18 @@ function callersOf(
     grant: grant?.id ?? null,
     chain: [],
   })
+  if (delegation !== null) return [{ ...caller(undefined), ...actingBy(view, delegation) }]
   if (person === null) return [caller(undefined)]
   const grants = liveGrants(view, { agent, person }, now)
   return grants.length === 0 ? [caller(undefined)] : grants.map(caller)
+}
+
+/** One that is not there, or never was taken up, is named as it is: the walk refuses it. */
+function actingBy(view: OrganizationView, delegation: string): Pick<Caller, 'chain' | 'grant' | 'person'> {
+  const path = pathOfLink(view, delegation) ?? []
+  const grant = path[0]?.grant ?? null
+  const person = grant === null ? null : (view.grants.get(grant)?.fact.person ?? null)
+  return { chain: path.length > 0 ? path.map(({ id }) => id) : [delegation], grant, person }
 }
 
 async function offeredDefinition(
@@ -135,11 +158,23 @@ async function offeredDefinition(
 }
 
 function explain(decision: Decision, agentName: string, hasCredential: boolean): Explanation {
-  const { id, decision: verdict, reason, mode, permission, resource, assignments, revision, legs } = decision
+  const {
+    id,
+    decision: verdict,
+    reason,
+    detail,
+    mode,
+    permission,
+    resource,
+    assignments,
+    revision,
+    legs,
+  } = decision
   return {
     id,
     decision: verdict,
     reason,
+    detail,
     sentence: sentenceOf(decision, agentName, hasCredential),
     mode,
     permission,

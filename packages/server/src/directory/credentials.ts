@@ -101,6 +101,7 @@ export async function createCredential(
       createdBy: ctx.actor.id,
       expiresAt,
       revokedAt: null,
+      frozenAt: null,
       lastUsedAt: null,
       lastUsedFrom: null,
     }

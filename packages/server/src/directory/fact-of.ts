@@ -50,10 +50,10 @@ export function agentFact(row: Pick<Row<'agent'>, 'id' | 'ownerId' | 'kind' | 'c
 
 /** Null once it is revoked: enforcement points then know nothing of it, and refuse. An expired one stays. */
 export function credentialFact(
-  row: Pick<Row<'credential'>, 'id' | 'agentId' | 'expiresAt' | 'revokedAt'>,
+  row: Pick<Row<'credential'>, 'id' | 'agentId' | 'expiresAt' | 'revokedAt' | 'frozenAt'>,
 ): CredentialFact | null {
   if (row.revokedAt !== null) return null
-  return { id: row.id, agent: row.agentId, expiresAt: milliseconds(row.expiresAt) }
+  return { id: row.id, agent: row.agentId, expiresAt: milliseconds(row.expiresAt), ...frozen(row) }
 }
 
 export function assignmentFact(
@@ -102,6 +102,7 @@ export function grantFact(
     | 'lends'
     | 'expiresAt'
     | 'revokedAt'
+    | 'frozenAt'
   >,
 ): GrantFact | null {
   if (row.revokedAt !== null) return null
@@ -117,6 +118,7 @@ export function grantFact(
     ...(tools && { tools: [...tools] }),
     ...(row.lends === 1 && { lends: true as const }),
     ...(row.elevated !== '{}' && { elevated: JSON.parse(row.elevated) as Record<string, number> }),
+    ...frozen(row),
   }
 }
 
@@ -135,11 +137,14 @@ export function linkFact(row: Row<'delegation'>): LinkFact | null {
     condition: row.condition,
     hops: row.hops,
     expiresAt: Date.parse(row.expiresAt),
+    ...frozen(row),
   }
 }
 
-export function revokedTokenFact(row: Pick<Row<'revokedToken'>, 'id' | 'expiresAt'>): RevokedTokenFact {
-  return { id: row.id, expiresAt: Date.parse(row.expiresAt) }
+export function revokedTokenFact(
+  row: Pick<Row<'revokedToken'>, 'id' | 'expiresAt' | 'frozen'>,
+): RevokedTokenFact {
+  return { id: row.id, expiresAt: Date.parse(row.expiresAt), ...(row.frozen === 1 && { frozen: true }) }
 }
 
 export function serverFact(
@@ -168,6 +173,7 @@ export function toolFact(row: Row<'tool'>, permission: string): ToolFact {
     condition: row.condition,
     risk: row.risk,
     mode: row.mode,
+    ...frozen(row),
   }
 }
 
@@ -196,6 +202,10 @@ export function roleFact(
 /** JSON as the store keeps it, back as an object. */
 export function parseObject(text: string | null): Record<string, Json> | null {
   return text === null ? null : (JSON.parse(text) as Record<string, Json>)
+}
+
+function frozen({ frozenAt }: { frozenAt: string | null }): { frozen?: true } {
+  return frozenAt === null ? {} : { frozen: true }
 }
 
 function milliseconds(time: string | null): number | null {

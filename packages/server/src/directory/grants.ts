@@ -112,7 +112,7 @@ export async function insertGrant(ctx: Context, tx: Tx, terms: Terms): Promise<G
     elevated: JSON.stringify(terms.elevated ?? {}),
     resources: JSON.stringify(resources),
     details: terms.details ? JSON.stringify(terms.details) : null,
-    ...{ createdAt: timeOf(ctx), expiresAt, revokedAt: null, lastUsedAt: null },
+    ...{ createdAt: timeOf(ctx), expiresAt, revokedAt: null, lastUsedAt: null, frozenAt: null },
     ...{ source, lends: terms.lends ? 1 : 0, createdBy: ctx.actor.id },
   }
   await tx.insertInto('grant').values(row).execute()

@@ -58,7 +58,7 @@ export { refuseExternalId } from './resource-rules.ts'
 export { readRef } from './resource-tree.ts'
 export { createResourceType, listResourceTypes, updateResourceType } from './resource-types.ts'
 export { listResources, moveResource, putResource, removeResource, showResource } from './resources.ts'
-export { createRevocation, denyToken, type WaitForPoints } from './revocations.ts'
+export * from './revocation/index.ts'
 export { createRole, listRoles, showRole, updateRole } from './roles.ts'
 export { createServerKey, findServerKey, listServerKeys, revokeServerKey } from './server-keys.ts'
 export {

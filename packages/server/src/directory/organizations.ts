@@ -1,4 +1,4 @@
-import { CATALOGUE, newId, ROOT_RESOURCE, ROOT_TYPE } from '@valetkey/sdk/core'
+import { AppError, CATALOGUE, newId, ROOT_RESOURCE, ROOT_TYPE } from '@valetkey/sdk/core'
 import { beginChange } from '../store/index.ts'
 import type { Context } from './context.ts'
 import { refuseDuplicate } from './duplicate.ts'
@@ -97,21 +97,33 @@ export function thawOrganization(
   return setStatus(ctx, input, 'active')
 }
 
+/** Refuses every call in an organization for good. */
+export function retireOrganization(
+  ctx: Context,
+  input: { id: string; reason: string },
+): Promise<Organization> {
+  return setStatus(ctx, input, 'retired')
+}
+
+const CALLED = { active: 'thawed', frozen: 'frozen', retired: 'retired' } as const
+
 async function setStatus(
   ctx: Context,
   input: { id: string; reason: string },
-  status: 'active' | 'frozen',
+  status: keyof typeof CALLED,
 ): Promise<Organization> {
   const { id } = await getOrganization(ctx.store.db, input.id)
   return ctx.store.write(async tx => {
     await lock(tx, id)
     const before = await getOrganization(tx, id)
     if (before.status === status) return toOrganization(before)
+    if (before.status === 'retired')
+      throw new AppError('conflict.state', `Organization ${quote(before.slug)} is retired, which is final.`)
     const change = await beginChange(tx, id, byWhom(ctx))
     await tx.updateTable('organization').set({ status }).where('id', '=', id).execute()
     const after = await getOrganization(tx, id)
     await change.log({ fact: 'organization', id, value: organizationFact(after) })
-    const type = status === 'frozen' ? 'organization.frozen' : 'organization.thawed'
+    const type = `organization.${CALLED[status]}`
     const detail = { before: before.status, after: status, reason: input.reason }
     await recordBy(ctx, tx, { organization: id, type, target: id, detail })
     return toOrganization(after)

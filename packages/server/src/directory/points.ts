@@ -4,7 +4,7 @@ import type { Context } from './context.ts'
 import type { InputOf, OutputOf } from './operation.ts'
 import { readPage } from './page.ts'
 import { getOrganization } from './reference.ts'
-import type { WaitForPoints } from './revocations.ts'
+import type { WaitForPoints } from './revocation/index.ts'
 
 /** Lists guards and gateways. One is live while its lease lasts; after it, it decides nothing. */
 export async function listPoints(

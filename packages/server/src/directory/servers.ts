@@ -91,6 +91,8 @@ export async function updateServer(ctx: Context, input: InputOf<'servers', 'upda
   return ctx.store.write(async tx => {
     await lock(tx, CATALOGUE)
     const before = await getServer(tx, id)
+    if (before.status === 'retired')
+      throw new AppError('conflict.state', `The MCP server ${quote(before.name)} is retired, which is final.`)
     const was = { url: before.url, ...modeNow(ctx, before), status: before.status }
     const update = {
       url: input.url === undefined ? before.url : canonicalUrl(input.url),

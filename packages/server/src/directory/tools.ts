@@ -91,6 +91,7 @@ export async function mapTool(ctx: Context, input: Rule): Promise<Tool> {
       condition: input.condition,
       risk: input.risk,
       mode: input.mode,
+      frozenAt: before?.frozenAt ?? null,
     }
     const fact = toolFact(row, permission.slug)
     const old = before && toolFact(before, before.permission)
@@ -149,6 +150,6 @@ function refuseUnusable(rule: Rule): void {
 
 /** What an audit event says of a rule: all but the schema, which the definition's hash stands for. */
 function summary(fact: ReturnType<typeof toolFact>) {
-  const { inputSchema: _, ...rest } = fact
-  return rest
+  const { inputSchema: _, frozen, ...rest } = fact
+  return { ...rest, ...(frozen && { frozen }) }
 }

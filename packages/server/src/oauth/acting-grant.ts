@@ -19,6 +19,7 @@ export interface ActingGrant {
   readonly server: string | null
   /** Milliseconds since 1970. */
   readonly expiresAt: number | null
+  /** Taken back, or frozen. */
   readonly isRevoked: boolean
 }
 
@@ -40,6 +41,7 @@ const findGrant = prepareQuery((db, { id }: { id: string }) =>
       'grant.details',
       'grant.expiresAt',
       'grant.revokedAt',
+      'grant.frozenAt',
     ])
     .where('grant.id', '=', id),
 )
@@ -50,7 +52,7 @@ export function createGrantLookup(store: Store, now: () => number): GrantLookup 
     if (!isId(id, 'grant')) return undefined
     const [row] = await findGrant(store.db, { id })
     if (!row) return undefined
-    const { scopes, expiresAt, revokedAt, ...rest } = row
+    const { scopes, expiresAt, revokedAt, frozenAt, ...rest } = row
     const lasting = JSON.parse(scopes) as string[]
     const elevated = Object.entries(JSON.parse(rest.elevated) as Record<string, number>).filter(
       ([permission, until]) => until >= now() + 1000 && !anyCovers(lasting, permission),
@@ -62,7 +64,7 @@ export function createGrantLookup(store: Store, now: () => number): GrantLookup 
       elevated: Object.fromEntries(elevated),
       details: rest.details === null ? null : parseDetails(rest.details),
       expiresAt: expiresAt === null ? null : Date.parse(expiresAt),
-      isRevoked: revokedAt !== null,
+      isRevoked: revokedAt !== null || frozenAt !== null,
     }
   }
 }

@@ -80,18 +80,22 @@ function callerQuery(db: Db) {
       'owner.status as ownerStatus',
       'home.status as organizationStatus',
       'home.revision',
+      'catalogue.status as environmentStatus',
       'catalogue.revision as catalogueRevision',
       'credential.id as credentialId',
       'credential.kind as credentialKind',
       'credential.secretHash',
       'credential.publicJwk',
       'credential.expiresAt',
+      'credential.frozenAt',
     ])
     .where('client.id', '=', CLIENT_ID)
     .compile()
 }
 
+/** One that is frozen proves nothing until it is thawed. */
 function toCredential(row: Row): CallerCredential[] {
+  if (row.frozenAt !== null) return []
   if (row.credentialId === null || row.credentialKind === null) return []
   const expiresAt = row.expiresAt === null ? null : Date.parse(row.expiresAt)
   const { credentialId: id, credentialKind: kind, secretHash, publicJwk } = row
@@ -99,6 +103,7 @@ function toCredential(row: Row): CallerCredential[] {
 }
 
 function barrier(row: Row): string | undefined {
+  if (row.environmentStatus !== 'active') return `environment_${row.environmentStatus}`
   if (row.organizationStatus !== 'active') return `organization_${row.organizationStatus}`
   if (row.agentStatus !== 'active') return `agent_${row.agentStatus}`
   // An agent whose owner is gone answers to nobody.

@@ -17,7 +17,7 @@ export interface Chain {
   readonly links: readonly Link[]
   /** The agent at the end of it, which acts. */
   readonly delegate: string
-  readonly grant: { readonly id: string; readonly person: string } | null
+  readonly grant: { readonly id: string; readonly person: string; readonly server: string | null } | null
   /** What all links, all agents that delegated and the grant let through. */
   readonly scopes: readonly string[]
   /** The earliest end of any of them, in milliseconds since 1970. */
@@ -45,15 +45,19 @@ const readChain = prepareQuery((db, { id }: { id: string }) =>
       'link.expiresAt',
       'link.activatedAt',
       'link.endedAt',
+      'link.frozenAt',
       'agent.ceiling',
       'delegator.status as delegatorStatus',
       'owner.status as ownerStatus',
       'credential.revokedAt as credentialRevokedAt',
+      'credential.frozenAt as credentialFrozenAt',
       'grant.id as grant',
       'grant.personId as person',
       'grant.scopes as grantScopes',
       'grant.expiresAt as grantExpiresAt',
       'grant.revokedAt as grantRevokedAt',
+      'grant.frozenAt as grantFrozenAt',
+      'grant.serverId as grantServer',
       'person.status as personStatus',
     ])
     .where('path.delegationId', '=', id)
@@ -76,7 +80,8 @@ export function createChainLookup(store: Store, now: () => number): ChainLookup 
       organization: last.organization,
       links: rows.map(toLink),
       delegate: last.delegate,
-      grant: last.grant === null ? null : { id: last.grant, person: last.person ?? '' },
+      grant:
+        last.grant === null ? null : { id: last.grant, person: last.person ?? '', server: last.grantServer },
       scopes: rows.flatMap(boundsOf).reduce(intersectScopes),
       expiresAt: Math.min(...rows.flatMap(endsOf)),
       broken: rows
@@ -107,10 +112,13 @@ function breakOf(row: Row, { now, offered }: { now: number; offered: boolean }):
   if (row.endedAt !== null || (row.activatedAt === null && !offered)) return 'delegation_revoked'
   // A token lives for whole seconds.
   if (endsOf(row).some(end => end < now + 1000)) return 'delegation_expired'
+  if (row.frozenAt !== null) return 'delegation_frozen'
   if (row.delegatorStatus !== 'active') return `delegator_${row.delegatorStatus}`
   if (row.ownerStatus !== 'active') return `delegator_owner_${row.ownerStatus}`
   if (row.credentialRevokedAt !== null) return 'delegator_credential_revoked'
+  if (row.credentialFrozenAt !== null) return 'delegator_credential_frozen'
   if (row.grantRevokedAt !== null) return 'grant_revoked'
+  if (row.grantFrozenAt !== null) return 'grant_frozen'
   if (row.personStatus !== null && row.personStatus !== 'active') return `person_${row.personStatus}`
   return undefined
 }

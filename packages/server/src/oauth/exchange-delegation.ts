@@ -25,7 +25,7 @@ export async function exchangeDelegation(options: ExchangeOptions, ctx: KoaConte
   const { caller } = provenCaller(ctx)
   const subject = await requireSubject(options, ctx)
   const chain = await requireChain(options, subject, caller)
-  const target = await requireTarget(options, ctx, caller)
+  const target = await requireTarget(options, ctx, caller, chain)
   const scopes = narrow(ctx, chain, caller, target)
   const revision = subject.handle ? await takeUp(options, subject.handle, caller) : caller.revision
   const claims = describe(options, ctx, { chain, target, scopes, revision })
@@ -88,6 +88,7 @@ async function requireTarget(
   { findTarget }: ExchangeOptions,
   ctx: KoaContext,
   caller: Caller,
+  { grant }: Chain,
 ): Promise<Target> {
   const { resource } = ctx.oidc.params
   const refuse = (reason: string) => new errors.InvalidTarget(undefined, reason)
@@ -96,6 +97,7 @@ async function requireTarget(
   const target = await available(findTarget(resource, caller.catalogueRevision))
   if (!target) throw refuse('resource_unknown')
   if (!target.active) throw refuse('server_frozen')
+  if (grant && grant.server !== null && grant.server !== target.server) throw refuse('grant_other_server')
   return target
 }
 

@@ -73,7 +73,7 @@ async function setPublic(
       ...{ id: newId('credential', ctx.now()), organizationId, agentId: agent, clientId: agent },
       ...{ kind: 'public' as const, secretHash: null, publicJwk: null, thumbprint: null },
       ...{ label: 'client without a secret', createdAt: isoTime(ctx.now()), createdBy: ctx.actor.id },
-      ...{ expiresAt: null, revokedAt: null, lastUsedAt: null, lastUsedFrom: null },
+      ...{ expiresAt: null, revokedAt: null, frozenAt: null, lastUsedAt: null, lastUsedFrom: null },
     }
     await tx.insertInto('credential').values(row).execute()
     await change.log({ fact: 'credential', id: row.id, value: credentialFact(row) })

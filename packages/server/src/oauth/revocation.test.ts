@@ -34,6 +34,7 @@ test('an agent takes back its own token, and enforcement points will learn of it
       organizationId: world.organization,
       agentId: world.agent,
       expiresAt: new Date(exp * 1000).toISOString(),
+      frozen: 0,
     },
   ])
   expect(await changes(world)).toEqual([

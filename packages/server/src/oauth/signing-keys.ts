@@ -48,11 +48,20 @@ export async function rotateSigningKey(
  */
 export async function retireSigningKey(
   ctx: Context,
-  { kid, reason, waitMs }: InputOf<'signingKeys', 'retire'>,
+  { waitMs, ...input }: InputOf<'signingKeys', 'retire'>,
   waitForPoints: WaitForPoints,
 ): Promise<OutputOf<'signingKeys', 'retire'>> {
+  const { revision, ...key } = await takeSigningKey(ctx, input)
+  return { ...key, barrier: waitMs > 0 ? await waitForPoints(CATALOGUE, revision, waitMs) : null }
+}
+
+/** Takes a key away, and says from which revision of the catalogue on it is gone. */
+export async function takeSigningKey(
+  ctx: Context,
+  { kid, reason }: { kid: string; reason: string },
+): Promise<SigningKey & { revision: number }> {
   const { store } = ctx
-  const { key, revision } = await store.write(async tx => {
+  return store.write(async tx => {
     await lock(tx, CATALOGUE)
     const now = ctx.now()
     const keys = createKeeper(store, tx, ctx.actor.id, now)
@@ -67,9 +76,9 @@ export async function retireSigningKey(
       await keys.giveTurn(next, now)
     }
     if (!(await readKeyRing(tx, now)).reserve) await keys.add(key.alg, null)
-    return { key: gone, revision: (await beginChange(tx, CATALOGUE, { actor: ctx.actor.id, now })).revision }
+    const { revision } = await beginChange(tx, CATALOGUE, { actor: ctx.actor.id, now })
+    return { ...gone, revision }
   })
-  return { ...key, barrier: waitMs > 0 ? await waitForPoints(CATALOGUE, revision, waitMs) : null }
 }
 
 function keysOf({ active, coming, reserve, retired }: KeyRing, now: number): SigningKey[] {

@@ -108,6 +108,7 @@ async function prepareCalls(
       organization: scene.standing.organization.id,
       agent: agent.id,
       person: who.id === agent.id ? null : who.id,
+      delegation: null,
       now: scene.now,
     }
     const args = action.properties['arguments']

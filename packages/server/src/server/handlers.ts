@@ -1,7 +1,14 @@
 import type { AdminApi } from '@valetkey/sdk/contract'
+import { CATALOGUE } from '@valetkey/sdk/core'
 import * as directory from '../directory/index.ts'
 import type { Mailer } from '../mail/index.ts'
-import { listSigningKeys, registerClient, retireSigningKey, rotateSigningKey } from '../oauth/index.ts'
+import {
+  listSigningKeys,
+  registerClient,
+  retireSigningKey,
+  rotateSigningKey,
+  takeSigningKey,
+} from '../oauth/index.ts'
 import { invite, listFactorsOf, removeFactorOf, signOutPerson } from '../people/index.ts'
 
 /** One operation of the contract: authenticated, permitted and parsed input comes in, a value goes out. */
@@ -22,6 +29,14 @@ export interface HandlerParts {
   issuer: string
   mailer: Mailer | undefined
   dev: boolean
+}
+
+/** What is kept by the authorization server. */
+const REVOKE_ELSEWHERE: directory.RevokeElsewhere = {
+  async signing_key(ctx, { id, reason }) {
+    const { kid, revision } = await takeSigningKey(ctx, { kid: id, reason })
+    return { id: kid, organization: CATALOGUE, revision }
+  },
 }
 
 export function createHandlers(parts: HandlerParts): Handlers {
@@ -171,7 +186,14 @@ export function createHandlers(parts: HandlerParts): Handlers {
       list: directory.listPoints,
       wait: (ctx, input) => directory.awaitPoints(ctx, input, waitForPoints),
     },
-    revocations: { create: (ctx, input) => directory.createRevocation(ctx, input, waitForPoints) },
+    revocations: {
+      create: (ctx, input) => directory.createRevocation(ctx, input, waitForPoints, REVOKE_ELSEWHERE),
+      preview: directory.previewRevocation,
+    },
+    freezes: {
+      freeze: (ctx, input) => directory.freeze(ctx, input, waitForPoints),
+      thaw: (ctx, input) => directory.thaw(ctx, input, waitForPoints),
+    },
     signingKeys: {
       list: listSigningKeys,
       rotate: rotateSigningKey,

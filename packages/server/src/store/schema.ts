@@ -66,13 +66,16 @@ export interface Database {
   auditOutbox: AuditOutboxTable
 }
 
+/** Since when it is refused; null while it is not. What is frozen can be thawed. */
+type Frozen = ColumnType<string | null, string | null | undefined, string | null>
+
 /** `catalogue`, number 0, holds no principals: its revision counts changes to servers, tools, permissions and roles. */
 interface OrganizationTable {
   id: string
   seq: number
   slug: string
   name: string
-  status: 'active' | 'frozen'
+  status: 'active' | 'frozen' | 'retired'
   revision: Generated<number>
   nextPrincipalSeq: Generated<number>
   nextResourceSeq: Generated<number>
@@ -132,6 +135,7 @@ interface ClientTable {
 
 interface CredentialTable {
   id: string
+  frozenAt: Frozen
   organizationId: string
   agentId: string
   clientId: string
@@ -191,6 +195,7 @@ interface AssignmentTable {
 
 interface GrantTable {
   id: string
+  frozenAt: Frozen
   organizationId: string
   agentId: string
   personId: string
@@ -217,6 +222,7 @@ interface GrantTable {
 /** A link: one agent lets another act. It is a fact from when it is activated until it ends. */
 interface DelegationTable {
   id: string
+  frozenAt: Frozen
   organizationId: string
   delegatorId: string
   delegateId: string
@@ -259,6 +265,8 @@ interface DelegationRuleTable {
 
 interface RevokedTokenTable {
   id: string
+  /** 1 for one that can be thawed. */
+  frozen: ColumnType<number, number | undefined, number>
   organizationId: string
   agentId: string
   expiresAt: string
@@ -481,7 +489,7 @@ interface ServerTable {
   mode: 'enforce' | 'audit' | 'observe'
   /** When `observe` ends. */
   observeUntil: string | null
-  status: 'active' | 'frozen'
+  status: 'active' | 'frozen' | 'retired'
   /** Header name and sealed value that the gateway adds towards the server. */
   upstreamHeader: string | null
   upstreamSecret: string | null
@@ -501,6 +509,7 @@ interface ServerKeyTable {
 
 interface ToolTable {
   id: string
+  frozenAt: Frozen
   serverId: string
   kind: 'tool' | 'resource' | 'prompt' | 'method'
   name: string

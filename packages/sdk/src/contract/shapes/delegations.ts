@@ -27,7 +27,7 @@ export const Delegation = z.object({
   activatedAt: Time.nullable(),
   expiresAt: Time,
   /** `offered` until the delegate takes it up; `broken` where something that it rests on has ended. */
-  status: z.enum(['offered', 'live', 'expired', 'revoked', 'broken']),
+  status: z.enum(['offered', 'live', 'frozen', 'expired', 'revoked', 'broken']),
 })
 
 /** One side of a rule: `agent:NAME`, `role:SLUG` for every agent that holds it (anywhere), or `organization` for all. */

@@ -5,7 +5,7 @@ export const Organization = z.object({
   id: z.string(),
   slug: z.string(),
   name: z.string(),
-  status: z.enum(['active', 'frozen']),
+  status: z.enum(['active', 'frozen', 'retired']),
   revision: z.number().int(),
   createdAt: Time,
 })

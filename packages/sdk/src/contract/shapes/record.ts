@@ -6,6 +6,8 @@ export const Explanation = z.object({
   id: z.string(),
   decision: Verdict,
   reason: z.string(),
+  /** What exactly was missing. */
+  detail: z.string().nullable(),
   sentence: z.string(),
   mode: Mode,
   permission: z.string().nullable(),

@@ -9,7 +9,7 @@ export const McpServer = z.object({
   /** The mode that it is in now: once it is observed no longer, everything is enforced. */
   mode: Mode,
   observeUntil: Time.nullable(),
-  status: z.enum(['active', 'frozen']),
+  status: z.enum(['active', 'frozen', 'retired']),
   hasUpstreamCredential: z.boolean(),
   createdAt: Time,
 })
@@ -83,10 +83,35 @@ export const Barrier = z.object({
     }),
   ),
 })
+/** What can be taken back for good, and what can be frozen and thawed. */
+export const RevocationKind = z.enum([
+  ...['token', 'credential', 'agent', 'grant', 'person', 'delegation'],
+  ...['server', 'tool', 'signing_key', 'organization'],
+] as const)
+export const FreezeKind = z.enum([
+  ...['all', 'organization', 'agent', 'person', 'server', 'tool'],
+  ...['credential', 'grant', 'delegation', 'token'],
+] as const)
 export const Revocation = z.object({
-  kind: z.enum(['token', 'credential', 'agent']),
+  kind: RevocationKind,
   id: z.string(),
   organization: z.string(),
   revision: z.number().int(),
   barrier: Barrier.nullable(),
+})
+export const Freeze = Revocation.extend({ kind: FreezeKind, frozen: z.boolean() })
+/** What taking something back would touch. */
+export const RevocationPreview = z.object({
+  kind: RevocationKind,
+  id: z.string(),
+  /** Agents that would no longer do what they do, by name. */
+  agents: z.array(z.string()),
+  credentials: z.number().int(),
+  grants: z.number().int(),
+  /** With all that rest on them. */
+  delegations: z.number().int(),
+  tools: z.number().int(),
+  people: z.number().int(),
+  /** Enforcement points that are running. */
+  points: z.number().int(),
 })

@@ -71,7 +71,7 @@ async function ofGrant(
 }
 
 async function requireGrant(ctx: Context, db: Db, grant: Row<'grant'>): Promise<void> {
-  if (grant.revokedAt !== null) refuse('basis', 'The grant was taken back.')
+  if (grant.revokedAt !== null || grant.frozenAt !== null) refuse('basis', 'The grant was taken back.')
   if (grant.expiresAt !== null && Date.parse(grant.expiresAt) <= ctx.now())
     refuse('basis', 'The grant has ended.')
   const person = await db
@@ -124,7 +124,7 @@ export async function requireChain(
   const [root] = chain
   for (const link of chain) {
     const isTaken = link.activatedAt !== null || link.id === offered
-    if (link.endedAt !== null || !isTaken || link.credentialRevokedAt !== null)
+    if (link.endedAt !== null || link.frozenAt !== null || !isTaken || link.credentialRevokedAt !== null)
       refuse('basis', 'A delegation that this rests on was taken back, or never taken up.')
     if (Date.parse(link.expiresAt) <= ctx.now()) refuse('basis', 'A delegation that this rests on has ended.')
     if (link.delegatorStatus !== 'active') refuse('basis', 'An agent that delegated is not active.')

@@ -18,7 +18,7 @@ export interface WhichLinks {
 /** Ends a link. All that rest on it end with it, at every enforcement point, by this one change. */
 export async function revokeDelegation(
   ctx: Context,
-  input: InputOf<'delegations', 'revoke'>,
+  input: InputOf<'delegations', 'revoke'> & { reason?: string },
 ): Promise<Delegation> {
   const { organizationId } = await locateDelegation(ctx.store.db, input)
   return ctx.store.write(async tx => {
@@ -26,7 +26,8 @@ export async function revokeDelegation(
     const before = await locateDelegation(tx, input)
     if (before.endedAt !== null) return readDelegation(ctx, tx, before.id)
     await endLinks(ctx, tx, { organizationId, id: before.id })
-    const detail = { delegator: before.delegatorId, delegate: before.delegateId, grant: before.grantId }
+    const { delegatorId: delegator, delegateId: delegate, grantId: grant } = before
+    const detail = { delegator, delegate, grant, reason: input.reason ?? '' }
     await recordBy(ctx, tx, {
       organization: organizationId,
       type: 'delegation.revoked',

@@ -1,5 +1,5 @@
 export { endLinks, revokeDelegation } from './end.ts'
-export { listDelegations, showDelegation } from './links.ts'
+export { listDelegations, locateDelegation, showDelegation } from './links.ts'
 export { type DelegationWish, type Offer, offerDelegation } from './offer.ts'
 export { redeemDelegation } from './redeem.ts'
 export { listDelegationRules, putDelegationRule, removeDelegationRule } from './rules.ts'

@@ -22,7 +22,9 @@ function links(db: Db) {
       'delegator.status as delegatorStatus',
       'delegate.name as delegateName',
       'credential.revokedAt as credentialRevokedAt',
+      'credential.frozenAt as credentialFrozenAt',
       'grant.revokedAt as grantRevokedAt',
+      'grant.frozenAt as grantFrozenAt',
       'grant.expiresAt as grantExpiresAt',
     ])
 }
@@ -124,10 +126,14 @@ function numbersOf({ resources }: Pick<LinkRow, 'resources'>): number[] {
 function statusOf(row: LinkRow, chain: readonly LinkRow[], now: number): Delegation['status'] {
   if (row.ending === 'revoked') return 'revoked'
   if (row.ending === 'expired' || Date.parse(row.expiresAt) <= now) return 'expired'
+  if (row.frozenAt !== null) return 'frozen'
   const isBroken = chain.some(
     link =>
       (link.id !== row.id && (link.endedAt !== null || Date.parse(link.expiresAt) <= now)) ||
+      (link.id !== row.id && link.frozenAt !== null) ||
       link.credentialRevokedAt !== null ||
+      link.credentialFrozenAt !== null ||
+      link.grantFrozenAt !== null ||
       link.delegatorStatus !== 'active' ||
       link.grantRevokedAt !== null ||
       (link.grantExpiresAt !== null && Date.parse(link.grantExpiresAt) <= now),

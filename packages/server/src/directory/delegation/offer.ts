@@ -71,7 +71,7 @@ export async function offerDelegation(
       ...{ scopes: JSON.stringify(scopes), resources: JSON.stringify(resources), condition: wish.condition },
       ...{ hops: wish.hops, purpose: wish.purpose, handleHash: hashSecret(handle) },
       handleExpiresAt: ctx.now() + HANDLE_SECONDS * 1000,
-      ...{ createdAt: timeOf(ctx), activatedAt: null, endedAt: null, ending: null },
+      ...{ createdAt: timeOf(ctx), activatedAt: null, endedAt: null, ending: null, frozenAt: null },
       expiresAt: isoTime(Math.min(ctx.now() + wish.expiresInSeconds * 1000, basis.expiresBy)),
     }
     await insertLink(tx, row, basis.path)

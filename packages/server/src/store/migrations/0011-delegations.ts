@@ -30,4 +30,10 @@ const STATEMENTS = [
     delegation_id text not null references delegation(id), position integer not null,
     ancestor_id text not null references delegation(id), primary key (delegation_id, position)) without rowid`,
   `create index delegation_path_below on delegation_path (ancestor_id)`,
+  `create index delegation_grant on delegation (grant_id)`,
+  `create index delegation_credential on delegation (credential_id)`,
+  ...['credential', '"grant"', 'delegation', 'tool'].map(
+    table => `alter table ${table} add column frozen_at text`,
+  ),
+  `alter table revoked_token add column frozen integer not null default 0`,
 ]

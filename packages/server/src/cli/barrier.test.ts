@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { barrierSentence } from './revoke.ts'
+import { barrierSentence } from './barrier.ts'
 
 const point = (outcome: 'confirmed' | 'lease_ended' | 'waiting') => ({
   id: 'pnt_1',
