@@ -62,6 +62,18 @@ export const delegations = {
       }),
       returns: s.DelegationRule,
     },
+    report: {
+      method: 'GET',
+      path: '/delegation-report',
+      summary: 'What agents could cause by delegating that they may not do themselves, before anybody does',
+      permission: 'delegation:read',
+      query: z.object({
+        ...inOrganization,
+        /** What this one could cause; all, where it is left out. */
+        agent: s.Ref.optional(),
+      }),
+      returns: z.object({ items: z.array(s.Escalation), revision: z.string() }),
+    },
     remove: {
       method: 'DELETE',
       path: '/delegation-rules/:id',

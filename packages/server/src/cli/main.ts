@@ -39,6 +39,7 @@ export const COMMANDS: CommandTable = {
   freeze: () => import('./freeze.ts'),
   thaw: () => import('./thaw.ts'),
   apply: () => import('./apply.ts'),
+  lint: () => import('./lint.ts'),
   explain: () => import('./explain.ts'),
 }
 

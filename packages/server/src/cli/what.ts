@@ -9,8 +9,9 @@ import { findPrincipal, type Principal, splitPrincipal } from './principal.ts'
 import { type ReachableTool, toolsInReach } from './reachable-tool.ts'
 import { reasonLines } from './reason-lines.ts'
 import { addCommand, allPages, type Session, withSession } from './session.ts'
-import type { Io, View } from './terminal/index.ts'
+import { type Io, UsageError, type View } from './terminal/index.ts'
 
+type Escalation = Output<AdminApi['delegationRules']['report']>['items'][number]
 export type Reach = Output<AdminApi['access']['reach']>['items'][number]
 
 /** Everything that somebody can reach now. */
@@ -67,6 +68,18 @@ const toolView: View<ReachableTool> = {
   ],
 }
 
+const throughView: View<Escalation> = {
+  kind: 'Escalation',
+  name: escalation => escalation.permission,
+  columns: [
+    { header: 'THROUGH', value: escalation => escalation.through.join(' > ') },
+    { header: 'COULD CAUSE', value: escalation => escalation.permission },
+    { header: 'ON', value: escalation => escalation.on.join(' ') },
+    { header: 'KNOWN', value: escalation => (escalation.accepted ? 'yes' : 'NO') },
+    { header: 'BY RULES', value: escalation => escalation.rules.join(' '), wide: true },
+  ],
+}
+
 /** The blast radius of an agent, a person, a group or a service. */
 export function register(program: Command, io: Io): void {
   addCommand(program, 'what <who>', {
@@ -74,14 +87,21 @@ export function register(program: Command, io: Io): void {
       'Say what an agent, or somebody else, can reach now, by which role and from whom; and with which tools',
     examples: [
       ['valetkey what support-bot', 'everything that an agent can reach'],
-      ['valetkey what maya@northwind.dev --json', 'a person, for a script'],
+      ['valetkey what support-bot --through-delegation', 'and what it could cause through other agents'],
     ],
-  }).action(withSession(io, what))
+  })
+    .option('--through-delegation', 'what it could cause through agents that it may delegate to')
+    .action(withSession(io, what))
 }
 
-async function what(session: Session, text: string): Promise<void> {
+async function what(
+  session: Session,
+  text: string,
+  { throughDelegation }: { throughDelegation?: true },
+): Promise<void> {
   const { api, print } = session
   const principal = await findPrincipal(session, text)
+  if (throughDelegation) return showThrough(session, principal)
   const { organization, id, kind, name } = principal
   const agent = kind === 'agent' ? await findAgent(session, splitPrincipal(text).name) : undefined
   const [{ items: reach, revision }, grants, delegations] = await Promise.all([
@@ -181,4 +201,16 @@ function showTools({ print }: Session, { tools, reach }: What, shut: number): vo
 
 function withCondition({ slug, condition }: Reach['permissions'][number]): string {
   return condition === null ? slug : `${slug}(when ${condition})`
+}
+
+/** What an agent may not do itself, and others that it may ask may. */
+async function showThrough(
+  { api, print }: Session,
+  { organization, id: agent, name, kind }: Principal,
+): Promise<void> {
+  if (kind !== 'agent')
+    throw new UsageError('Only agents delegate.', `"${name}" is a ${kind}.`, 'Name an agent.')
+  const { items, revision } = await api.delegationRules.report({ organization, agent })
+  if (items.length > 0 || !print.human) print.list(throughView, items, { revision })
+  if (items.length === 0) print.say(`${name} could cause nothing through others that it may not do itself.`)
 }

@@ -3,6 +3,7 @@ import type * as z from 'zod'
 import {
   AgentPolicy,
   AssignmentPolicy,
+  DelegationPolicy,
   GroupPolicy,
   PermissionPolicy,
   PersonPolicy,
@@ -103,6 +104,7 @@ const SECTIONS: Record<string, z.ZodObject> = {
   groups: GroupPolicy,
   resources: ResourcePolicy,
   assignments: AssignmentPolicy,
+  delegations: DelegationPolicy,
 }
 
 /** The keys that the format knows in the map at a path. */

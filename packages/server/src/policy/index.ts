@@ -2,5 +2,6 @@
 export { applyPolicy } from './apply.ts'
 export { joinPath, readPolicy } from './fault.ts'
 export { MAPS, type MapName, Policy } from './format.ts'
+export { type Finding, lintPolicy } from './lint.ts'
 export { PolicyError, type PolicyFile, type PolicySource, parsePolicy } from './parse.ts'
 export { whatIfPolicy } from './what-if.ts'

@@ -38,7 +38,7 @@ const SECTIONS = [
   'resources',
 ]
 /** Sections without names: those of several files follow each other. */
-const LISTS = ['assignments']
+const LISTS = ['assignments', 'delegations']
 
 /** Where a key and its value begin. */
 interface Place {

@@ -170,6 +170,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
       list: directory.listDelegationRules,
       put: directory.putDelegationRule,
       remove: directory.removeDelegationRule,
+      report: directory.reportDelegation,
     },
     access: {
       check: directory.checkAccess,

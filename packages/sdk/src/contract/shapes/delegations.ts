@@ -46,3 +46,17 @@ export const DelegationRule = z.object({
   createdAt: Time,
   createdBy: z.string(),
 })
+/** What an agent could cause through others that it may not do itself: they may, and it may ask them to. */
+export const Escalation = z.object({
+  agent: z.string(),
+  agentName: z.string(),
+  /** The agents that it could go through, the last one holding the permission. */
+  through: z.array(z.string()),
+  /** The rules that let it, in the same order. */
+  rules: z.array(z.string()),
+  permission: z.string(),
+  /** The highest resources where the last one holds it and the first does not. */
+  on: z.array(z.string()),
+  /** The first of these rules says that this is known. */
+  accepted: z.boolean(),
+})
