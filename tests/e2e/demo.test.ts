@@ -29,7 +29,8 @@ describe('valetkey demo', () => {
       ...['refused', 'answered', 'permitted', 'answered'],
       ...['permitted', 'refused', 'answered'],
       ...['answered', 'permitted', 'permitted', 'refused', 'refused'],
-      ...['confirmed', 401, 'shut out', 'permitted'],
+      ...['answered', 'permitted', 'refused'],
+      ...['confirmed', 401, 401, 'shut out', 'permitted'],
     ])
   })
 
@@ -72,6 +73,19 @@ describe('valetkey demo', () => {
     )
     expect(demotion.confirmedMs).toBeGreaterThan(0)
     expect(demotion.refusedMs).toBeGreaterThan(demotion.confirmedMs)
+  })
+
+  test('what an agent hands on is bounded, is refused with the leg that failed, and dies with that agent', () => {
+    expect(step('support-bot lets billing-analyst')?.status).toBe('answered')
+    expect(step(/^billing-analyst, for support-bot.*acme/)?.text).toContain('INV-1043')
+    expect(step(/^billing-analyst, for support-bot.*globex/)?.text).toMatch(
+      /^Denied: the delegation from support-bot to billing-analyst does not reach customer\/globex.* The leg that failed: chain\.$/,
+    )
+    expect(step('with the token that came of it')?.text).toMatch(
+      /^The token is not accepted: the delegation is revoked\. [\d.]+ ms after the word was given$/,
+    )
+    expect(story.revocation.derivedMs).toBeGreaterThan(story.revocation.confirmedMs)
+    expect(step('goes on with its own work')?.status).toBe('permitted')
   })
 
   test('two enforcement points confirm that the agent is out', () => {

@@ -94,6 +94,12 @@ function northwindPolicy(servers: Parameters<typeof seedNorthwind>[1]): JsonObje
       'research-agent': agent('maya@northwind.dev', 'Reads and summarises', ['invoices:read'], []),
     },
     assignments: [{ to: 'agent:research-agent', role: 'invoice-reader', on: 'customer/acme' }],
+    delegations: [
+      {
+        ...{ from: 'agent:support-bot', to: 'agent:billing-analyst', scopes: ['invoices:read'] },
+        beyond: ['invoices:refund'],
+      },
+    ],
   }
 }
 

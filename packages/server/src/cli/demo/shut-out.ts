@@ -6,6 +6,8 @@ export interface Revocation {
   confirmedMs: number
   refusedMs: number
   points: number
+  /** Until what the agent had handed on was refused too. */
+  derivedMs: number
 }
 
 /** Takes the agent's keys away and shows that the token it still holds opens nothing. */
@@ -15,10 +17,11 @@ export async function revokeAndCall(
   url: string,
   request: ToolCall,
   tell: Tell,
+  derived: (from: number) => Promise<number>,
 ): Promise<Revocation> {
   const token = agent.tokenFor(url)
   const from = performance.now()
-  const revocation: Revocation = { confirmedMs: 0, refusedMs: 0, points: 0 }
+  const revocation: Revocation = { confirmedMs: 0, refusedMs: 0, points: 0, derivedMs: 0 }
   await tell('valetkey revoke agent support-bot --wait', async () => {
     const { barrier } = await api.revocations.create({
       organization: 'northwind',
@@ -44,6 +47,7 @@ export async function revokeAndCall(
       text: `${error?.message ?? ''} ${revocation.refusedMs} ms after the word was given`,
     }
   })
+  revocation.derivedMs = await derived(from)
   await tell('support-bot asks for a new token', async () => {
     try {
       await agent.connect(url)
@@ -56,7 +60,7 @@ export async function revokeAndCall(
 }
 
 /** By hand: a client of the SDK would first ask for another token. */
-function callWith(token: string, url: string, request: ToolCall): Promise<Response> {
+export function callWith(token: string, url: string, request: ToolCall): Promise<Response> {
   return fetch(url, {
     method: 'POST',
     headers: {

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { AdminApi, Client as ApiClient } from '@valetkey/sdk/contract'
 import { letItAct } from './consent.ts'
 import { type Demotion, demoteThePerson } from './demotion.ts'
+import { dieWithIt, handOn } from './hand-on.ts'
 import { guessForeignId } from './other-tenant.ts'
 import { type Revocation, revokeAndCall } from './shut-out.ts'
 import { type Cast, type Closer, type Stage, setTheStage } from './stage.ts'
@@ -63,9 +64,12 @@ async function play(
     return { status: 'answered', text: await whoTouched(api, since) }
   })
   const demotion = await demoteThePerson(cast, await letItAct(cast, tell, closers), tell)
-  const revocation = await revokeAndCall(api, supportBot, billing, READ, tell)
+  const handedOn = await handOn(cast, tell, closers)
+  const revocation = await revokeAndCall(api, supportBot, billing, READ, tell, from =>
+    dieWithIt(billing, handedOn, tell, from),
+  )
   const other = await analyst.connect(billing)
-  await tell('billing-analyst, whom nobody revoked, goes on', () => callAsBeat(other, READ))
+  await tell('billing-analyst, whom nobody revoked, goes on with its own work', () => callAsBeat(other, READ))
   return { demotion, revocation }
 }
 
