@@ -10,7 +10,11 @@ export interface Hand {
   id: string
   name: string
   /** Sends a form as this agent. */
-  send(path: string, form: Record<string, string | undefined>): Promise<Answered>
+  send(
+    path: string,
+    form: Record<string, string | undefined>,
+    headers?: Record<string, string>,
+  ): Promise<Answered>
   /** Lets another one act; what it answers. */
   delegate(to: Hand | string, more?: Record<string, string | undefined>): Promise<Answered>
   redeem(handle: unknown, more?: Record<string, string | undefined>): Promise<Answered>
@@ -58,7 +62,7 @@ async function hired({ api }: OauthStage, name: string) {
 
 function handOf(stage: OauthStage, { id, name, secret }: { id: string; name: string; secret: string }): Hand {
   const headers = { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` }
-  const send: Hand['send'] = (path, form) => stage.send(path, form, headers)
+  const send: Hand['send'] = (path, form, more = {}) => stage.send(path, form, { ...headers, ...more })
   const exchange = (subject_token: unknown, subject_token_type: string, more = {}) =>
     send('/token', {
       ...{ grant_type: EXCHANGE, subject_token: String(subject_token), subject_token_type },

@@ -54,12 +54,19 @@ export async function startStage(settings: Partial<Record<SettingName, unknown>>
     const body = new URLSearchParams(fields)
     const response = await fetch(authority.url + path, { method: 'POST', body, headers })
     const text = await response.text()
-    return { status: response.status, ...(text === '' ? {} : (JSON.parse(text) as object)) }
+    const nonce = response.headers.get('dpop-nonce')
+    return {
+      status: response.status,
+      ...(text === '' ? {} : (JSON.parse(text) as object)),
+      ...(nonce !== null && { nonce }),
+    }
   }
   return {
     authority,
     api,
     url: authority.url,
+    /** The time, as the authority sees it. */
+    now,
     /** Sends a form to an endpoint. */
     send,
     /** Lets time pass, for the authority. */
@@ -77,19 +84,28 @@ export async function startStage(settings: Partial<Record<SettingName, unknown>>
     /** A request of a client, with what is missing filled in; undefined leaves a parameter out. */
     ask: (clientId: string, given: Form = {}) => ask(authority.url, clientId, given),
     /** The same request, pushed: the address then holds nothing but its name. */
-    async push(asked: Asked, proof: Form = {}): Promise<Answered & { url: URL }> {
-      const answer = await send('/par', { ...Object.fromEntries(asked.url.searchParams), ...proof })
+    async push(
+      asked: Asked,
+      proof: Form = {},
+      headers: Record<string, string> = {},
+    ): Promise<Answered & { url: URL }> {
+      const form = { ...Object.fromEntries(asked.url.searchParams), ...proof }
+      const answer = await send('/par', form, headers)
       const url = new URL(`${authority.url}/authorize`)
       url.searchParams.set('client_id', asked.clientId)
       url.searchParams.set('request_uri', String(answer['request_uri']))
       return { ...answer, url }
     },
-    redeem: (asked: Asked, back: URL, more: Form = {}) =>
-      send('/token', {
-        ...{ grant_type: 'authorization_code', client_id: asked.clientId, redirect_uri: asked.redirect },
-        ...{ code: back.searchParams.get('code') ?? undefined, code_verifier: asked.verifier },
-        ...{ resource: RESOURCE, ...more },
-      }),
+    redeem: (asked: Asked, back: URL, more: Form = {}, headers: Record<string, string> = {}) =>
+      send(
+        '/token',
+        {
+          ...{ grant_type: 'authorization_code', client_id: asked.clientId, redirect_uri: asked.redirect },
+          ...{ code: back.searchParams.get('code') ?? undefined, code_verifier: asked.verifier },
+          ...{ resource: RESOURCE, ...more },
+        },
+        headers,
+      ),
     /** What the authority has recorded, oldest first. */
     async events(type?: string) {
       const { items } = await api.audit.changes({ limit: 200, ...(type !== undefined && { type }) })

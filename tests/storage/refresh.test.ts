@@ -33,7 +33,9 @@ async function begin(store: Store, clock: { now: number }) {
   const options = { store, refreshKey: KEY, now: () => clock.now }
   const claims = { org: organization, client_id: agent, aud: 'https://billing.test' }
   const issued = { claims, grant: { id, expiresAt: null } } as unknown as ActingToken
-  const token = await store.write(tx => beginFamily(options, tx, issued, ['invoices:read']))
+  const token = await store.write(tx =>
+    beginFamily(options, tx, issued, { scopes: ['invoices:read'], jkt: null }),
+  )
   const first = readRefreshToken(KEY, token)
   if (!first) throw new Error('a token of ours does not read')
   return { options, token, first, agent }

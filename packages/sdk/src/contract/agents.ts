@@ -42,6 +42,7 @@ export const agents = {
         ceiling: z.array(s.Scope).max(200),
         /** For an agent that cannot do with less than it asks for: people give it all of that, or nothing. */
         allOrNothing: z.boolean().optional(),
+        dpop: z.boolean().optional(),
       }),
       returns: s.Agent,
     },
@@ -57,6 +58,7 @@ export const agents = {
         kind: z.enum(['autonomous', 'user_authorized', 'both']).optional(),
         ceiling: z.array(s.Scope).max(200).optional(),
         allOrNothing: z.boolean().optional(),
+        dpop: z.boolean().optional(),
       }),
       returns: s.Agent,
     },

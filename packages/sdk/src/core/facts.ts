@@ -117,6 +117,8 @@ export const AgentFact = z.object({
   owner: z.string(),
   kind: z.enum(['autonomous', 'user_authorized', 'both']),
   ceiling: z.array(Scope),
+  /** Its tokens count only where they are bound to a key. */
+  dpop: z.literal(true).optional(),
 })
 export type AgentFact = z.infer<typeof AgentFact>
 

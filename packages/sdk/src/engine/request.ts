@@ -23,6 +23,8 @@ export interface Caller {
   scopes: readonly string[]
   /** Milliseconds since 1970. */
   expiresAt: number
+  /** Whether the token is good only with a proof of a key. */
+  isBound?: boolean
   /** The organization's revision that the token was issued at, where it says so. */
   revision?: number
   person: string | null

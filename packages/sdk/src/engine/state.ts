@@ -39,7 +39,8 @@ function nextEnd({ seat, grant }: Parties, caller: Caller, now: number): number 
 }
 
 function findRefusal(parties: Parties, caller: Caller, now: number): Refusal | null {
-  const refusal = refusePlace(parties, caller) ?? refuseAgent(parties, caller, now) ?? refuseChain(parties, caller)
+  const refusal =
+    refusePlace(parties, caller) ?? refuseAgent(parties, caller, now) ?? refuseChain(parties, caller)
   if (refusal || (caller.person === null && caller.grant === null)) return refusal
   return refusePerson(parties, caller, now)
 }
@@ -70,6 +71,8 @@ function refuseAgent({ isSigned, organization, seat }: Parties, caller: Caller, 
   if (organization.frozenTokens.has(caller.token)) return { reason: 'frozen', detail: 'the token' }
   if (organization.revokedTokens.has(caller.token)) return { reason: 'revoked', detail: 'the token' }
   if (caller.expiresAt <= now) return { reason: 'revoked', detail: 'the token has expired' }
+  if (seat.agent.dpop && !caller.isBound)
+    return { reason: 'revoked', detail: 'the token (it is bound to no key, as this agent requires)' }
   if (credential.frozen) return { reason: 'frozen', detail: 'the credential' }
   if (principal.status !== 'active') return { reason: 'suspended', detail: `agent ${principal.name}` }
   if (owner?.status !== 'active')

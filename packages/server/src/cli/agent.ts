@@ -20,6 +20,7 @@ export const agentView: View<Agent> = {
     { header: 'ID', value: agent => agent.id },
     { header: 'PURPOSE', value: agent => agent.purpose, wide: true },
     { header: 'ALL OR NOTHING', value: agent => (agent.allOrNothing ? 'yes' : 'no'), wide: true },
+    { header: 'DPOP', value: agent => (agent.dpop ? 'required' : 'optional'), wide: true },
     { header: 'ORGANIZATION', value: agent => agent.organization, wide: true },
   ],
 }
@@ -69,6 +70,7 @@ export function register(program: Command, io: Io): void {
     .option('--scope <scopes>', 'the most it may ever be given; several times, or with commas', collect, [])
     .option('--purpose <text>', 'what it is for')
     .option('--all-or-nothing', 'people give it all that it asks for, or nothing')
+    .option('--dpop', 'its tokens must be bound to a key that it proves to hold')
     .addOption(kindOption())
     .action(withSession(io, create))
   addCommand(group, 'set <agent>', {
@@ -76,6 +78,7 @@ export function register(program: Command, io: Io): void {
     examples: [
       ['valetkey agent set support-bot --owner jon@northwind.dev', 'another owner'],
       ['valetkey agent set support-bot --scope tickets:read,tickets:write', 'another ceiling, whole'],
+      ['valetkey agent set support-bot --dpop', 'refuse tokens that are bound to no key'],
     ],
   })
     .option('--owner <person>', 'the person who answers for it')
@@ -83,6 +86,8 @@ export function register(program: Command, io: Io): void {
     .option('--purpose <text>', 'what it is for')
     .option('--all-or-nothing', 'people give it all that it asks for, or nothing')
     .option('--no-all-or-nothing', 'people may give it less than it asks for')
+    .option('--dpop', 'its tokens must be bound to a key that it proves to hold')
+    .option('--no-dpop', 'bearer tokens do')
     .addOption(kindOption())
     .action(withSession(io, set))
   addConfirmOptions(
@@ -119,19 +124,20 @@ interface Settings {
   purpose?: string
   kind?: Agent['kind']
   allOrNothing?: boolean
+  dpop?: boolean
 }
 
 async function create(session: Session, name: string, options: Settings & { owner: string }): Promise<void> {
-  const { owner, scope: ceiling = [], purpose, kind, allOrNothing } = options
+  const { owner, scope: ceiling = [], purpose, kind, allOrNothing, dpop } = options
   const { api, organization, print } = session
-  const settings = { owner, ceiling, purpose, kind, allOrNothing }
+  const settings = { owner, ceiling, purpose, kind, allOrNothing, dpop }
   const agent = await api.agents.create({ ...organization, name, ...settings })
   print.item(agentView, agent)
   print.note(`Next: valetkey credential create ${agent.name} --generate --key-file ${agent.name}.jwk`)
 }
 
 async function set(session: Session, text: string, options: Settings): Promise<void> {
-  const { owner, scope: ceiling, purpose, kind, allOrNothing } = options
+  const { owner, scope: ceiling, purpose, kind, allOrNothing, dpop } = options
   const { id } = await findAgent(session, text)
   const agent = await session.api.agents.update({
     ...session.organization,
@@ -141,6 +147,7 @@ async function set(session: Session, text: string, options: Settings): Promise<v
     purpose,
     kind,
     allOrNothing,
+    dpop,
   })
   session.print.item(agentView, agent)
 }

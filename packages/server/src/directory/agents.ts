@@ -44,6 +44,7 @@ function toAgent(row: AgentRow): Agent {
     status: row.status,
     ceiling: JSON.parse(row.ceiling) as string[],
     allOrNothing: row.allOrNothing === 1,
+    dpop: row.dpop === 1,
     createdAt: row.createdAt,
   }
 }
@@ -89,6 +90,7 @@ export async function createAgent(ctx: Context, input: InputOf<'agents', 'create
       kind: input.kind,
       ceiling: JSON.stringify(distinct(input.ceiling)),
       allOrNothing: Number(input.allOrNothing ?? false),
+      dpop: Number(input.dpop ?? false),
     }
     await tx.insertInto('agent').values(row).execute()
     await tx
@@ -127,6 +129,7 @@ export async function updateAgent(ctx: Context, input: InputOf<'agents', 'update
       kind: input.kind ?? before.kind,
       ceiling: input.ceiling ? JSON.stringify(distinct(input.ceiling)) : before.ceiling,
       allOrNothing: Number(input.allOrNothing ?? before.allOrNothing),
+      dpop: Number(input.dpop ?? before.dpop),
     }
     if (Object.entries(update).every(([key, value]) => before[key as keyof typeof update] === value))
       return toAgent(before)
@@ -215,14 +218,14 @@ function distinct(scopes: readonly string[]): string[] {
 
 /** What an audit event says of an agent. */
 function settings(
-  row: Pick<Row<'agent'>, 'ownerId' | 'purpose' | 'kind' | 'ceiling' | 'allOrNothing'> & {
+  row: Pick<Row<'agent'>, 'ownerId' | 'purpose' | 'kind' | 'ceiling' | 'allOrNothing' | 'dpop'> & {
     ownerEmail: string
   },
 ): JsonObject {
-  const { ownerId, ownerEmail, purpose, kind, ceiling, allOrNothing } = row
+  const { ownerId, ownerEmail, purpose, kind, ceiling, allOrNothing, dpop } = row
   const parsed = JSON.parse(ceiling) as string[]
   return {
     ...{ owner: ownerId, ownerEmail, purpose, kind, ceiling: parsed },
-    allOrNothing: allOrNothing === 1,
+    ...{ allOrNothing: allOrNothing === 1, dpop: dpop === 1 },
   }
 }

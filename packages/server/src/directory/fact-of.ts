@@ -38,13 +38,16 @@ export function principalFact(
 }
 
 /** An agent's principal has the agent's id. */
-export function agentFact(row: Pick<Row<'agent'>, 'id' | 'ownerId' | 'kind' | 'ceiling'>): AgentFact {
+export function agentFact(
+  row: Pick<Row<'agent'>, 'id' | 'ownerId' | 'kind' | 'ceiling' | 'dpop'>,
+): AgentFact {
   return {
     id: row.id,
     principal: row.id,
     owner: row.ownerId,
     kind: row.kind,
     ceiling: JSON.parse(row.ceiling) as string[],
+    ...(row.dpop === 1 && { dpop: true }),
   }
 }
 

@@ -1,23 +1,29 @@
 import { AccessTokenClaims } from '@valetkey/sdk/core'
 import { createLocalJWKSet, errors, jwtVerify } from 'jose'
 import type { Store } from '../store/index.ts'
+import type { ProvenKey } from './proof-of-possession.ts'
 import { openSigningKeys, readPublicKeys, type SigningKey } from './signing-key.ts'
 
-/** Writes an access token (`at+jwt`), as of a catalogue revision that was read in this request. */
-export type TokenWriter = (claims: AccessTokenClaims, catalogueRevision: string) => Promise<string>
+/** Writes an access token (`at+jwt`), bound to the key that was proven, as of a catalogue revision that was read in this request. */
+export type TokenWriter = (
+  claims: AccessTokenClaims,
+  key: ProvenKey,
+  catalogueRevision: string,
+) => Promise<string>
 
 /** Signs with the key whose turn it is. Keys are read again when the catalogue's revision moves, as it does with every change of keys. */
 export function createTokenWriter(store: Store, now: () => number): TokenWriter {
   let revision: string | undefined
   let keys: SigningKey[] = []
-  return async (claims, catalogueRevision) => {
+  return async (claims, { jkt }, catalogueRevision) => {
     if (revision !== catalogueRevision) {
       keys = await openSigningKeys(store)
       revision = catalogueRevision
     }
+    const bound = jkt === undefined ? claims : { ...claims, cnf: { jkt } }
     const key = keys.findLast(({ activeFrom }) => activeFrom <= now())
     if (!key) throw new Error('there is no key to sign with')
-    const text = `${encode({ alg: key.alg, typ: 'at+jwt', kid: key.kid })}.${encode(claims)}`
+    const text = `${encode({ alg: key.alg, typ: 'at+jwt', kid: key.kid })}.${encode(bound)}`
     return `${text}.${key.sign(text)}`
   }
 }

@@ -14,6 +14,7 @@ import type { Caller, CallerCredential } from './caller.ts'
 import { provenCaller } from './client-authentication.ts'
 import type { GrantOptions } from './client-credentials.ts'
 import { heldBy } from './held-scopes.ts'
+import { type ProvenKey, tokenTypeOf } from './proof-of-possession.ts'
 import type { Target } from './target.ts'
 import { available } from './trouble.ts'
 
@@ -24,8 +25,9 @@ export interface ActingOptions extends GrantOptions {
   store: Store
 }
 
-/** What a token is to be for: the grant behind it, the server, and the most that it may carry. */
+/** What a token is to be for: the grant behind it, the server, the most that it may carry, and the key that was proven. */
 export interface Wanted {
+  key: ProvenKey
   grant: string
   audience: string
   scopes: readonly string[]
@@ -70,8 +72,8 @@ export async function issueActingToken(
   const isGood = await available(options.journal.record({ ...event, detail }, { key: redeem.key, use }))
   if (!isGood) return undefined
   const body = {
-    access_token: await available(options.writeToken(claims, caller.catalogueRevision)),
-    token_type: 'Bearer',
+    access_token: await available(options.writeToken(claims, wanted.key, caller.catalogueRevision)),
+    token_type: tokenTypeOf(wanted.key),
     expires_in: claims.exp - claims.iat,
     scope: claims.scope,
     ...(details && { authorization_details: details }),

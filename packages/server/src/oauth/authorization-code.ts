@@ -1,10 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { errors, type GrantHandler, type Provider } from 'oidc-provider'
+import { errors, type GrantHandler, type KoaContext, type Provider } from 'oidc-provider'
 import { type ActingOptions, endGrant, issueActingToken } from './acting-token.ts'
 import { grantOf } from './authorization-requests.ts'
 import { OFFLINE } from './authorize.ts'
-import { provenCaller } from './client-authentication.ts'
+import { methodOf, provenCaller } from './client-authentication.ts'
 import { consumeCode } from './oauth-state.ts'
+import { type ProvenKey, provenKey } from './proof-of-possession.ts'
 import { beginFamily, type RefreshKey } from './refresh-family.ts'
 import { canonicalResource } from './target.ts'
 import { available } from './trouble.ts'
@@ -15,6 +16,8 @@ interface Code {
   grantId?: string
   redirectUri?: string
   codeChallenge?: string
+  /** Thumbprint of the key that it is bound to (RFC 9449 §10). */
+  dpopJkt?: string
   resource?: string
   scope?: string
   consumed?: unknown
@@ -41,6 +44,8 @@ export function authorizationCodeGrant(
     }
     if (params['redirect_uri'] !== code.redirectUri) throw refuse('redirect_uri')
     requireVerifier(params['code_verifier'], code.codeChallenge)
+    const key = await provenKey(options, ctx)
+    if (code.dpopJkt !== undefined && code.dpopJkt !== key.jkt) throw refuse('code_key')
     const audience = code.resource ?? ''
     const { resource } = params
     if (resource !== undefined && canonicalResource(resource) !== canonicalResource(audience))
@@ -50,12 +55,12 @@ export function authorizationCodeGrant(
     const given = params['code']
     let renewal: string | undefined
     const details = params['authorization_details']
-    const wanted = { grant: grantOf(code.grantId), audience, scopes, details }
+    const wanted = { key, grant: grantOf(code.grantId), audience, scopes, details }
     const issued = await issueActingToken(options, ctx, wanted, {
       key: `code ${given}`,
       async use(tx, issue) {
         if (!(await consumeCode(tx, given, options.now()))) return false
-        if (isOffline) renewal = await beginFamily(options, tx, issue, scopes)
+        if (isOffline) renewal = await beginFamily(options, tx, issue, { scopes, jkt: holderOf(ctx, key) })
         return true
       },
     })
@@ -65,6 +70,11 @@ export function authorizationCodeGrant(
     }
     ctx.body = { ...issued.body, ...(renewal !== undefined && { refresh_token: renewal }) }
   }
+}
+
+/** A client that proves itself by nothing else renews with this key alone (RFC 9449 §5). */
+function holderOf(ctx: KoaContext, { jkt }: ProvenKey): string | null {
+  return methodOf(ctx) === 'none' ? (jkt ?? null) : null
 }
 
 /** RFC 7636 §4.6; S256 is the only method that a code is made with. */

@@ -22,6 +22,7 @@ import type { Log } from './log.ts'
 import { endpointPaths, type ForPeople, oauthMetadata, openidMetadata } from './metadata.ts'
 import { createOauthState, removeExpired } from './oauth-state.ts'
 import { createOutboundFetch } from './outbound-fetch.ts'
+import { createNonces, type ProvenKey } from './proof-of-possession.ts'
 import { createProvider } from './provider.ts'
 import { createPush } from './pushed-request.ts'
 import type { RefreshKey } from './refresh-family.ts'
@@ -110,12 +111,13 @@ export async function createAuthorizationServer(
     findGrant,
     findChain: createChainLookup(store, now),
     maxDepth: options.delegationDepth ?? DEFAULT_DEPTH,
-    writeToken(claims: AccessTokenClaims, revision: string) {
+    writeToken(claims: AccessTokenClaims, key: ProvenKey, revision: string) {
       onToken({
         grant: claims.dlg ? 'delegation' : claims.gid === undefined ? 'client_credentials' : 'person',
       })
-      return writeToken(claims, revision)
+      return writeToken(claims, key, revision)
     },
+    nonces: createNonces(await openKeptSecret(store, 'nonces'), now),
     limit: createFailureLimit(now),
     refused(refusal: Refusal) {
       onToken({ error: refusal.error })
@@ -140,7 +142,7 @@ export async function createAuthorizationServer(
         ...{ base: paths.base, isSecure, protocol, findTarget: findTargetNow, mayBegin },
         tooMany: () => people.problemPage({ error: 'too_many_requests', description: '' }),
       }),
-    push: people && createPush({ protocol, findTarget: findTargetNow, mayBegin }),
+    push: people && createPush({ ...parts, protocol, findTarget: findTargetNow, mayBegin }),
     register: people?.dynamicRegistration ? createRegister({ store, now, addressOf }) : undefined,
     introspect: createServerIntrospection(parts),
     delegate: createDelegationDoor(protocol),

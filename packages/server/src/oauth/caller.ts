@@ -20,6 +20,8 @@ export interface Caller {
   readonly organization: string
   readonly ceiling: readonly string[]
   readonly legacyAudience: boolean
+  /** Whether its tokens must be bound to a key. */
+  readonly dpop: boolean
   readonly credentials: readonly CallerCredential[]
   /** Why this agent may not act at all, for the record only. */
   readonly barred: string | undefined
@@ -48,6 +50,7 @@ export function createCallerLookup(store: Store): (clientId: string) => Promise<
       organization: first.organizationId,
       ceiling: JSON.parse(first.ceiling) as string[],
       legacyAudience: first.legacyAudience === 1,
+      dpop: first.dpop === 1,
       credentials: rows.flatMap(toCredential),
       barred: barrier(first),
       revision: Number(first.revision),
@@ -76,6 +79,7 @@ function callerQuery(db: Db) {
       'client.legacyAudience',
       'agent.kind as agentKind',
       'agent.ceiling',
+      'agent.dpop',
       'self.status as agentStatus',
       'owner.status as ownerStatus',
       'home.status as organizationStatus',

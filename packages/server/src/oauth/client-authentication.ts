@@ -191,7 +191,7 @@ function matchSecret({ caller }: Attempt, secret: string): CallerCredential | un
 }
 
 /** How a request means to prove who sends it. */
-function methodOf(ctx: KoaContext): 'secret' | 'key' | 'none' {
+export function methodOf(ctx: KoaContext): 'secret' | 'key' | 'none' {
   const { client_assertion, client_secret } = ctx.oidc.params
   if (client_assertion !== undefined) return 'key'
   return client_secret === undefined && ctx.get('authorization') === '' ? 'none' : 'secret'

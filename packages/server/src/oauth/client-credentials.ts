@@ -12,21 +12,18 @@ import { type ActingGrant, endOf, type GrantLookup } from './acting-grant.ts'
 import { narrowDetails, scopesWithin } from './authorization-details.ts'
 import type { Caller, CallerCredential } from './caller.ts'
 import { attemptOf, provenCaller } from './client-authentication.ts'
-import type { Journal } from './journal.ts'
+import { type ProofOptions, provenKey, tokenTypeOf } from './proof-of-possession.ts'
 import type { Target, TargetLookup } from './target.ts'
 import { available } from './trouble.ts'
 
 /** How long a token lives that an agent fetches for itself. */
 export const BACKGROUND_TOKEN_SECONDS = 900
 
-export interface GrantOptions {
-  issuer: string
+export interface GrantOptions extends ProofOptions {
   findTarget: TargetLookup
   findGrant: GrantLookup
   writeToken: TokenWriter
-  journal: Journal
   addressOf: (request: KoaContext['req']) => string
-  now: () => number
 }
 
 export function addClientCredentials(provider: Provider, options: GrantOptions): void {
@@ -50,12 +47,13 @@ function clientCredentialsGrant(options: GrantOptions): GrantHandler {
     const details = narrowDetails(grant?.details ?? null, detailsIn(ctx, grant))
     const wanted = grantScopes(ctx.oidc.params['scope'], caller, target, grant)
     const scopes = [...scopesWithin(details, wanted)]
+    const key = await provenKey(options, ctx)
     const claims = describe(options, { caller, credential, target, scopes, grant, details })
     if (grant) options.journal.acted(grant.id)
     await available(options.journal.record(issued(claims, ctx, options)))
     ctx.body = {
-      access_token: await available(options.writeToken(claims, caller.catalogueRevision)),
-      token_type: 'Bearer',
+      access_token: await available(options.writeToken(claims, key, caller.catalogueRevision)),
+      token_type: tokenTypeOf(key),
       expires_in: claims.exp - claims.iat,
       scope: claims.scope,
       ...(details && { authorization_details: details }),

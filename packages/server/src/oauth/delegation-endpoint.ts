@@ -6,6 +6,7 @@ import type { Store } from '../store/index.ts'
 import { readText } from './body.ts'
 import { provenCaller } from './client-authentication.ts'
 import { delegationRefused } from './delegation-refused.ts'
+import { type ProofOptions, provenKey } from './proof-of-possession.ts'
 import { DELEGATE, DELEGATION_HANDLE } from './token-types.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>
@@ -37,11 +38,12 @@ export function createDelegationDoor(protocol: Handler): Handler {
 
 export function addDelegations(
   provider: Provider,
-  options: { store: Store; now: () => number; maxDepth: number },
+  options: ProofOptions & { store: Store; maxDepth: number },
 ): void {
   const handler = async (ctx: KoaContext) => {
     if (!fromDoor.has(ctx.req)) throw new errors.InvalidRequest('delegations are made at /delegations')
     const { caller } = provenCaller(ctx)
+    await provenKey(options, ctx, '/delegations')
     const actor = { id: caller.agent, name: caller.agent, permissions: [] }
     const by: Context = { store: options.store, now: options.now, actor }
     const offer = await delegationRefused(offerDelegation(by, readWish(ctx), options))

@@ -8,6 +8,7 @@ import { provenCaller } from './client-authentication.ts'
 import { BACKGROUND_TOKEN_SECONDS, type GrantOptions } from './client-credentials.ts'
 import type { Chain, ChainLookup } from './delegation-chain.ts'
 import { delegationRefused } from './delegation-refused.ts'
+import { provenKey, tokenTypeOf } from './proof-of-possession.ts'
 import type { Target } from './target.ts'
 import { ACCESS_TOKEN, DELEGATION_HANDLE } from './token-types.ts'
 import { available } from './trouble.ts'
@@ -27,13 +28,14 @@ export async function exchangeDelegation(options: ExchangeOptions, ctx: KoaConte
   const chain = await requireChain(options, subject, caller)
   const target = await requireTarget(options, ctx, caller, chain)
   const scopes = narrow(ctx, chain, caller, target)
+  const key = await provenKey(options, ctx)
   const revision = subject.handle ? await takeUp(options, subject.handle, caller) : caller.revision
   const claims = describe(options, ctx, { chain, target, scopes, revision })
   await available(options.journal.record(issued(options, ctx, claims, chain)))
   ctx.body = {
-    access_token: await available(options.writeToken(claims, caller.catalogueRevision)),
+    access_token: await available(options.writeToken(claims, key, caller.catalogueRevision)),
     issued_token_type: ACCESS_TOKEN,
-    token_type: 'Bearer',
+    token_type: tokenTypeOf(key),
     expires_in: claims.exp - claims.iat,
     scope: claims.scope,
     delegation_id: claims.dlg?.at(-1),

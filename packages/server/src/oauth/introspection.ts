@@ -45,7 +45,7 @@ async function answerClient(options: Options, ctx: KoaContext): Promise<object> 
   if (claims?.client_id !== caller.clientId) return INACTIVE
   const target = await options.findTarget(claims.aud, caller.catalogueRevision)
   const answer = target ? await describe(options, target.server, claims, access?.key) : INACTIVE
-  return access ? asBearer(answer) : answer
+  return access ? asShown(answer, access.claims) : answer
 }
 
 /**
@@ -78,7 +78,7 @@ export function createServerIntrospection(
       return send(400, { error: 'invalid_request', error_description: "send one parameter 'token'" })
     const own = await readOwnToken(store, issuer, token, now())
     if (own?.claims.aud !== known.server.url) return send(200, INACTIVE)
-    send(200, asBearer(await describe(options, known.server.id, own.claims, own.key)))
+    send(200, asShown(await describe(options, known.server.id, own.claims, own.key), own.claims))
   }
 }
 
@@ -128,6 +128,7 @@ async function describe(
   })
 }
 
-function asBearer(answer: object): object {
-  return answer === INACTIVE ? answer : { ...answer, token_type: 'Bearer' }
+/** How an active access token has to be shown (RFC 9449 §6.2). */
+function asShown(answer: object, { cnf }: AccessTokenClaims): object {
+  return answer === INACTIVE ? answer : { ...answer, token_type: cnf ? 'DPoP' : 'Bearer' }
 }

@@ -1,4 +1,4 @@
-import { DETAIL_TYPES } from '@valetkey/sdk/core'
+import { DETAIL_TYPES, PROOF_ALGORITHMS } from '@valetkey/sdk/core'
 import type { TokenAlgorithm } from './signing-key.ts'
 import { TOKEN_EXCHANGE } from './token-types.ts'
 
@@ -72,6 +72,7 @@ export function oauthMetadata(issuer: string, people?: ForPeople): Record<string
     token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
     revocation_endpoint_auth_methods_supported: methods,
     revocation_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
+    dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
     introspection_endpoint: `${issuer}/token/introspection`,
     // RFC 8414 §2: how clients authenticate, and the kind of token by which MCP servers do.
     introspection_endpoint_auth_methods_supported: [...AUTH_METHODS, 'Bearer'],

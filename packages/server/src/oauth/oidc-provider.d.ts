@@ -117,6 +117,12 @@ declare module 'oidc-provider' {
     class InvalidClientAuth extends OIDCProviderError {
       constructor(detail?: string)
     }
+    class InvalidDpopProof extends OIDCProviderError {
+      constructor(description: string)
+    }
+    class UseDpopNonce extends OIDCProviderError {
+      constructor(description: string)
+    }
     class SessionNotFound extends OIDCProviderError {}
     class InvalidGrant extends OIDCProviderError {
       constructor(detail?: string)

@@ -67,6 +67,8 @@ export function createProvider(options: ProviderOptions): Provider {
       renderError(people, ctx, out),
     responseTypes: people ? ['code'] : [],
     scopes: people ? [OFFLINE] : [],
+    // RFC 9449 §10: by it a code is bound to a key; the grant holds to it.
+    extraParams: ['dpop_jkt'],
     pkce: { required: () => true },
     allowOmittingSingleRegisteredRedirectUri: false,
     routes: {

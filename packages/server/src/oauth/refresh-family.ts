@@ -28,12 +28,12 @@ export async function beginFamily(
   { refreshKey, now }: FamilyOptions,
   tx: Tx,
   { claims, grant }: Pick<ActingToken, 'claims' | 'grant'>,
-  scopes: readonly string[],
+  { scopes, jkt }: { scopes: readonly string[]; jkt: string | null },
 ): Promise<string> {
   const id = newId('refreshFamily', now())
   const row = {
     ...{ id, organizationId: claims.org, clientId: claims.client_id, grantId: grant.id },
-    ...{ audience: claims.aud, scopes: JSON.stringify(scopes), counter: 1, rotatedAt: now() },
+    ...{ audience: claims.aud, scopes: JSON.stringify(scopes), jkt, counter: 1, rotatedAt: now() },
     ...{ createdAt: isoTime(now()), expiresAt: grant.expiresAt ?? now() + IDLE_MS, revokedAt: null },
   }
   await tx.insertInto('refreshFamily').values(row).execute()
@@ -69,7 +69,7 @@ export function readRefreshToken(
 const findRow = prepareQuery((db, { id }: { id: string }) =>
   db
     .selectFrom('refreshFamily')
-    .select(['id', 'organizationId', 'clientId', 'grantId', 'audience', 'scopes'])
+    .select(['id', 'organizationId', 'clientId', 'grantId', 'audience', 'scopes', 'jkt'])
     .select(['counter', 'rotatedAt', 'createdAt', 'expiresAt', 'revokedAt'])
     .where('id', '=', id),
 )

@@ -2,6 +2,7 @@ import { intersectScopes } from '@valetkey/sdk/core'
 import { errors, type GrantHandler, type KoaContext } from 'oidc-provider'
 import { type ActingOptions, endGrant, issueActingToken } from './acting-token.ts'
 import { provenCaller } from './client-authentication.ts'
+import { provenKey } from './proof-of-possession.ts'
 import {
   endFamily,
   type Family,
@@ -36,8 +37,10 @@ export function refreshTokenGrant(options: RefreshOptions): GrantHandler {
     if (resource !== undefined && canonicalResource(resource) !== canonicalResource(family.audience))
       throw new errors.InvalidTarget(undefined, 'resource_other')
     const scopes = requested(params['scope'], JSON.parse(family.scopes) as string[])
+    const key = await provenKey(options, ctx)
+    if (family.jkt !== null && family.jkt !== key.jkt) throw new errors.InvalidGrant('refresh_key')
     const details = params['authorization_details']
-    const wanted = { grant: family.grantId, audience: family.audience, scopes, details }
+    const wanted = { key, grant: family.grantId, audience: family.audience, scopes, details }
     let renewal: Renewal | undefined
     const issued = await issueActingToken(options, ctx, wanted, {
       key: `family ${family.id}`,

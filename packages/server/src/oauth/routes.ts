@@ -133,7 +133,7 @@ function preflight(response: ServerResponse, { methods }: Route): void {
   response.writeHead(204, {
     'access-control-allow-origin': '*',
     'access-control-allow-methods': methods.join(', '),
-    'access-control-allow-headers': 'authorization, content-type, mcp-protocol-version',
+    'access-control-allow-headers': 'authorization, content-type, dpop, mcp-protocol-version',
     'access-control-max-age': PREFLIGHT_SECONDS,
   })
   response.end()

@@ -89,6 +89,8 @@ export const AgentPolicy = z.strictObject({
   kind: z.enum(['autonomous', 'user_authorized', 'both']).optional(),
   purpose: z.string().max(500).optional(),
   ceiling: z.array(shapes.Scope).max(200).optional(),
+  /** Its tokens must be bound to a key that it proves to hold. */
+  dpop: z.boolean().optional(),
   roles: z.array(shapes.Slug).max(100).optional(),
 })
 export type AgentPolicy = z.infer<typeof AgentPolicy>

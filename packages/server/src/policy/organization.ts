@@ -61,8 +61,8 @@ async function create(
   name: string,
   agent: AgentPolicy,
 ): Promise<string> {
-  const { owner, purpose = '', kind = 'autonomous', ceiling = [] } = agent
-  const input = { organization, name, owner, purpose, kind, ceiling }
+  const { owner, purpose = '', kind = 'autonomous', ceiling = [], dpop } = agent
+  const input = { organization, name, owner, purpose, kind, ceiling, dpop }
   const { id } = await at(['agents', name], directory.createAgent(ctx, input))
   changes.push({ sign: '+', kind: 'agent', name, detail: `owner ${owner}` })
   return id
@@ -70,16 +70,23 @@ async function create(
 
 async function change({ ctx, changes }: Run, before: Agent, agent: AgentPolicy): Promise<string> {
   const { id, organization, name } = before
-  const { owner, purpose, kind, ceiling } = agent
+  const { owner, purpose, kind, ceiling, dpop } = agent
   const isOwner = owner === before.owner || directory.foldName(owner) === before.ownerEmail
   const diffs = [
     isOwner ? '' : `owner ${before.ownerEmail} -> ${owner}`,
-    differences(before, { ...(purpose !== undefined && { purpose }), ...(kind && { kind }) }),
+    differences(before, {
+      ...(purpose !== undefined && { purpose }),
+      ...(kind && { kind }),
+      ...(dpop !== undefined && { dpop }),
+    }),
     ceiling ? gainsAndLosses(before.ceiling, ceiling) : '',
   ]
   const detail = diffs.filter(diff => diff !== '').join(', ')
   if (!detail) return id
-  await at(['agents', name], directory.updateAgent(ctx, { organization, id, owner, purpose, kind, ceiling }))
+  await at(
+    ['agents', name],
+    directory.updateAgent(ctx, { organization, id, owner, purpose, kind, ceiling, dpop }),
+  )
   changes.push({ sign: '~', kind: 'agent', name, detail })
   return id
 }

@@ -122,6 +122,8 @@ interface AgentTable {
   ceiling: string
   /** It cannot do with less than it asks for: people give it all of that, or nothing. */
   allOrNothing: ColumnType<number, number | undefined, number>
+  /** Whether its tokens must be bound to a key. */
+  dpop: ColumnType<number, number | undefined, number>
 }
 
 interface ClientTable {
@@ -419,6 +421,8 @@ interface RefreshFamilyTable {
   grantId: string
   audience: string
   scopes: string
+  /** Thumbprint of the key without which it is not renewed. */
+  jkt: string | null
   counter: number
   rotatedAt: number
   createdAt: ColumnType<string, string, never>

@@ -13,6 +13,8 @@ export const Agent = z.object({
   ceiling: z.array(z.string()),
   /** People give it all that it asks for, or nothing. */
   allOrNothing: z.boolean(),
+  /** Its tokens must be bound to a key that it proves to hold with every call (DPoP). */
+  dpop: z.boolean(),
   createdAt: Time,
 })
 /** A public key as a JWK (RFC 7517). A private member is refused: the key stays with the agent. */

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto'
-import type { Clock } from '../../core/index.ts'
+import { type Clock, type Proof, readProof } from '../../core/index.ts'
 import { createNonces, NONCE_SECONDS } from './nonces.ts'
-import { type Proof, readProof } from './proof.ts'
 import { createSeenProofs } from './seen-proofs.ts'
 
 /** How proofs of possession are checked, where that is not as usual. */

@@ -1,7 +1,7 @@
 import type { Tx } from '../store.ts'
 
 /**
- * Agents that let other agents act, and keys that can be taken back for a while. Of a handle by which a delegation is
+ * Agents that let other agents act, keys that can be taken back for a while, and tokens that are bound to a key. Of a handle by which a delegation is
  * handed over only the hash is kept. `delegation_path` holds, for every link, all links from the root down to itself.
  */
 export async function up(_tx: Tx, define: (statement: string) => Promise<void>): Promise<void> {
@@ -36,4 +36,6 @@ const STATEMENTS = [
     table => `alter table ${table} add column frozen_at text`,
   ),
   `alter table revoked_token add column frozen integer not null default 0`,
+  `alter table agent add column dpop integer not null default 0`,
+  `alter table refresh_family add column jkt text`,
 ]

@@ -9,7 +9,8 @@ const Claims = z.object({
   htm: z.string(),
   htu: z.string().max(2048),
   iat: z.number(),
-  ath: z.string(),
+  /** Hash of the access token that it is shown with. */
+  ath: z.string().optional(),
   nonce: z.string().optional(),
   content_digest: z.string().optional(),
 })
