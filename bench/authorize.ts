@@ -6,14 +6,13 @@ import { createBrowser } from '../tests/integration/browser.ts'
 import { type Child, startChild } from './child.ts'
 import type { Result } from './main.ts'
 import { median } from './measure.ts'
-import { pin } from './pin.ts'
 import { basicOf, callFor, type Product, startProduct } from './product.ts'
 import type { GuardUrls } from './programs/guard.ts'
-import type { Order, Target } from './programs/load.ts'
+import type { Order, Renewal, Target } from './programs/load.ts'
 
 const ROUNDS = 7
-const WARM_UP_ROUNDS = 2
-const FLOWS = 100
+const WARM_UP_ROUNDS = 3
+const FLOWS = 200
 const RENDERS = 300
 const REFRESHES = 1_600
 const CALLERS = 4
@@ -47,7 +46,6 @@ export async function run(): Promise<Result> {
   ])
   try {
     const visitor = await signUp(product)
-    const isPinned = pin([authority.pid, guard.pid, bare.pid], 0) && pin([load.pid, process.pid], 1)
     const flow = await measureFlow(visitor, authority, guard)
     const render = await measureRender(visitor, authority)
     const refresh = await measureRefresh(visitor, { authority, bare, load })
@@ -64,7 +62,7 @@ export async function run(): Promise<Result> {
         refresh_bare_us: median(refresh.bare),
         includes:
           'authorize, the look at what stands, the way back, the token by secret, one guarded call; all records durable',
-        own_core: isPinned ? 'yes' : 'no, this system cannot',
+        token_us: median(refresh.token),
       },
     }
   } finally {
@@ -216,32 +214,25 @@ async function measureRefresh(
   { authority, bare, load }: { authority: Child<unknown>; bare: Child<string>; load: Child<null> },
 ) {
   const { client, resource } = product
-  const form = (fields: Record<string, string>) => String(new URLSearchParams(fields))
   const headers = { 'content-type': 'application/x-www-form-urlencoded', authorization: basicOf(client) }
-  const body = form({ grant_type: 'client_credentials', resource })
+  const body = String(new URLSearchParams({ grant_type: 'client_credentials', resource }))
   const target: Target = { url: `${bare.ready}/token`, headers, bodies: [body] }
   const order: Order = { kind: 'closed', target, callers: RENEWERS, calls: REFRESHES }
-  const renew = async (token: string) => {
-    const { body } = await request(`${product.authority.ready.url}/token`, {
-      ...{ dispatcher: agent, method: 'POST' as const, headers },
-      body: form({ grant_type: 'refresh_token', refresh_token: token }),
-    })
-    const answer = (await body.json()) as { refresh_token?: string; error?: string }
-    if (answer.refresh_token === undefined) throw new Error(`not renewed: ${answer.error}`)
-    return answer.refresh_token
-  }
-  const renewAll = async (token: string, at: number) => {
-    for (let count = 0; count < REFRESHES / RENEWERS; count++)
-      refreshTokens[at] = await renew(refreshTokens[at] ?? token)
-  }
-  const found = { authority: [] as number[], bare: [] as number[] }
+  const found = { authority: [] as number[], bare: [] as number[], token: [] as number[] }
+  let tokens = refreshTokens
   for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
     const before = await bare.cpuMicros()
     await load.ask(order)
     const middle = [await bare.cpuMicros(), await authority.cpuMicros()] as const
-    await Promise.all(refreshTokens.map(renewAll))
+    const url = `${product.authority.ready.url}/token`
+    const renewal: Renewal = { kind: 'renew', target: { url, headers }, tokens, calls: REFRESHES }
+    tokens = await load.ask<string[]>(renewal)
     const own = (await authority.cpuMicros()) - middle[1]
+    const first = await authority.cpuMicros()
+    await load.ask({ ...order, target: { ...target, url } })
+    const token = (await authority.cpuMicros()) - first
     if (round < WARM_UP_ROUNDS) continue
+    found.token.push(token / REFRESHES)
     found.bare.push((middle[0] - before) / REFRESHES)
     found.authority.push(own / REFRESHES)
   }

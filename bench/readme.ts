@@ -142,6 +142,19 @@ const ROWS: Row[] = [
     ],
   },
   {
+    bench: 'authorize',
+    what: 'somebody who is signed in and has let the agent act before: the whole code flow, its token and the first call',
+    values: [{ of: figure('flow_cpu_ms'), unit: 'ms of CPU', most: 12 }],
+  },
+  {
+    bench: 'authorize',
+    what: 'a renewal, CPU against a bare node:http + jose handler; the page on which people answer',
+    values: [
+      { of: figure('refresh_cpu_ratio'), unit: '', most: 2.5 },
+      { of: figure('consent_render_ms'), unit: 'ms of CPU', most: 3 },
+    ],
+  },
+  {
     bench: 'start',
     what: '`valetkey dev` answers; idles at',
     values: [

@@ -10,6 +10,14 @@ export interface Target {
   bodies: readonly string[]
 }
 
+/** Callers that renew a refresh token each, again and again, each with what the answer before gave it. */
+export interface Renewal {
+  kind: 'renew'
+  target: Omit<Target, 'bodies'>
+  tokens: string[]
+  calls: number
+}
+
 /**
  * As many callers as said, each with its next call as soon as it has its answer, for a number of calls or a while; or
  * evenly spaced calls.
@@ -58,6 +66,25 @@ async function closed(order: Order & { kind: 'closed' }): Promise<number> {
   return count
 }
 
+/** The tokens that are good afterwards. */
+async function renew({ target, tokens, calls }: Renewal): Promise<string[]> {
+  return Promise.all(
+    tokens.map(async token => {
+      const client = await openRawClient({ ...target, bodies: [] })
+      let next = token
+      for (let count = 0; count < calls / tokens.length; count++) {
+        const form = { grant_type: 'refresh_token', refresh_token: next }
+        const answer = await client.send(String(new URLSearchParams(form)))
+        const [, given] = /"refresh_token":"([^"]+)"/.exec(answer) ?? []
+        if (given === undefined) throw new Error(`${target.url} answered ${answer}`)
+        next = given
+      }
+      client.close()
+      return next
+    }),
+  )
+}
+
 async function paced(order: Order & { kind: 'paced' }): Promise<number[]> {
   const calls: Promise<number>[] = []
   const from = performance.now()
@@ -69,4 +96,7 @@ async function paced(order: Order & { kind: 'paced' }): Promise<number[]> {
   return Promise.all(calls)
 }
 
-serve(null, (order: Order) => (order.kind === 'closed' ? closed(order) : paced(order)))
+serve(null, (order: Order | Renewal) => {
+  if (order.kind === 'renew') return renew(order)
+  return order.kind === 'closed' ? closed(order) : paced(order)
+})

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { grantFact } from '../../packages/server/src/directory/index.ts'
+import { beginChange } from '../../packages/server/src/store/index.ts'
 import type { Person } from '../e2e/person.ts'
 import type { Shown } from './browser.ts'
 import { LOOPBACK, SCOPES, type Site, startSite, type TestClient } from './consent-site.ts'
@@ -104,20 +106,22 @@ test('an elevated permission is gone from tokens after its time, and the rest go
   )
   const first = await site.redeem(client, back)
   expect(first.scope).toBe('invoices:read invoices:refund')
-  const elevated = JSON.stringify({ 'invoices:refund': Date.now() + 2_500 })
-  await site.authority.store.db
-    .updateTable('grant')
-    .set({ elevated })
-    .where('agentId', '=', client.id)
-    .execute()
+  const endAt = (until: number) =>
+    site.authority.store.write(async tx => {
+      const row = await tx
+        .updateTable('grant')
+        .set({ elevated: JSON.stringify({ 'invoices:refund': until }) })
+        .where('agentId', '=', client.id)
+        .returningAll()
+        .executeTakeFirstOrThrow()
+      const change = await beginChange(tx, row.organizationId, { actor: 'test', now: Date.now() })
+      await change.log({ fact: 'grant', id: row.id, value: grantFact(row) })
+    })
+  await endAt(Date.now() + 2_500)
   const short = await site.refresh(client, first.refresh_token ?? '')
   const { exp = 0, iat = 0 } = decodeJwt(short.access_token ?? '')
   expect([short.scope, exp - iat <= 3]).toEqual(['invoices:read invoices:refund', true])
-  await site.authority.store.db
-    .updateTable('grant')
-    .set({ elevated: JSON.stringify({ 'invoices:refund': Date.now() }) })
-    .where('agentId', '=', client.id)
-    .execute()
+  await endAt(Date.now())
   expect((await site.refresh(client, short.refresh_token ?? '')).scope).toBe('invoices:read')
 })
 

@@ -40,6 +40,20 @@ describeOnBoth('accounts', (_open, place) => {
     expect(
       await first.findSession(cookiesOf(opened).replace('session_token=', 'session_token=x')),
     ).toBeUndefined()
+    const [, token = '', mark = ''] = /session_token=([^.]+)\.([^;]+)/.exec(cookiesOf(opened)) ?? []
+    for (const forged of [
+      '',
+      token,
+      `${token}.`,
+      `${token}.${mark.slice(0, -4)}`,
+      `${token}.${encodeURIComponent(`${'A'.repeat(43)}=`)}`,
+      `${token}x.${mark}`,
+      `${token}.x.${mark}`,
+      `%E0%A4%A.${mark}`,
+      `.${mark}`,
+    ])
+      expect(await first.findSession(`__Secure-valetkey.session_token=${forged}`), forged).toBeUndefined()
+    expect(await first.findSession(`valetkey.session_token=${token}.${mark}`)).toBeUndefined()
     await second.setPassword(PERSON, `${PASSWORD} again`)
     expect(await first.findSession(cookiesOf(opened))).toBeUndefined()
     expect(await first.checkPassword(PERSON.id, PASSWORD)).toBe(false)

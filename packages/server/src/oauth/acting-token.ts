@@ -116,8 +116,7 @@ async function narrow(
   const agreed = intersectScopes(intersectScopes(wanted, grant.scopes), caller.ceiling)
   // The server's scopes are single permissions, so that these are too.
   const within = intersectScopes(agreed, target.scopes)
-  const person = { id: grant.person, organization: grant.organization }
-  const held = await available(heldBy(store, person, within, now))
+  const held = await available(heldBy(store, grant.person, caller, within, now))
   if (held.length === 0)
     throw new errors.InvalidGrant(within.length === 0 ? 'nothing_left' : 'person_holds_nothing')
   return held

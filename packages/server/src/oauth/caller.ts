@@ -1,6 +1,7 @@
+import { CATALOGUE } from '@valetkey/sdk/core'
 import type { InferResult } from 'kysely'
 import { clientIdOf } from '../directory/index.ts'
-import type { Db, Store } from '../store/index.ts'
+import { type Db, prepareQuery, type Store } from '../store/index.ts'
 
 /** A credential that is not revoked; whether it has expired is for the moment of use to say. */
 export interface CallerCredential {
@@ -32,30 +33,58 @@ export interface Caller {
 
 const CLIENT_ID = '\u0000client'
 
+/** So many are kept; the oldest makes room. */
+const MOST_KEPT = 10_000
+
 /**
- * Prepares the one query of a token request: client, agent, owner, organization and all live credentials. Nothing of
- * it is kept: what was revoked or suspended a moment ago fails at the very next request.
+ * Finds who is behind a client id: client, agent, owner, organization and all live credentials. What was found before is
+ * good as long as the revisions of the organization and the catalogue are the same, and these are read at every request:
+ * what was revoked or suspended a moment ago fails at the very next one.
  */
 export function createCallerLookup(store: Store): (clientId: string) => Promise<Caller | undefined> {
   const prepared = callerQuery(store.db)
+  const kept = new Map<string, Caller>()
   return async clientId => {
+    const known = kept.get(clientId)
+    if (known && (await isAsItWas(store, known))) return known
+    kept.delete(clientId)
     const parameters = prepared.parameters.map(value => (value === CLIENT_ID ? clientId : value))
     const { rows } = await store.db.executeQuery<Row>({ ...prepared, parameters })
-    const [first] = rows
-    if (!first) return undefined
-    return {
-      clientId: clientIdOf(first.clientId),
-      agent: first.agentId,
-      agentKind: first.agentKind,
-      organization: first.organizationId,
-      ceiling: JSON.parse(first.ceiling) as string[],
-      legacyAudience: first.legacyAudience === 1,
-      dpop: first.dpop === 1,
-      credentials: rows.flatMap(toCredential),
-      barred: barrier(first),
-      revision: Number(first.revision),
-      catalogueRevision: String(first.catalogueRevision),
-    }
+    const found = toCaller(rows)
+    if (!found) return undefined
+    if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value ?? '')
+    kept.set(clientId, found)
+    return found
+  }
+}
+
+const readRevisions = prepareQuery((db, { home }: { home: string }) =>
+  db.selectFrom('organization').select(['id', 'revision']).where('id', 'in', [CATALOGUE, home]),
+)
+
+async function isAsItWas({ db }: Store, caller: Caller): Promise<boolean> {
+  const rows = await readRevisions(db, { home: caller.organization })
+  const at = (id: string) => rows.find(row => row.id === id)?.revision
+  return (
+    Number(at(caller.organization)) === caller.revision && String(at(CATALOGUE)) === caller.catalogueRevision
+  )
+}
+
+function toCaller(rows: readonly Row[]): Caller | undefined {
+  const [first] = rows
+  if (!first) return undefined
+  return {
+    clientId: clientIdOf(first.clientId),
+    agent: first.agentId,
+    agentKind: first.agentKind,
+    organization: first.organizationId,
+    ceiling: JSON.parse(first.ceiling) as string[],
+    legacyAudience: first.legacyAudience === 1,
+    dpop: first.dpop === 1,
+    credentials: rows.flatMap(toCredential),
+    barred: barrier(first),
+    revision: Number(first.revision),
+    catalogueRevision: String(first.catalogueRevision),
   }
 }
 

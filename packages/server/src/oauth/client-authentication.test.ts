@@ -44,7 +44,7 @@ describe('authentication by secret', () => {
   test('refuses a secret that was revoked a moment ago', async () => {
     await using world = await startWorld()
     expect((await world.token(bySecret(world))).status).toBe(200)
-    await world.store.write(tx =>
+    await world.change(tx =>
       tx
         .updateTable('credential')
         .set({ revokedAt: new Date().toISOString() })
@@ -57,7 +57,7 @@ describe('authentication by secret', () => {
   test('refuses a secret that has expired', async () => {
     await using world = await startWorld()
     const expiresAt = new Date(Date.now() - 1000).toISOString()
-    await world.store.write(tx =>
+    await world.change(tx =>
       tx.updateTable('credential').set({ expiresAt }).where('id', '=', world.secretCredential).execute(),
     )
     const response = await world.token(bySecret(world))
@@ -154,7 +154,7 @@ describe('authentication by key', () => {
 
   test('lets an old client name the token endpoint where that is allowed, and records it', async () => {
     await using world = await startWorld()
-    await world.store.write(tx =>
+    await world.change(tx =>
       tx.updateTable('client').set({ legacyAudience: 1 }).where('id', '=', world.agent).execute(),
     )
     for (const aud of [`${world.issuer}/token`, [world.issuer, `${world.issuer}/token`]])
@@ -193,7 +193,7 @@ describe('who may not act gets nothing', () => {
   ] as const)('%s', async (_, table, who, status, reason) => {
     await using world = await startWorld()
     expect((await world.token(bySecret(world))).status).toBe(200)
-    await world.store.write(tx =>
+    await world.change(tx =>
       tx
         .updateTable(table)
         .set({ status: status as never })
@@ -206,7 +206,7 @@ describe('who may not act gets nothing', () => {
 
   test('an agent that may act only for people', async () => {
     await using world = await startWorld()
-    await world.store.write(tx =>
+    await world.change(tx =>
       tx.updateTable('agent').set({ kind: 'user_authorized' }).where('id', '=', world.agent).execute(),
     )
     const response = await world.token(bySecret(world))

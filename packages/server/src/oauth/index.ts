@@ -7,7 +7,6 @@ export {
   createAuthorizationServer,
   type TokenOutcome,
 } from './authorization-server.ts'
-export { heldBy } from './held-scopes.ts'
 export { openKeptSecret } from './kept-secret.ts'
 export type { Returning } from './redirect-uri.ts'
 export { registerClient } from './register-client.ts'

@@ -7,70 +7,101 @@ import { hashSecret, prepareQuery, type Store, type Tx } from '../store/index.ts
  * kept.
  */
 export function createOauthState(store: Store, now: () => number): (model: string) => Adapter {
-  return model => {
-    const isSecret = model === 'AuthorizationCode'
-    const keptMs = KEPT_MS[model] ?? 0
-    const keyOf = (id: string) => (isSecret ? hashSecret(id) : id)
-    const rows = store.db
-      .selectFrom('oauthState')
-      .select(['payload', 'consumedAt', 'expiresAt'])
-      .where('model', '=', model)
-    const live = (
-      row: { payload: string; consumedAt: number | null; expiresAt: number | null } | undefined,
-    ) => {
-      if (!row || (row.expiresAt !== null && row.expiresAt <= now())) return undefined
-      const payload = JSON.parse(row.payload) as Record<string, unknown>
-      return row.consumedAt === null ? payload : { ...payload, consumed: Math.floor(row.consumedAt / 1000) }
-    }
-    return {
-      async upsert(id, given, expiresInSeconds) {
-        const payload = isSecret && 'jti' in given ? { ...given, jti: '' } : given
-        const values = {
-          payload: JSON.stringify(payload),
-          grantId: text(payload['grantId']),
-          uid: text(payload['uid']),
-          userCode: text(payload['userCode']),
-          expiresAt: expiresInSeconds === undefined ? null : now() + expiresInSeconds * 1000 + keptMs,
-        }
-        await store.write(tx =>
-          tx
-            .insertInto('oauthState')
-            .values({ model, id: keyOf(id), ...values, consumedAt: null })
-            .onConflict(conflict => conflict.columns(['model', 'id']).doUpdateSet(values))
-            .execute(),
-        )
-      },
-      async find(id) {
-        const found = live(await rows.where('id', '=', keyOf(id)).executeTakeFirst())
-        return found && isSecret && 'jti' in found ? { ...found, jti: id } : found
-      },
-      findByUid: async uid => live(await rows.where('uid', '=', uid).executeTakeFirst()),
-      findByUserCode: async code => live(await rows.where('userCode', '=', code).executeTakeFirst()),
-      async consume(id) {
-        const { numUpdatedRows } = await store.write(tx =>
-          tx
-            .updateTable('oauthState')
-            .set({ consumedAt: now() })
-            .where('model', '=', model)
-            .where('id', '=', keyOf(id))
-            .where('consumedAt', 'is', null)
-            .executeTakeFirstOrThrow(),
-        )
-        if (numUpdatedRows === 0n) throw new errors.InvalidGrant('consumed before')
-      },
-      async destroy(id) {
-        await store.write(tx =>
-          tx.deleteFrom('oauthState').where('model', '=', model).where('id', '=', keyOf(id)).execute(),
-        )
-      },
-      async revokeByGrantId(grantId) {
-        await store.write(tx =>
-          tx.deleteFrom('oauthState').where('model', '=', model).where('grantId', '=', grantId).execute(),
-        )
-      },
-    }
+  return model => (model === 'Session' ? NOTHING_KEPT : keepRows(store, now, model))
+}
+
+/** Nobody is known again by a session of the protocol's, so none is kept. */
+const NOTHING_KEPT: Adapter = {
+  upsert: async () => undefined,
+  find: async () => undefined,
+  findByUid: async () => undefined,
+  findByUserCode: async () => undefined,
+  consume: async () => undefined,
+  destroy: async () => undefined,
+  revokeByGrantId: async () => undefined,
+}
+
+function keepRows(store: Store, now: () => number, model: string): Adapter {
+  const isSecret = model === 'AuthorizationCode'
+  const keptMs = KEPT_MS[model] ?? 0
+  const keyOf = (id: string) => (isSecret ? hashSecret(id) : id)
+  const live = ([row]: Kept[]) => {
+    if (!row || (row.expiresAt !== null && Number(row.expiresAt) <= now())) return undefined
+    const payload = JSON.parse(row.payload) as Record<string, unknown>
+    return row.consumedAt === null ? payload : { ...payload, consumed: Math.floor(row.consumedAt / 1000) }
+  }
+  return {
+    async upsert(id, given, expiresInSeconds) {
+      const payload = isSecret && 'jti' in given ? { ...given, jti: '' } : given
+      const values = {
+        ...{ model, id: keyOf(id), payload: JSON.stringify(payload) },
+        grantId: text(payload['grantId']),
+        uid: text(payload['uid']),
+        userCode: text(payload['userCode']),
+        expiresAt: expiresInSeconds === undefined ? null : now() + expiresInSeconds * 1000 + keptMs,
+      }
+      await store.write(tx => putRow(tx, values))
+    },
+    async find(id) {
+      const found = live(await findById(store.db, { model, id: keyOf(id) }))
+      return found && isSecret && 'jti' in found ? { ...found, jti: id } : found
+    },
+    findByUid: async uid => live(await findByUid(store.db, { model, uid })),
+    findByUserCode: async userCode => live(await findByUserCode(store.db, { model, userCode })),
+    async consume(id) {
+      const used = await store.write(tx => consumeRow(tx, { model, id: keyOf(id), now: now() }))
+      if (used.length === 0) throw new errors.InvalidGrant('consumed before')
+    },
+    async destroy(id) {
+      await store.write(tx => removeRow(tx, { model, id: keyOf(id) }))
+    },
+    async revokeByGrantId(grantId) {
+      await store.write(tx =>
+        tx.deleteFrom('oauthState').where('model', '=', model).where('grantId', '=', grantId).execute(),
+      )
+    },
   }
 }
+
+interface Kept {
+  payload: string
+  consumedAt: number | null
+  expiresAt: number | null
+}
+
+const KEPT = ['payload', 'consumedAt', 'expiresAt'] as const
+const findById = prepareQuery((db, { model, id }: { model: string; id: string }) =>
+  db.selectFrom('oauthState').select(KEPT).where('model', '=', model).where('id', '=', id),
+)
+const findByUid = prepareQuery((db, { model, uid }: { model: string; uid: string }) =>
+  db.selectFrom('oauthState').select(KEPT).where('model', '=', model).where('uid', '=', uid),
+)
+const findByUserCode = prepareQuery((db, { model, userCode }: { model: string; userCode: string }) =>
+  db.selectFrom('oauthState').select(KEPT).where('model', '=', model).where('userCode', '=', userCode),
+)
+
+interface Put {
+  [name: string]: string | number | null
+  model: string
+  id: string
+  payload: string
+  grantId: string | null
+  uid: string | null
+  userCode: string | null
+  expiresAt: number | null
+}
+
+const putRow = prepareQuery((db, values: Put) => {
+  const { model, id, payload, grantId, uid, userCode, expiresAt } = values
+  const changed = { payload, grantId, uid, userCode, expiresAt }
+  return db
+    .insertInto('oauthState')
+    .values({ model, id, ...changed, consumedAt: null })
+    .onConflict(conflict => conflict.columns(['model', 'id']).doUpdateSet(changed))
+})
+const removeRow = prepareQuery((db, { model, id }: { model: string; id: string }) =>
+  db.deleteFrom('oauthState').where('model', '=', model).where('id', '=', id),
+)
 
 /**
  * What is kept for longer than it is good: a pushed request that a browser has begun with, and that comes to its end later,
@@ -80,15 +111,15 @@ const KEPT_MS: Record<string, number> = { PushedAuthorizationRequest: 20 * 60_00
 
 /** Uses an authorization code up, in a transaction that does more; false where somebody was faster. */
 export async function consumeCode(tx: Tx, code: string, now: number): Promise<boolean> {
-  const rows = await consumeRow(tx, { id: hashSecret(code), now })
+  const rows = await consumeRow(tx, { model: 'AuthorizationCode', id: hashSecret(code), now })
   return rows.length === 1
 }
 
-const consumeRow = prepareQuery((db, { id, now }: { id: string; now: number }) =>
+const consumeRow = prepareQuery((db, { model, id, now }: { model: string; id: string; now: number }) =>
   db
     .updateTable('oauthState')
     .set({ consumedAt: now })
-    .where('model', '=', 'AuthorizationCode')
+    .where('model', '=', model)
     .where('id', '=', id)
     .where('consumedAt', 'is', null)
     .returning('id'),

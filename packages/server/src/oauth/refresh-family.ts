@@ -79,6 +79,33 @@ export async function findFamily({ db }: Pick<Store, 'db'>, id: string): Promise
   return row
 }
 
+/** What of a family never changes. */
+export type FamilyTerms = Pick<
+  Family,
+  'id' | 'organizationId' | 'clientId' | 'grantId' | 'audience' | 'jkt'
+> & {
+  readonly scopes: readonly string[]
+}
+
+/** So many are kept; the oldest makes room. */
+const MOST_KEPT = 10_000
+
+/** Finds what a family is for. Whether it still is, its next renewal says. */
+export function createTermsLookup(store: Store): (id: string) => Promise<FamilyTerms | undefined> {
+  const kept = new Map<string, FamilyTerms>()
+  return async id => {
+    const known = kept.get(id)
+    if (known) return known
+    const row = await findFamily(store, id)
+    if (!row) return undefined
+    const { organizationId, clientId, grantId, audience, jkt } = row
+    const scopes = JSON.parse(row.scopes) as string[]
+    if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value ?? '')
+    kept.set(id, { id, organizationId, clientId, grantId, audience, jkt, scopes })
+    return kept.get(id)
+  }
+}
+
 /** What became of a token that was presented. */
 export type Renewal = { kind: 'renewed'; counter: number } | { kind: 'reused' } | { kind: 'ended' }
 
@@ -119,7 +146,7 @@ export function isCurrent(family: Family, counter: number, now: number): boolean
 /** Ends a family: none of its tokens is good any more. */
 export async function endFamily(
   { store, now }: FamilyOptions,
-  family: Family,
+  family: Pick<Family, 'id' | 'organizationId' | 'grantId' | 'clientId'>,
   by: { agent: string; reason: string },
 ): Promise<void> {
   await store.write(async tx => {

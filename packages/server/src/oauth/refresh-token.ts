@@ -4,8 +4,9 @@ import { type ActingOptions, endGrant, issueActingToken } from './acting-token.t
 import { provenCaller } from './client-authentication.ts'
 import { provenKey } from './proof-of-possession.ts'
 import {
+  createTermsLookup,
   endFamily,
-  type Family,
+  type FamilyTerms,
   findFamily,
   looksLikeRefreshToken,
   type RefreshKey,
@@ -24,19 +25,20 @@ export type RefreshOptions = ActingOptions & { refreshKey: RefreshKey }
  * token that comes back after its time ends the family. What may be had is found out anew each time.
  */
 export function refreshTokenGrant(options: RefreshOptions): GrantHandler {
+  const findTerms = createTermsLookup(options.store)
   return async ctx => {
     const { caller } = provenCaller(ctx)
     const params = ctx.oidc.params as Record<string, string | undefined>
     if (!params['refresh_token'])
       throw new errors.InvalidRequest("missing required parameter 'refresh_token'")
     const presented = readRefreshToken(options.refreshKey, params['refresh_token'])
-    const family = presented && (await available(findFamily(options.store, presented.family)))
+    const family = presented && (await available(findTerms(presented.family)))
     if (!presented || !family || family.clientId !== caller.clientId)
       throw new errors.InvalidGrant('refresh_unknown')
     const { resource } = params
     if (resource !== undefined && canonicalResource(resource) !== canonicalResource(family.audience))
       throw new errors.InvalidTarget(undefined, 'resource_other')
-    const scopes = requested(params['scope'], JSON.parse(family.scopes) as string[])
+    const scopes = requested(params['scope'], family.scopes)
     const key = await provenKey(options, ctx)
     if (family.jkt !== null && family.jkt !== key.jkt) throw new errors.InvalidGrant('refresh_key')
     const details = params['authorization_details']
@@ -63,7 +65,7 @@ function requested(scope: string | undefined, granted: readonly string[]): reado
 /** Of a token that came back nobody knows which of the two who have it is the thief, so neither goes on. */
 async function refuse(
   options: RefreshOptions,
-  family: Family,
+  family: FamilyTerms,
   agent: string,
   renewal: Renewal | undefined,
 ): Promise<never> {

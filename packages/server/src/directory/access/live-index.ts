@@ -24,6 +24,8 @@ export interface Wanted {
   organization?: string | undefined
   /** `strong`, `local`, or the revision token that the answer must be as new as. */
   consistency?: string | undefined
+  /** Instead: the revisions that it must be as new as, where they were read a moment ago. */
+  since?: { revision: number; catalogue: number } | undefined
 }
 
 /** The facts of one database in memory: the catalogue, and the organizations that were asked about last. */
@@ -86,7 +88,9 @@ export async function withIndex<T>(
   const { id } = organization
   hold(index, id)
   try {
-    const isStale = !(await bringUp(ctx, index, organization, wanted.consistency ?? 'strong'))
+    const { since, consistency = 'strong' } = wanted
+    const isUp = since ? bringSince(ctx, index, id, since) : bringUp(ctx, index, organization, consistency)
+    const isStale = !(await isUp)
     return await work({
       organization,
       snapshot: index.snapshot,
@@ -143,6 +147,15 @@ async function bringUp(
   const isOfCatalogue = token.organization === 0
   const catalogue = await bringTo(ctx, index, CATALOGUE, token.catalogue)
   return (await bringTo(ctx, index, id, isOfCatalogue ? 0 : token.revision)) && catalogue
+}
+
+async function bringSince(
+  ctx: Context,
+  index: LiveIndex,
+  id: string,
+  { revision, catalogue }: NonNullable<Wanted['since']>,
+): Promise<boolean> {
+  return (await bringTo(ctx, index, CATALOGUE, catalogue)) && bringTo(ctx, index, id, revision)
 }
 
 /** What was committed before this is called is held when it resolves. */

@@ -12,7 +12,7 @@ import {
   createServer,
   mapTool,
 } from '../../directory/index.ts'
-import { openStore, type Store } from '../../store/index.ts'
+import { beginChange, openStore, type Store, type Tx } from '../../store/index.ts'
 import { type AuthorizationServerOptions, createAuthorizationServer } from '../index.ts'
 
 export const RESOURCE = 'https://billing.example.com/mcp'
@@ -62,6 +62,12 @@ export async function startWorld(options: Partial<AuthorizationServerOptions> & 
     assertion: (claims: Claims = {}, header: object = {}, key: CryptoKey = seeds.key) =>
       signAssertion({ iss: seeds.agent, sub: seeds.agent, aud: issuer, ...claims }, header, key),
     registerServer: (url: string) => registerServer(contextOf(store), 'other', url),
+    /** Changes rows as every operation does: with the organization's next revision. */
+    change: (work: (tx: Tx) => Promise<unknown>) =>
+      store.write(async tx => {
+        await beginChange(tx, seeds.organization, { actor: 'tok_test', now: Date.now() })
+        await work(tx)
+      }),
     /** Audit events so far, oldest first. */
     async events(type?: string) {
       const rows = await store.db.selectFrom('auditOutbox').select('body').orderBy('id').execute()

@@ -358,15 +358,27 @@ If that was not you, tell your administrator at once, and look at ${issuer}/acco
   },
 } as const
 
+/** Formats are made once: to make one costs more than a page. */
+const formats = new Map<string, Intl.DateTimeFormat | Intl.NumberFormat>()
+
 /** Times are said in UTC, since a page without a script does not know where it is read. */
 export function timeIn(language: string, at: number): string {
-  const format = { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' } as const
-  return `${new Intl.DateTimeFormat(language, format).format(at)} UTC`
+  const make = () =>
+    new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' })
+  return `${formatOf(`time ${language}`, make).format(at)} UTC`
 }
 
 /** In the largest unit that leaves no rest. */
 export function lengthIn(language: string, seconds: number): string {
   const [unit, size] = seconds % 86_400 === 0 ? (['day', 86_400] as const) : (['hour', 3_600] as const)
-  const format = { style: 'unit', unit, unitDisplay: 'long', maximumFractionDigits: 1 } as const
-  return new Intl.NumberFormat(language, format).format(seconds / size)
+  const make = () => new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long' })
+  return formatOf(`${unit} ${language}`, make).format(seconds / size)
+}
+
+function formatOf<T extends Intl.DateTimeFormat | Intl.NumberFormat>(key: string, make: () => T): T {
+  const known = formats.get(key) as T | undefined
+  if (known) return known
+  const made = make()
+  formats.set(key, made)
+  return made
 }
