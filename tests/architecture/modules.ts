@@ -4,7 +4,7 @@ export interface Module {
   packages: readonly string[]
 }
 
-const SDK = ['sdk/core', 'sdk/engine', 'sdk/contract', 'sdk/evidence', 'sdk/agent', 'sdk/guard']
+const SDK = ['sdk/core', 'sdk/engine', 'sdk/contract', 'sdk/evidence', 'sdk/dpop', 'sdk/agent', 'sdk/guard']
 
 /** The house (design, section 3). Imports go down this list only. */
 export const MODULES: Record<string, Module> = {
@@ -12,9 +12,10 @@ export const MODULES: Record<string, Module> = {
   'sdk/engine': { imports: ['sdk/core'], packages: ['@marcbachmann/cel-js', '@cfworker/json-schema'] },
   'sdk/contract': { imports: ['sdk/core'], packages: ['zod'] },
   'sdk/evidence': { imports: ['sdk/core'], packages: [] },
+  'sdk/dpop': { imports: ['sdk/core'], packages: ['zod'] },
   'sdk/agent': { imports: ['sdk/core'], packages: ['jose', 'zod'] },
   'sdk/guard': {
-    imports: ['sdk/core', 'sdk/engine', 'sdk/evidence', 'sdk/agent'],
+    imports: ['sdk/core', 'sdk/engine', 'sdk/evidence', 'sdk/dpop', 'sdk/agent'],
     packages: ['jose', 'zod'],
   },
   'server/store': { imports: ['sdk/core'], packages: ['kysely', 'pg', 'better-sqlite3'] },
@@ -31,7 +32,7 @@ export const MODULES: Record<string, Module> = {
     packages: ['yaml', 'zod'],
   },
   'server/oauth': {
-    imports: ['server/store', 'server/audit', 'server/directory', 'sdk/core', 'sdk/engine'],
+    imports: ['server/store', 'server/audit', 'server/directory', 'sdk/core', 'sdk/engine', 'sdk/dpop'],
     packages: ['oidc-provider', 'ipaddr.js', 'jose', 'kysely', 'zod'],
   },
   'server/mail': { imports: ['sdk/core'], packages: ['nodemailer'] },

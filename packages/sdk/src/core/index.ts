@@ -8,7 +8,6 @@ export {
 } from './authorization-details.ts'
 export { type Clock, isoTime, systemClock } from './clock.ts'
 export { definitionHash, definitionText, type ToolDefinition } from './definition.ts'
-export { PROOF_ALGORITHMS, type Proof, readProof } from './dpop-proof.ts'
 export { AppError, ERRORS, type ErrorCode } from './errors.ts'
 export * from './facts.ts'
 export * from './feed.ts'

@@ -1,4 +1,4 @@
-import type { JsonObject } from './json.ts'
+import type { Json, JsonObject } from './json.ts'
 
 /**
  * A record in its two parts. `leaf` goes into the log, whose entries can never be changed; `data` holds what may have to
@@ -15,22 +15,27 @@ const APART = new Set(['arguments', 'detail'])
 const LONGEST_TEXT = 1_000
 const LONGEST_LIST = 32
 
-/** Parts a record. What has no value is in neither part; of a text that is too long the leaf keeps the beginning. */
+/**
+ * Parts a record. What has no value is in neither part (in the leaf it is undefined, which no text of it shows); of a text
+ * that is too long the leaf keeps the beginning.
+ */
 export function partRecord(record: object): RecordParts {
-  const leaf: JsonObject = {}
+  // A copy with members taken out, and not a new object that they are put into: engines write that three times as fast.
+  const leaf: { [key: string]: Json | undefined } = { ...record }
   let data: JsonObject | null = null
-  for (const [key, value] of Object.entries(record as JsonObject)) {
-    if (value === null || value === undefined) continue
+  for (const key in leaf) {
+    const value = leaf[key]
     const isLong = typeof value === 'string' && value.length > LONGEST_TEXT
     const isLongList = Array.isArray(value) && value.length > LONGEST_LIST
-    if (APART.has(key) || isLong || isLongList) {
+    const isApart = APART.has(key)
+    if (value === null || value === undefined) leaf[key] = undefined
+    else if (isApart || isLong || isLongList) {
       data ??= {}
       data[key] = value
+      leaf[key] = isLong && !isApart ? value.slice(0, LONGEST_TEXT) : undefined
     }
-    if (isLong && !APART.has(key)) leaf[key] = value.slice(0, LONGEST_TEXT)
-    else if (!APART.has(key) && !isLongList) leaf[key] = value
   }
-  return { leaf, data }
+  return { leaf: leaf as JsonObject, data }
 }
 
 /** What a record is known by, and so never apart. */

@@ -31,6 +31,7 @@ function toLine(record: CallRecord): string {
   }
   const dataText = canonicalJson(data)
   const key = newCommitmentKey()
-  const text = canonicalJson({ ...leaf, commitment: commitTo(dataText, key) })
+  leaf['commitment'] = commitTo(dataText, key)
+  const text = canonicalJson(leaf)
   return `{"organization":${organization},"length":${text.length},"leaf":${text},"data":${dataText},"key":"${key}"}`
 }

@@ -1,4 +1,4 @@
-import { PROOF_ALGORITHMS } from '../core/index.ts'
+import { PROOF_ALGORITHMS } from '../dpop/index.ts'
 import { scopesOf } from './enforcement/authenticate.ts'
 import type { Point } from './enforcement/point.ts'
 import type { Answer } from './protocol/answer.ts'

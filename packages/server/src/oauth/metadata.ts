@@ -1,4 +1,5 @@
-import { DETAIL_TYPES, PROOF_ALGORITHMS } from '@valetkey/sdk/core'
+import { DETAIL_TYPES } from '@valetkey/sdk/core'
+import { PROOF_ALGORITHMS } from '@valetkey/sdk/dpop'
 import type { TokenAlgorithm } from './signing-key.ts'
 import { TOKEN_EXCHANGE } from './token-types.ts'
 

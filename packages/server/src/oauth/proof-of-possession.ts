@@ -1,5 +1,5 @@
 import { createHmac, hash } from 'node:crypto'
-import { type Proof, readProof } from '@valetkey/sdk/core'
+import { type Proof, readProof } from '@valetkey/sdk/dpop'
 import { errors, type KoaContext } from 'oidc-provider'
 import { provenCaller } from './client-authentication.ts'
 import type { Journal } from './journal.ts'

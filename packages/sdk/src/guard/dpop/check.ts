@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
-import { type Clock, type Proof, readProof } from '../../core/index.ts'
+import type { Clock } from '../../core/index.ts'
+import { type Proof, readProof } from '../../dpop/index.ts'
 import { createNonces, NONCE_SECONDS } from './nonces.ts'
 import { createSeenProofs } from './seen-proofs.ts'
 

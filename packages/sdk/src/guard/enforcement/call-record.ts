@@ -6,39 +6,58 @@ import { isIdentified } from './observe.ts'
 import type { Point } from './point.ts'
 import type { Ruling } from './ruling.ts'
 
-/** What is recorded of a call before it is released. */
+/** A record as it is handed in, with a place for what its recorder adds. */
+type Attempt = AttemptRecord & { commitment: undefined }
+
+/**
+ * What is recorded of a call before it is released. Members are in the order of their names, here and within: so the
+ * canonical text, which is what will be proved, is the one that JSON.stringify writes.
+ */
 export function toAttempt(
   point: Point,
   caller: Caller,
   message: Message,
   ruling: Ruling,
   trace: string | null,
-): AttemptRecord {
+): Attempt {
   const { target, decision, isEnforced } = ruling
-  const schema = ruleFor(point.replica.snapshot, point.server.id, target)?.fact
+  const { otherResources, revision } = decision
+  const who = whoIs(point, caller)
+  const schema = ruleFor(point.replica.snapshot, point.server.id, target)?.fact.inputSchema ?? null
   return {
-    v: 1,
-    type: 'attempt',
-    id: decision.id,
+    agent: who.agent,
+    agentName: who.agentName,
+    arguments: redactArguments(target.arguments, schema as JsonObject | null),
+    assignments: decision.assignments.map(({ createdBy, id, role }) => ({ createdBy, id, role })),
     at: isoTime(point.clock.now()),
-    ...whoIs(point, caller),
-    server: point.server.id,
-    method: message.method ?? '',
-    kind: target.kind,
-    tool: target.name,
-    definition: decision.definition,
-    permission: decision.permission,
-    arguments: redactArguments(target.arguments, (schema?.inputSchema ?? null) as JsonObject | null),
-    resource: decision.resource,
-    ...(decision.otherResources.length > 0 && { otherResources: [...decision.otherResources] }),
+    chain: who.chain,
+    client: who.client,
+    commitment: undefined,
+    credential: who.credential,
     decision: decision.decision,
-    reason: decision.reason,
+    definition: decision.definition,
     detail: decision.detail,
     enforced: isEnforced,
+    grant: who.grant,
+    id: decision.id,
+    kind: target.kind,
+    method: message.method ?? '',
     mode: decision.mode,
-    assignments: [...decision.assignments],
-    revision: decision.revision,
+    organization: who.organization,
+    otherResources: otherResources.length > 0 ? [...otherResources] : undefined,
+    owner: who.owner,
+    permission: decision.permission,
+    person: who.person,
+    reason: decision.reason,
+    resource: decision.resource,
+    revision: { catalogue: revision.catalogue, organization: revision.organization },
+    scopes: who.scopes,
+    server: point.server.id,
+    token: who.token,
+    tool: target.name,
     trace,
+    type: 'attempt',
+    v: 1,
   }
 }
 
@@ -102,12 +121,12 @@ export function noteOutcome(
   durationMs: number,
 ): void {
   point.spool.note({
-    v: 1,
-    type: 'outcome',
-    id,
     at: isoTime(point.clock.now()),
+    durationMs: Math.round(durationMs * 1000) / 1000,
+    id,
     organization: isIdentified(caller) ? caller.organization : null,
     outcome,
-    durationMs: Math.round(durationMs * 1000) / 1000,
+    type: 'outcome',
+    v: 1,
   })
 }

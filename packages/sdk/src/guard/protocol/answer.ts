@@ -1,4 +1,5 @@
-import { type JsonObject, PROOF_ALGORITHMS } from '../../core/index.ts'
+import type { JsonObject } from '../../core/index.ts'
+import { PROOF_ALGORITHMS } from '../../dpop/index.ts'
 import { type Decision, describe } from '../../engine/index.ts'
 import type { Target } from './action.ts'
 import type { Message, MessageFault, RequestId } from './message.ts'
