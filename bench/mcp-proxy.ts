@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { readOffer } from '@valetkey/sdk/guard'
-import { findFreePort } from '../packages/server/src/cli/demo/files.ts'
+import { findFreePort } from '../packages/server/src/cli/run/demo/files.ts'
 import { cpuMicrosOf } from './child.ts'
 
 /** The peer: mcp-proxy before an equivalent server on stdio. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type AdminApi, type Client, api as contract, createClient } from '@valetkey/sdk/contract'
 import type { JsonObject } from '@valetkey/sdk/core'
 import { readOffer, toDefinitions } from '@valetkey/sdk/guard'
-import { findFreePort } from '../packages/server/src/cli/demo/files.ts'
+import { findFreePort } from '../packages/server/src/cli/run/demo/files.ts'
 import { type Child, startChild } from './child.ts'
 
 /** An authority in its own process, with one agent that may use the invoices server. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { findFreePort } from '../packages/server/src/cli/demo/files.ts'
+import { findFreePort } from '../packages/server/src/cli/run/demo/files.ts'
 import type { Result } from './main.ts'
 import { median } from './measure.ts'
 

@@ -1,4 +1,4 @@
-import { startDevAuthority } from '../../packages/server/src/cli/dev-authority.ts'
+import { startDevAuthority } from '../../packages/server/src/cli/run/dev-authority.ts'
 import { serve, settings } from './child.ts'
 
 const { authority, token } = await startDevAuthority({

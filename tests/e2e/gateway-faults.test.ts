@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { findFreePort } from '../../packages/server/src/cli/demo/files.ts'
+import { findFreePort } from '../../packages/server/src/cli/run/demo/files.ts'
 import { type GatewayStage, startGatewayStage } from './gateway-stage.ts'
 import { type Reply, type Sent, say, send } from './say.ts'
 import { ECHO, event, type ScriptedUpstream, startScriptedUpstream } from './scripted-upstream.ts'

@@ -1,6 +1,6 @@
 import { copyFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findFreePort } from '../../packages/server/src/cli/demo/files.ts'
+import { findFreePort } from '../../packages/server/src/cli/run/demo/files.ts'
 import { type Gateway, type GatewayOptions, startGateway } from '../../packages/server/src/gateway/index.ts'
 import type { Identity } from './identity.ts'
 import type { Rules } from './northwind.ts'

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import { createGuard } from '@valetkey/sdk/guard'
-import { createBillingHandler } from '../../packages/server/src/cli/demo/billing.ts'
+import { createBillingHandler } from '../../packages/server/src/cli/run/demo/billing.ts'
 
 /** What a point is started with: the authority's name, and the place where this point in fact reaches it. */
 export interface PointSettings {

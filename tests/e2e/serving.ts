@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type AdminApi, api, type Client, createClient } from '@valetkey/sdk/contract'
-import { findFreePort } from '../../packages/server/src/cli/demo/files.ts'
+import { findFreePort } from '../../packages/server/src/cli/run/demo/files.ts'
 import { type Program, valetkey } from './program.ts'
 
 /** What a node of `valetkey serve` is started with; always the same, however often. */

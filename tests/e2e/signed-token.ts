@@ -1,4 +1,4 @@
-import { openSigningKeys } from '../../packages/server/src/oauth/signing-key.ts'
+import { openSigningKeys } from '../../packages/server/src/oauth/keys/signing-key.ts'
 import type { World } from './world.ts'
 
 /** Signs with the authority's own key what a token does not say. */

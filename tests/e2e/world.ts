@@ -12,9 +12,9 @@ import {
   readOffer,
   type ValetKey,
 } from '@valetkey/sdk/guard'
-import { createBillingHandler } from '../../packages/server/src/cli/demo/billing.ts'
-import { findFreePort } from '../../packages/server/src/cli/demo/files.ts'
-import { type DevAuthority, startDevAuthority } from '../../packages/server/src/cli/dev-authority.ts'
+import { createBillingHandler } from '../../packages/server/src/cli/run/demo/billing.ts'
+import { findFreePort } from '../../packages/server/src/cli/run/demo/files.ts'
+import { type DevAuthority, startDevAuthority } from '../../packages/server/src/cli/run/dev-authority.ts'
 import type { Store } from '../../packages/server/src/store/index.ts'
 import { type Identity, identify } from './identity.ts'
 import { BILLING_RULES, mapRules, type Rules, seedNorthwind } from './northwind.ts'

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type AdminApi, type Client, api as contract, createClient } from '@valetkey/sdk/contract'
 import { pino } from 'pino'
-import { findFreePort } from '../../packages/server/src/cli/demo/files.ts'
+import { findFreePort } from '../../packages/server/src/cli/run/demo/files.ts'
 import {
   type Authority,
   readConfig,

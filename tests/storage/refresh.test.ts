@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { ActingToken } from '../../packages/server/src/oauth/acting-token.ts'
+import type { ActingToken } from '../../packages/server/src/oauth/grant/acting-token.ts'
 import {
   beginFamily,
   endFamily,
@@ -7,7 +7,7 @@ import {
   GRACE_MS,
   readRefreshToken,
   renew,
-} from '../../packages/server/src/oauth/refresh-family.ts'
+} from '../../packages/server/src/oauth/grant/refresh-family.ts'
 import { seed } from '../../packages/server/src/oauth/testing/world.ts'
 import type { Store } from '../../packages/server/src/store/index.ts'
 import { describeOnBoth } from './databases.ts'

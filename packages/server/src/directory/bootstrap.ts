@@ -1,8 +1,8 @@
 import { AppError, isoTime, newId, newSecret } from '@valetkey/sdk/core'
 import { record } from '../audit/index.ts'
 import { hashSecret, type Store } from '../store/index.ts'
-import { CLAIM, insertApiToken } from './api-tokens.ts'
 import type { Context } from './context.ts'
+import { CLAIM, insertApiToken } from './credentials/api-tokens.ts'
 import type { InputOf, OutputOf } from './operation.ts'
 
 /** How long the one-time code can be traded. */

@@ -10,11 +10,11 @@ import {
 } from '@valetkey/sdk/engine'
 import type { Db } from '../store/index.ts'
 import { type Standing, withIndex } from './access/index.ts'
-import { getAgentRow } from './agents.ts'
 import type { Context } from './context.ts'
-import { liveCredentials } from './credentials.ts'
+import { liveCredentials } from './credentials/credentials.ts'
 import { locateDelegation } from './delegation/index.ts'
 import type { InputOf, OutputOf } from './operation.ts'
+import { getAgentRow } from './principals/agents.ts'
 import { getServer, locatePrincipal, quote } from './reference.ts'
 
 type Explanation = OutputOf<'decisions', 'check'>

@@ -25,7 +25,7 @@ import {
   signingKeyFact,
   toolFact,
 } from './fact-of.ts'
-import { loadResources } from './resource-facts.ts'
+import { loadResources } from './resources/resource-facts.ts'
 
 /** All facts of the catalogue at one revision, as the change from nothing. */
 export function loadCatalogue(db: Db): Promise<CatalogueChange> {

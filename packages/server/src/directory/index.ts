@@ -1,25 +1,50 @@
 /** Hides how organizations, people, agents, servers, tools, roles and assignments are kept and changed. */
 export * from './access/index.ts'
-export { createAgent, listAgents, resumeAgent, showAgent, suspendAgent, updateAgent } from './agents.ts'
-export { type Agreement, agree, findStandingGrant, type StandingGrant } from './agreement.ts'
-export { CLAIM, createApiToken, listApiTokens, may, revokeApiToken } from './api-tokens.ts'
-export { clearAssignments, createAssignment, listAssignments, removeAssignment } from './assignments.ts'
 export { BOOTSTRAP_CODE_LIFE_MS, claimBootstrapCode, createBootstrapCode } from './bootstrap.ts'
 export { type CallBy, checkDecision, type DecideCall, prepareCall } from './check.ts'
-export { clientIdOf, clientKeyOf } from './client-key.ts'
+export type { Actor, Context } from './context.ts'
+export { CLAIM, createApiToken, listApiTokens, may, revokeApiToken } from './credentials/api-tokens.ts'
+export { clientIdOf, clientKeyOf } from './credentials/client-key.ts'
+export { createCredential, listCredentials, liveCredentials } from './credentials/credentials.ts'
+export { type PublicKey, parsePublicKey } from './credentials/public-key.ts'
+export { createServerKey, findServerKey, listServerKeys, revokeServerKey } from './credentials/server-keys.ts'
+export * from './delegation/index.ts'
+export * from './fact-of.ts'
+export { loadCatalogue, loadOrganization } from './facts.ts'
+export { type Agreement, agree, findStandingGrant, type StandingGrant } from './grants/agreement.ts'
 export {
   type ConsentPolicy,
   readConsentPolicy,
   showConsentPolicy,
   updateConsentPolicy,
-} from './consent-policy.ts'
-export type { Actor, Context } from './context.ts'
-export { createCredential, listCredentials, liveCredentials } from './credentials.ts'
-export * from './delegation/index.ts'
-export * from './fact-of.ts'
-export { loadCatalogue, loadOrganization } from './facts.ts'
-export type { Grant } from './grant-row.ts'
-export { createGrant, listGrants, revokeGrant, revokeGrants, showGrant } from './grants.ts'
+} from './grants/consent-policy.ts'
+export type { Grant } from './grants/grant-row.ts'
+export { createGrant, listGrants, revokeGrant, revokeGrants, showGrant } from './grants/grants.ts'
+export * from './identity/index.ts'
+export { type InputOf, lock, type OutputOf } from './operation.ts'
+export {
+  createOrganization,
+  freezeOrganization,
+  listOrganizations,
+  showOrganization,
+  thawOrganization,
+} from './organizations/organizations.ts'
+export { endSessions, holdSessions } from './organizations/sessions.ts'
+export {
+  readSignInPolicy,
+  type SignInPolicy,
+  showSignInPolicy,
+  toSignInPolicy,
+  updateSignInPolicy,
+} from './organizations/sign-in-policy.ts'
+export {
+  createAgent,
+  listAgents,
+  resumeAgent,
+  showAgent,
+  suspendAgent,
+  updateAgent,
+} from './principals/agents.ts'
 export {
   addMember,
   changeMembers,
@@ -30,16 +55,7 @@ export {
   type Membership,
   removeGroup,
   renameGroup,
-} from './groups.ts'
-export * from './identity/index.ts'
-export { type InputOf, lock, type OutputOf } from './operation.ts'
-export {
-  createOrganization,
-  freezeOrganization,
-  listOrganizations,
-  showOrganization,
-  thawOrganization,
-} from './organizations.ts'
+} from './principals/groups.ts'
 export {
   changePerson,
   createPerson,
@@ -47,20 +63,26 @@ export {
   retirePerson,
   showPerson,
   updatePerson,
-} from './people.ts'
-export { createPermission, listPermissions, updatePermission } from './permissions.ts'
-export { awaitPoints, listPoints } from './points.ts'
-export { listPrincipalNames } from './principals.ts'
-export { type PublicKey, parsePublicKey } from './public-key.ts'
+} from './principals/people.ts'
+export { listPrincipalNames } from './principals/principals.ts'
+export { createService, listServices, updateService } from './principals/service-principals.ts'
 export * from './reference.ts'
-export { importResources } from './resource-import.ts'
-export { refuseExternalId } from './resource-rules.ts'
-export { readRef } from './resource-tree.ts'
-export { createResourceType, listResourceTypes, updateResourceType } from './resource-types.ts'
-export { listResources, moveResource, putResource, removeResource, showResource } from './resources.ts'
+export { importResources } from './resources/resource-import.ts'
+export { refuseExternalId } from './resources/resource-rules.ts'
+export { readRef } from './resources/resource-tree.ts'
+export { createResourceType, listResourceTypes, updateResourceType } from './resources/resource-types.ts'
+export {
+  listResources,
+  moveResource,
+  putResource,
+  removeResource,
+  showResource,
+} from './resources/resources.ts'
 export * from './revocation/index.ts'
-export { createRole, listRoles, showRole, updateRole } from './roles.ts'
-export { createServerKey, findServerKey, listServerKeys, revokeServerKey } from './server-keys.ts'
+export { clearAssignments, createAssignment, listAssignments, removeAssignment } from './roles/assignments.ts'
+export { createPermission, listPermissions, updatePermission } from './roles/permissions.ts'
+export { createRole, listRoles, showRole, updateRole } from './roles/roles.ts'
+export { awaitPoints, listPoints } from './servers/points.ts'
 export {
   canonicalUrl,
   createServer,
@@ -70,15 +92,6 @@ export {
   showServer,
   updateServer,
   upstreamPlace,
-} from './servers.ts'
-export { createService, listServices, updateService } from './service-principals.ts'
-export { endSessions, holdSessions } from './sessions.ts'
-export {
-  readSignInPolicy,
-  type SignInPolicy,
-  showSignInPolicy,
-  toSignInPolicy,
-  updateSignInPolicy,
-} from './sign-in-policy.ts'
-export { listTools, mapTool, unmapTool } from './tools.ts'
+} from './servers/servers.ts'
+export { listTools, mapTool, unmapTool } from './servers/tools.ts'
 export { asOneChange } from './transaction.ts'

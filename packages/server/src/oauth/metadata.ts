@@ -1,7 +1,7 @@
 import { DETAIL_TYPES } from '@valetkey/sdk/core'
 import { PROOF_ALGORITHMS } from '@valetkey/sdk/dpop'
-import type { TokenAlgorithm } from './signing-key.ts'
-import { TOKEN_EXCHANGE } from './token-types.ts'
+import type { TokenAlgorithm } from './keys/signing-key.ts'
+import { TOKEN_EXCHANGE } from './token/token-types.ts'
 
 /** Where the authorization server answers; all derive from the issuer, never from a Host header. */
 export interface Endpoints {

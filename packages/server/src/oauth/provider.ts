@@ -1,30 +1,30 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { type KoaContext, Provider } from 'oidc-provider'
-import type { ActingOptions } from './acting-token.ts'
-import { CLOCK_SKEW_SECONDS } from './assertion.ts'
-import { richAuthorizationRequests } from './authorization-details.ts'
+import { OFFLINE } from './authorization/authorize.ts'
+import { richAuthorizationRequests } from './authorization/details.ts'
 import {
   addPeopleGrants,
   forPeople,
   type PeopleOptions,
   renderError,
   resourceIndicators,
-} from './authorization-endpoint.ts'
-import { OFFLINE } from './authorize.ts'
+} from './authorization/endpoint.ts'
+import { CLOCK_SKEW_SECONDS } from './client/assertion.ts'
 import {
   assertionHook,
   authenticateByOwnTables,
   type ClientAuthenticationOptions,
-} from './client-authentication.ts'
-import { addClientCredentials } from './client-credentials.ts'
-import { addDelegations } from './delegation-endpoint.ts'
-import type { ExchangeOptions } from './exchange-delegation.ts'
-import { addIntrospection } from './introspection.ts'
+} from './client/authentication.ts'
+import { addDelegations } from './delegation/endpoint.ts'
+import type { ExchangeOptions } from './delegation/exchange.ts'
+import type { ActingOptions } from './grant/acting-token.ts'
+import { addClientCredentials } from './grant/client-credentials.ts'
+import { addTokenExchange } from './grant/token-exchange.ts'
 import { ASSERTION_ALGORITHMS, AUTH_METHODS } from './metadata.ts'
 import { createOauthState } from './oauth-state.ts'
 import { noteRefusal, type RefusalOptions } from './refusals.ts'
-import { addRevocation } from './revocation.ts'
-import { addTokenExchange } from './token-exchange.ts'
+import { addIntrospection } from './token/introspection.ts'
+import { addRevocation } from './token/revocation.ts'
 
 export interface ProviderOptions
   extends ClientAuthenticationOptions,

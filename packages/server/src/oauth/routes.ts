@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { KEY_SET_SECONDS } from './keys/signing-key.ts'
 import type { Log } from './log.ts'
 import type { Endpoints } from './metadata.ts'
-import { KEY_SET_SECONDS } from './signing-key.ts'
 
 /** Gives the text of a JSON document. */
 export type Document = () => Promise<string>

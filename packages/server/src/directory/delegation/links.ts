@@ -5,7 +5,7 @@ import type { Row } from '../fact-of.ts'
 import type { InputOf, OutputOf } from '../operation.ts'
 import { readPage } from '../page.ts'
 import { getOrganization, getPrincipal, quote } from '../reference.ts'
-import { readRefs } from '../resource-tree.ts'
+import { readRefs } from '../resources/resource-tree.ts'
 
 type Delegation = OutputOf<'delegations', 'get'>
 

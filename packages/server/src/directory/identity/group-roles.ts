@@ -1,10 +1,10 @@
 import type { Db, Tx } from '../../store/index.ts'
-import { refuseOtherType } from '../assignments.ts'
 import type { Context } from '../context.ts'
 import type { Row } from '../fact-of.ts'
 import { type OutputOf, timeOf } from '../operation.ts'
 import { getRole } from '../reference.ts'
-import { getResource, getRoot, refTo } from '../resource-tree.ts'
+import { getResource, getRoot, refTo } from '../resources/resource-tree.ts'
+import { refuseOtherType } from '../roles/assignments.ts'
 import type { ProviderRow } from './provider-row.ts'
 
 export type GroupRole = OutputOf<'identityProviders', 'get'>['roles'][number]

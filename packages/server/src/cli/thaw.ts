@@ -1,8 +1,0 @@
-import type { Command } from 'commander'
-import { registerVerb } from './freeze.ts'
-import type { Io } from './terminal/index.ts'
-
-/** Lets what was frozen be decided on again. */
-export function register(program: Command, io: Io): void {
-  registerVerb(program, io, 'thaw')
-}

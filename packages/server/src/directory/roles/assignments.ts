@@ -1,0 +1,237 @@
+import { AppError, isId, newId } from '@valetkey/sdk/core'
+import { beginChange, type Db } from '../../store/index.ts'
+import type { Context } from '../context.ts'
+import { futureTime } from '../expiry.ts'
+import { assignmentFact, type Row } from '../fact-of.ts'
+import { byWhom, type InputOf, lock, type OutputOf, recordBy, timeOf } from '../operation.ts'
+import { readPage } from '../page.ts'
+import { getOrganization, getPrincipalByRef, getRole, quote } from '../reference.ts'
+import { getResource, getRoot, type ResourceRow, refTo } from '../resources/resource-tree.ts'
+import { readTypeTree } from '../resources/type-tree.ts'
+
+type Assignment = OutputOf<'assignments', 'create'>
+
+function assignments(db: Db) {
+  return db
+    .selectFrom('assignment')
+    .innerJoin('principal', join =>
+      join
+        .onRef('principal.organizationId', '=', 'assignment.organizationId')
+        .onRef('principal.seq', '=', 'assignment.principalSeq'),
+    )
+    .innerJoin('resource', join =>
+      join
+        .onRef('resource.organizationId', '=', 'assignment.organizationId')
+        .onRef('resource.seq', '=', 'assignment.resourceSeq'),
+    )
+    .innerJoin('resourceType', 'resourceType.id', 'resource.typeId')
+    .innerJoin('role', 'role.id', 'assignment.roleId')
+    .selectAll('assignment')
+    .select([
+      'principal.id as principal',
+      'principal.name as principalName',
+      'role.slug as role',
+      'resourceType.slug as resourceType',
+      'resource.externalId as resourceName',
+    ])
+}
+
+type AssignmentRow = Awaited<ReturnType<ReturnType<typeof assignments>['executeTakeFirstOrThrow']>>
+
+function toAssignment(row: AssignmentRow): Assignment {
+  return {
+    id: row.id,
+    organization: row.organizationId,
+    principal: row.principal,
+    principalName: row.principalName,
+    role: row.role,
+    resource: refTo(row.resourceType, row.resourceName),
+    source: row.source,
+    createdAt: row.createdAt,
+    createdBy: row.createdBy,
+    expiresAt: row.expiresAt,
+  }
+}
+
+export async function listAssignments(
+  ctx: Context,
+  input: InputOf<'assignments', 'list'>,
+): Promise<OutputOf<'assignments', 'list'>> {
+  const { db } = ctx.store
+  const organization = await getOrganization(db, input.organization)
+  const principal = input.principal ? await getPrincipalByRef(db, organization, input.principal) : undefined
+  const role = input.role ? await getRole(db, input.role, organization.id) : undefined
+  const resource = input.resource ? await getResource(db, organization, input.resource) : undefined
+  const read = (after: string, limit: number) => {
+    let query = assignments(db)
+      .where('assignment.organizationId', '=', organization.id)
+      .where('assignment.id', '>', after)
+    if (principal) query = query.where('assignment.principalSeq', '=', principal.seq)
+    if (role) query = query.where('assignment.roleId', '=', role.id)
+    if (resource) query = query.where('assignment.resourceSeq', '=', resource.seq)
+    return query.orderBy('assignment.id').limit(limit).execute()
+  }
+  const list = `assignments:${organization.id}:${principal?.id}:${role?.id}:${resource?.seq}`
+  return readPage(ctx, list, input, read, toAssignment)
+}
+
+/**
+ * Gives a principal a role on a resource, or on the whole organization. Giving it again answers with the assignment
+ * that stands, and raises no revision; giving it with another end changes the end. The same role from another source
+ * is another assignment, so that one can go without the other.
+ */
+export async function createAssignment(
+  ctx: Context,
+  input: InputOf<'assignments', 'create'>,
+): Promise<Assignment> {
+  const organization = await getOrganization(ctx.store.db, input.organization)
+  const expiresAt = futureTime(ctx, 'The assignment', input.expiresAt)
+  return ctx.store.write(async tx => {
+    await lock(tx, organization.id)
+    const principal = await getPrincipalByRef(tx, organization, input.principal)
+    const role = await getRole(tx, input.role, organization.id)
+    const resource =
+      input.resource === undefined
+        ? await getRoot(tx, organization.id)
+        : await getResource(tx, organization, input.resource)
+    await refuseOtherType(tx, role, resource)
+    const key = {
+      organizationId: organization.id,
+      principalSeq: principal.seq,
+      resourceSeq: resource.seq,
+      roleId: role.id,
+      source: input.source,
+      sourceId: input.sourceId,
+    }
+    const before = await findByKey(tx, key)
+    if (before?.expiresAt === expiresAt) return read(tx, before.id)
+    const change = await beginChange(tx, organization.id, byWhom(ctx))
+    const row: Row<'assignment'> = {
+      ...key,
+      id: newId('assignment', ctx.now()),
+      expiresAt,
+      createdRevision: change.revision,
+      createdAt: timeOf(ctx),
+      createdBy: ctx.actor.id,
+    }
+    if (before) {
+      // Another end is another decision of another person: the old assignment goes, with its id and its author.
+      await tx.deleteFrom('assignment').where('id', '=', before.id).execute()
+      await change.log({ fact: 'assignment', id: before.id, value: null })
+    }
+    await tx.insertInto('assignment').values(row).execute()
+    await change.log({ fact: 'assignment', id: row.id, value: assignmentFact(row) })
+    const assignment = await read(tx, row.id)
+    await recordBy(ctx, tx, {
+      organization: organization.id,
+      type: 'assignment.created',
+      target: row.id,
+      detail: { ...summary(assignment), sourceId: row.sourceId, replaces: before?.id ?? null },
+    })
+    return assignment
+  })
+}
+
+/** A role is given where its own type is; what it carries of types below reaches down from there. */
+export async function refuseOtherType(db: Db, role: Row<'role'>, resource: ResourceRow): Promise<void> {
+  if (role.typeId === resource.typeId) return
+  const { slugOf } = await readTypeTree(db)
+  const [wanted, got] = [slugOf(role.typeId), refTo(slugOf(resource.typeId), resource.externalId)]
+  throw new AppError(
+    'policy.invalid',
+    `The role ${quote(role.slug)} is one on ${quote(wanted)}: it cannot be given on ${quote(got)}.`,
+    { path: 'resource' },
+  )
+}
+
+function findByKey(
+  db: Db,
+  key: Pick<
+    Row<'assignment'>,
+    'organizationId' | 'principalSeq' | 'resourceSeq' | 'roleId' | 'source' | 'sourceId'
+  >,
+): Promise<Row<'assignment'> | undefined> {
+  return db
+    .selectFrom('assignment')
+    .selectAll()
+    .where(eb => eb.and(key))
+    .executeTakeFirst()
+}
+
+/** Takes away, whatever it came from, every role of a principal, every one that was given on a resource, or both. */
+export async function clearAssignments(
+  ctx: Context,
+  input: InputOf<'assignments', 'clear'>,
+): Promise<OutputOf<'assignments', 'clear'>> {
+  if (input.principal === undefined && input.resource === undefined)
+    throw new AppError('request.invalid', 'Name a principal, a resource, or both.', { path: 'principal' })
+  const organization = await getOrganization(ctx.store.db, input.organization)
+  return ctx.store.write(async tx => {
+    await lock(tx, organization.id)
+    const principal = input.principal && (await getPrincipalByRef(tx, organization, input.principal))
+    const resource = input.resource && (await getResource(tx, organization, input.resource))
+    let query = assignments(tx).where('assignment.organizationId', '=', organization.id)
+    if (principal) query = query.where('assignment.principalSeq', '=', principal.seq)
+    if (resource) query = query.where('assignment.resourceSeq', '=', resource.seq)
+    const found = await query.orderBy('assignment.id').execute()
+    if (found.length === 0) return { removed: 0 }
+    const change = await beginChange(tx, organization.id, byWhom(ctx))
+    for (const { id } of found) {
+      await tx.deleteFrom('assignment').where('id', '=', id).execute()
+      await change.log({ fact: 'assignment', id, value: null })
+    }
+    await recordBy(ctx, tx, {
+      organization: organization.id,
+      type: 'assignments.cleared',
+      target: principal ? principal.id : (input.resource ?? ''),
+      detail: { resource: input.resource ?? null, removed: found.map(row => row.id) },
+    })
+    return { removed: found.length }
+  })
+}
+
+/** Takes a role away. */
+export async function removeAssignment(
+  ctx: Context,
+  input: InputOf<'assignments', 'remove'>,
+): Promise<Assignment> {
+  const { organizationId } = await locate(ctx.store.db, input)
+  return ctx.store.write(async tx => {
+    await lock(tx, organizationId)
+    const before = await locate(tx, input)
+    const change = await beginChange(tx, organizationId, byWhom(ctx))
+    await tx.deleteFrom('assignment').where('id', '=', before.id).execute()
+    await change.log({ fact: 'assignment', id: before.id, value: null })
+    const assignment = toAssignment(before)
+    await recordBy(ctx, tx, {
+      organization: organizationId,
+      type: 'assignment.removed',
+      target: before.id,
+      detail: summary(assignment),
+    })
+    return assignment
+  })
+}
+
+async function read(db: Db, id: string): Promise<Assignment> {
+  return toAssignment(await assignments(db).where('assignment.id', '=', id).executeTakeFirstOrThrow())
+}
+
+async function locate(
+  db: Db,
+  input: { id: string; organization?: string | undefined },
+): Promise<AssignmentRow> {
+  const organization =
+    input.organization === undefined ? undefined : await getOrganization(db, input.organization)
+  const found = isId(input.id, 'assignment')
+    ? await assignments(db).where('assignment.id', '=', input.id).executeTakeFirst()
+    : undefined
+  if (!found || (organization && found.organizationId !== organization.id))
+    throw new AppError('not_found', `No assignment ${quote(input.id)}.`)
+  return found
+}
+
+/** What an audit event says of an assignment. */
+function summary({ principal, role, resource, source, expiresAt }: Assignment) {
+  return { principal, role, resource, source, expiresAt }
+}

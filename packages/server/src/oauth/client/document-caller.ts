@@ -1,0 +1,56 @@
+import { decodeJwt } from 'jose'
+import { clientKeyOf } from '../../directory/index.ts'
+import type { Store } from '../../store/index.ts'
+import type { GrantLookup } from '../grant/acting-grant.ts'
+import { findFamily, type RefreshKey, readRefreshToken } from '../grant/refresh-family.ts'
+import type { Caller } from './caller.ts'
+
+interface Options {
+  store: Store
+  findCaller(clientKey: string): Promise<Caller | undefined>
+  findGrant: GrantLookup
+  /** The grant that a code was made under. */
+  grantOfCode(code: string): Promise<string | undefined>
+  refreshKey: RefreshKey
+}
+
+/**
+ * Finds the agent that stands behind a client known by a document. Each organization has its own, so it is what the request brings that
+ * says which one is meant: a code, a refresh token, or a token to be taken back or asked about. What is read here is proven later.
+ */
+export function createDocumentCallerLookup(
+  options: Options,
+): (clientId: string, params: Record<string, unknown>) => Promise<Caller | undefined> {
+  return async (clientId, params) => {
+    const organization = await organizationOf(options, params)
+    return organization === undefined ? undefined : options.findCaller(clientKeyOf(clientId, organization))
+  }
+}
+
+async function organizationOf(
+  { store, findGrant, grantOfCode, refreshKey }: Options,
+  params: Record<string, unknown>,
+): Promise<string | undefined> {
+  const { code } = params
+  if (typeof code === 'string') {
+    const grant = await grantOfCode(code)
+    return grant === undefined ? undefined : (await findGrant(grant))?.organization
+  }
+  for (const name of ['refresh_token', 'token', 'subject_token']) {
+    const value = params[name]
+    if (typeof value !== 'string') continue
+    const refresh = readRefreshToken(refreshKey, value)
+    if (refresh) return (await findFamily(store, refresh.family))?.organizationId
+    return organizationIn(value)
+  }
+  return undefined
+}
+
+function organizationIn(token: string): string | undefined {
+  try {
+    const { org } = decodeJwt(token)
+    return typeof org === 'string' ? org : undefined
+  } catch {
+    return undefined
+  }
+}
