@@ -1,7 +1,7 @@
 /**
  * Hides how evidence is kept: what was done and what was called, appended once, found again. What it guarantees: a
  * record is durable when `ingest` resolves and is stored once however often it is shipped; what an enforcement point
- * numbered and did not deliver is counted; a recorded change is found after at most some seconds, and never lost.
+ * numbered and did not deliver is counted; a recorded change is found by whoever asks after it, and never lost.
  */
 export { auditHandlers } from './handlers.ts'
 export type { Ingested } from './ingest.ts'

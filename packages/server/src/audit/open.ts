@@ -125,7 +125,11 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     },
     calls: query => findCalls(ledger, store, query),
     who: query => findWho(ledger, store.db, query),
-    changes: query => findChanges(ledger, store, query),
+    async changes(query) {
+      // Whoever asks has perhaps just made the change.
+      await moves.round().catch(onError)
+      return findChanges(ledger, store, query)
+    },
     get: decision => getCall(ledger, decision),
     logs: { ...logs, anchor: () => anchors.round() },
     async figures() {
