@@ -19,6 +19,7 @@ export const MODULES: Record<string, Module> = {
     packages: ['jose', 'zod'],
   },
   'server/store': { imports: ['sdk/core'], packages: ['kysely', 'pg', 'better-sqlite3'] },
+  'server/outbound': { imports: [], packages: ['ipaddr.js'] },
   'server/audit': {
     imports: ['server/store', 'sdk/core', 'sdk/engine', 'sdk/contract', 'sdk/evidence'],
     packages: ['kysely', 'better-sqlite3', 'zod'],
@@ -32,8 +33,16 @@ export const MODULES: Record<string, Module> = {
     packages: ['yaml', 'zod'],
   },
   'server/oauth': {
-    imports: ['server/store', 'server/audit', 'server/directory', 'sdk/core', 'sdk/engine', 'sdk/dpop'],
-    packages: ['oidc-provider', 'ipaddr.js', 'jose', 'kysely', 'zod'],
+    imports: [
+      'server/store',
+      'server/outbound',
+      'server/audit',
+      'server/directory',
+      'sdk/core',
+      'sdk/engine',
+      'sdk/dpop',
+    ],
+    packages: ['oidc-provider', 'jose', 'kysely', 'zod'],
   },
   'server/mail': { imports: ['sdk/core'], packages: ['nodemailer'] },
   'server/people': {

@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { isPublicAddress } from '../../outbound/index.ts'
 import { type Site, sendJson, startSite } from '../testing/loopback-site.ts'
 import { isDocumentId } from './document.ts'
 import { createOutboundFetch, type OutboundOptions } from './outbound-fetch.ts'
-import { isPublicAddress } from './public-address.ts'
 
 const PUBLIC = '93.184.216.34'
 

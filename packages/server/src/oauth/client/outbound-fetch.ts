@@ -1,8 +1,6 @@
-import { lookup } from 'node:dns/promises'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
-import { isIP } from 'node:net'
-import { isPublicAddress } from './public-address.ts'
+import { createReach, pinnedLookup, type ReachOptions } from '../../outbound/index.ts'
 
 /** A document that was fetched, and for how long whoever serves it lets it be kept. */
 export interface Fetched {
@@ -27,12 +25,7 @@ export interface NotFetched {
     | 'url'
 }
 
-export interface OutboundOptions {
-  /** Hosts (with a port where it is not 443) that may lie on this machine or in this network. */
-  privateHosts: readonly string[]
-  /** All addresses of a host name. */
-  resolve?: ((host: string) => Promise<string[]>) | undefined
-}
+export type OutboundOptions = ReachOptions
 
 export type OutboundFetch = (url: string) => Promise<Fetched | NotFetched>
 
@@ -46,7 +39,7 @@ const MOST_AT_ONCE = 32
  * looked up once and then connected to, with limits on time and size, and never anywhere else than where it was asked for.
  */
 export function createOutboundFetch(options: OutboundOptions): OutboundFetch {
-  const { privateHosts, resolve = resolveAll } = options
+  const reach = createReach(options)
   let running = 0
   return async text => {
     const url = parseUrl(text)
@@ -55,10 +48,8 @@ export function createOutboundFetch(options: OutboundOptions): OutboundFetch {
     running++
     const limit = AbortSignal.timeout(TIME_LIMIT_MS)
     try {
-      const addresses = await Promise.race([addressesOf(url, resolve), whenAborted(limit)])
-      if (!addresses || addresses.length === 0) return refuse(limit.aborted ? 'timeout' : 'host_unknown')
-      const isAllowed = privateHosts.includes(url.host) || addresses.every(isPublicAddress)
-      return isAllowed ? await get(url, addresses, limit) : refuse('address')
+      const found = await reach(url, limit)
+      return found.ok ? await get(url, found.addresses, limit) : refuse(found.reason)
     } finally {
       running--
     }
@@ -73,35 +64,15 @@ export function parseUrl(text: string): URL | undefined {
   return isPlain && url.hash === '' && !text.includes('#') && !url.hostname.endsWith('.') ? url : undefined
 }
 
-/** A host that is an address stands for itself; a name is looked up once. */
-async function addressesOf(
-  { hostname }: URL,
-  resolve: (host: string) => Promise<string[]>,
-): Promise<string[]> {
-  const bare = hostname.replace(/^\[|\]$/g, '')
-  return isIP(bare) === 0 ? resolve(hostname).catch(() => []) : [bare]
-}
-
-async function resolveAll(host: string): Promise<string[]> {
-  const found = await lookup(host, { all: true })
-  return found.map(({ address }) => address)
-}
-
 function get(url: URL, addresses: readonly string[], signal: AbortSignal): Promise<Fetched | NotFetched> {
   return new Promise(settle => {
     const fail = () => settle(refuse(signal.aborted ? 'timeout' : 'unreachable'))
-    const pinned = addresses.map(address => ({ address, family: isIP(address) }))
     request(
       url,
       {
         agent: false,
         headers: { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'valetkey' },
-        // What was checked is what is connected to: the name is not looked up again.
-        lookup: (_host, { all }, done) => {
-          const [first] = pinned
-          if (all) done(null, pinned)
-          else done(null, first?.address ?? '', first?.family)
-        },
+        lookup: pinnedLookup(addresses),
         maxHeaderSize: MAX_HEADER_BYTES,
         signal,
       },
@@ -137,10 +108,6 @@ function maxAgeOf(cacheControl: string): number | undefined {
   if (/(^|[\s,])no-(store|cache)\b/i.test(cacheControl)) return 0
   const age = /(?:^|[\s,])max-age\s*=\s*"?(\d{1,9})/i.exec(cacheControl)?.[1]
   return age === undefined ? undefined : Number(age)
-}
-
-function whenAborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise(resolve => signal.addEventListener('abort', () => resolve(undefined), { once: true }))
 }
 
 function refuse(reason: NotFetched['reason']): NotFetched {
