@@ -328,29 +328,6 @@ test('who signs out has signed out of requests too', async () => {
   expect((await browser.open(second.url)).text).toContain('name="password"')
 })
 
-test('eight that renew at once get one successor; the old one is good for a moment, and then ends the family', async () => {
-  const strict = await strictClient('invoices:read offline_access')
-  const first = await token(codeForm(strict, await maya.decide(strict.url)))
-  const form = {
-    grant_type: 'refresh_token',
-    client_id: strict.client.client_id,
-    resource: world.billing.url,
-  }
-  const renew = (refresh_token = '') => token({ ...form, refresh_token })
-  const answers = await Promise.all(Array.from({ length: 8 }, () => renew(first['refresh_token'])))
-  expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(200))
-  const successors = new Set(answers.map(answer => answer['refresh_token']))
-  expect(successors.size).toBe(1)
-  const [successor = ''] = successors
-  const next = await renew(successor)
-  expect(next.status).toBe(200)
-  // Two steps back is no lost answer.
-  expect(await renew(first['refresh_token'])).toMatchObject({ error: 'invalid_grant' })
-  expect(await renew(next['refresh_token'])).toMatchObject({ error: 'invalid_grant' })
-  const rows = await world.authority.store().db.selectFrom('refreshFamily').selectAll().execute()
-  expect(JSON.stringify(rows)).not.toContain(successor)
-})
-
 test('a refresh token is refused changed, from another client, for another server, and asks for no more', async () => {
   const strict = await strictClient('invoices:read invoices:refund offline_access')
   const first = await token(codeForm(strict, await maya.decide(strict.url, { scope: ['invoices:read'] })))

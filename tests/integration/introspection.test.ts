@@ -138,7 +138,10 @@ test('a refresh token is good until its successor is used up, its family ends, o
   expect(await introspect(second)).toMatchObject({ active: true })
   // Within the grace window the one before still gets this successor.
   expect(await introspect(first)).toMatchObject({ active: true })
+  stage.passTime(31_000)
+  expect(await introspect(first)).toEqual(INACTIVE)
   const third = String((await refresh(second))['refresh_token'])
+  expect(third).not.toBe(second)
   expect(await introspect(first)).toEqual(INACTIVE)
   await refresh(first)
   expect(await introspect(third)).toEqual(INACTIVE)

@@ -66,6 +66,22 @@ describeOnBoth('refresh families', open => {
     expect(await renewIn(options, first)).toEqual({ kind: 'reused' })
   })
 
+  test('meanwhile the successor moves nothing on, so that whoever comes late with the one before is answered', async () => {
+    const clock = { now: Date.now() }
+    const { options, first } = await begin(await open(), clock)
+    const next = { ...first, counter: 2 }
+    await renewIn(options, first)
+    const answers = await Promise.all(
+      Array.from({ length: 32 }, (_, i) => renewIn(options, i % 2 ? next : first)),
+    )
+    expect(new Set(answers.map(renewal => JSON.stringify(renewal)))).toEqual(
+      new Set(['{"kind":"renewed","counter":2}']),
+    )
+    clock.now += GRACE_MS + 1
+    expect(await renewIn(options, next)).toEqual({ kind: 'renewed', counter: 3 })
+    expect(await renewIn(options, first)).toEqual({ kind: 'reused' })
+  })
+
   test('a family that has ended stays so, whichever token comes', async () => {
     const clock = { now: Date.now() }
     const { options, first, agent } = await begin(await open(), clock)

@@ -8,7 +8,7 @@ import type { ActingToken } from './acting-token.ts'
 /** Derives refresh tokens; all nodes share it. */
 export type RefreshKey = string
 
-/** Within this time after a renewal, the token before it gets the same successor once more. */
+/** For this time after a renewal its successor stays the last one, and the token before it is as good. */
 export const GRACE_MS = 30_000
 /** The longest that anybody stays without coming back. */
 const IDLE_MS = 90 * 24 * 60 * 60_000
@@ -33,7 +33,7 @@ export async function beginFamily(
   const id = newId('refreshFamily', now())
   const row = {
     ...{ id, organizationId: claims.org, clientId: claims.client_id, grantId: grant.id },
-    ...{ audience: claims.aud, scopes: JSON.stringify(scopes), jkt, counter: 1, rotatedAt: now() },
+    ...{ audience: claims.aud, scopes: JSON.stringify(scopes), jkt, counter: 1, rotatedAt: 0 },
     ...{ createdAt: isoTime(now()), expiresAt: grant.expiresAt ?? now() + IDLE_MS, revokedAt: null },
   }
   await tx.insertInto('refreshFamily').values(row).execute()
@@ -109,12 +109,23 @@ export function createTermsLookup(store: Store): (id: string) => Promise<FamilyT
 /** What became of a token that was presented. */
 export type Renewal = { kind: 'renewed'; counter: number } | { kind: 'reused' } | { kind: 'ended' }
 
-const moveOn = prepareQuery((db, values: { id: string; counter: number; next: number; now: number }) =>
+interface Move {
+  [name: string]: string | number
+  id: string
+  counter: number
+  next: number
+  now: number
+  /** The last time that it moved on lies before this (ms): nobody comes late from then any more. */
+  settled: number
+}
+
+const moveOn = prepareQuery((db, values: Move) =>
   db
     .updateTable('refreshFamily')
     .set({ counter: values.next, rotatedAt: values.now })
     .where('id', '=', values.id)
     .where('counter', '=', values.counter)
+    .where('rotatedAt', '<', values.settled)
     .where('revokedAt', 'is', null)
     .where('expiresAt', '>', values.now)
     .returning('id'),
@@ -122,14 +133,15 @@ const moveOn = prepareQuery((db, values: { id: string; counter: number; next: nu
 
 /**
  * Uses a token up. Of many at once one moves the family on, in one statement; the others, and whoever did not get the
- * answer, find the same successor for a short while. Later it is reuse: somebody has a copy, and the family ends.
+ * answer, find the same successor for a short while. So do processes of one client that share a token and come one after
+ * the other: meanwhile the successor itself moves nothing on. Later it is reuse: somebody has a copy, and the family ends.
  */
 export async function renew(
   tx: Tx,
   { family: id, counter }: { family: string; counter: number },
   now: number,
 ): Promise<Renewal> {
-  const moved = await moveOn(tx, { id, counter, next: counter + 1, now })
+  const moved = await moveOn(tx, { id, counter, next: counter + 1, now, settled: now - GRACE_MS })
   if (moved.length === 1) return { kind: 'renewed', counter: counter + 1 }
   const row = await findFamily({ db: tx }, id)
   if (!row || row.revokedAt !== null || Number(row.expiresAt) <= now) return { kind: 'ended' }
