@@ -11,6 +11,7 @@ import {
   mayPerson,
 } from './legs.ts'
 import { explainMissing } from './missing.ts'
+import { isLent } from './reach.ts'
 import type { Action, Decision, DecisionRequest, Leg, LegName } from './request.ts'
 import type { Rule } from './rule.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -94,8 +95,7 @@ export function mayObtain(snapshot: Snapshot, request: DecisionRequest): boolean
   if (!organization || !seat || !rule || !isKnown(rule, snapshot)) return false
   const { permission } = rule.fact
   if (checkResource(walk)) return false
-  const isLent = walk.grant?.lends === true && walk.chain.length === 0
-  if (!isLent && !isWithin(walk, permission)) return false
+  if (!isLent(walk) && !isWithin(walk, permission)) return false
   if (request.caller.grant === null) return request.caller.person === null
   const principal = walk.person?.seq ?? 0
   return walk.targets.every(target => mayPerson(organization, rule, { principal, target, now: request.now }))

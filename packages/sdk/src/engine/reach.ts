@@ -11,11 +11,8 @@ import { hasSome } from './target.ts'
 import { carriesScope, findRule, isKnown, type Parties, partiesOf, reachesCeiling } from './walk.ts'
 
 /** The fewest resources under which all of chain, agent, person and grant hold a permission. */
-export function reachOf(
-  { organization, seat, chain, grant, person, bounds }: Parties,
-  permission: string,
-  now: number,
-): number[] {
+export function reachOf(parties: Parties, permission: string, now: number): number[] {
+  const { organization, seat, chain, grant } = parties
   if (!organization || !seat) return []
   const rootsFor = ({ seq: principal }: PrincipalFact) =>
     rootsOf(organization, { principal, permission, now }).map(({ resource }) => resource)
@@ -25,10 +22,20 @@ export function reachOf(
     roots = intersectRoots(organization, roots, rootsFor(from.principal))
     roots = intersectRoots(organization, roots, link.fact.resources)
   }
-  if (!grant) return roots
-  let granted = intersectRoots(organization, roots, grant.resources)
-  if (bounds.within) granted = intersectRoots(organization, granted, bounds.within)
-  return person ? intersectRoots(organization, granted, rootsFor(person)) : []
+  return grant ? intersectRoots(organization, roots, givenOf(parties, permission, now)) : roots
+}
+
+/** The fewest resources under which person and grant hold a permission. */
+function givenOf(
+  { organization, grant, person, bounds }: Parties,
+  permission: string,
+  now: number,
+): number[] {
+  if (!organization || !grant || !person) return []
+  const held = rootsOf(organization, { principal: person.seq, permission, now })
+  const own = held.map(({ resource }) => resource)
+  const given = intersectRoots(organization, own, grant.resources)
+  return bounds.within ? intersectRoots(organization, given, bounds.within) : given
 }
 
 /**
@@ -50,9 +57,15 @@ export function mayUse(
   if (!rule || rule.fact.frozen || !isKnown(rule, snapshot)) return false
   if (action.kind === 'tool' && rule.fact.definition !== action.definition) return false
   const { permission } = rule.fact
-  if (!reachesCeiling(parties, permission) || !chainCarries(parties, permission)) return false
   if (!leavesTool(parties.bounds, action)) return false
+  if (isLent(parties)) return reachesSome(organization, rule, givenOf(parties, permission, now))
+  if (!reachesCeiling(parties, permission) || !chainCarries(parties, permission)) return false
   return reachesSome(organization, rule, reachOf(parties, permission, now))
+}
+
+/** Whether the agent has all from the person whom it acts for, who lends it more when it asks for more. */
+export function isLent({ grant, chain }: Parties): boolean {
+  return grant?.lends === true && chain.length === 0
 }
 
 /** Whether a rule could name something under these roots. */

@@ -410,6 +410,13 @@ group('acting for a person', () => {
     expect(mayObtain(northwind(...one, lent), ask('INV-1'))).toBe(true)
     expect(mayObtain(northwind(...one, lent), ask('INV-2'))).toBe(false)
     expect(mayObtain(northwind(lent), ask('INV-1'))).toBe(false)
+    // So that it can ask at all, what it could be given is in the lists that it is shown.
+    const shown = (...facts: Parameters<typeof northwind>) =>
+      mayUse(northwind(...facts), ask('INV-1'), { kind: 'prompt', name: 'get_by_id', definition: null })
+    expect(shown(...one, lent)).toBe(true)
+    expect(shown(...one, grant([1], ['file:read']))).toBe(false)
+    expect(shown(lent)).toBe(false)
+    expect(shown(...one, grant([GLOBEX], ['file:read'], null, { lends: true }))).toBe(false)
     const through = { ...ask('INV-1'), caller: { ...ask('INV-1').caller, chain: ['dlg_1'] } }
     expect(mayObtain(northwind(...one, lent), through)).toBe(false)
   })
