@@ -31,7 +31,7 @@ export async function startProduct(upstream: string): Promise<Product> {
     directory: join(directory, 'authority'),
     port,
     // Benches that come from many addresses say so.
-    trustedProxies: '127.0.0.1',
+    settings: { trustedProxies: '127.0.0.1' },
   })
   const { url, token } = authority.ready
   const api = createClient(contract, { baseUrl: url, token: () => token })

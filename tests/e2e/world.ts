@@ -15,6 +15,7 @@ import {
 import { createBillingHandler } from '../../packages/server/src/cli/run/demo/billing.ts'
 import { findFreePort } from '../../packages/server/src/cli/run/demo/files.ts'
 import { type DevAuthority, startDevAuthority } from '../../packages/server/src/cli/run/dev-authority.ts'
+import type { SettingName } from '../../packages/server/src/server/index.ts'
 import type { Store } from '../../packages/server/src/store/index.ts'
 import { type Identity, identify } from './identity.ts'
 import { BILLING_RULES, mapRules, type Rules, seedNorthwind } from './northwind.ts'
@@ -74,11 +75,11 @@ export interface World extends AsyncDisposable {
 export type Call = Awaited<ReturnType<Client<AdminApi>['audit']['calls']>>['items'][number]
 
 /** Starts it all. Takes less than a second; everything is gone after disposal. */
-export async function startWorld(): Promise<World> {
+export async function startWorld(settings: Partial<Record<SettingName, unknown>> = {}): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'valetkey-world-'))
   const port = await findFreePort()
   const start = (): Promise<DevAuthority> =>
-    startDevAuthority({ directory: join(directory, 'authority'), port, logLevel: 'error' })
+    startDevAuthority({ directory: join(directory, 'authority'), port, logLevel: 'error', settings })
   let running = await start()
   const { token } = running
   const { url } = running.authority

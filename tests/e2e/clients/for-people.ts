@@ -68,6 +68,13 @@ export interface PeopleClient {
 /** Answers the page at an address, and gives the address that the browser left to. */
 export type Decide = (url: URL) => Promise<URL>
 
+/** How a client comes to be known: by the address of a document, by an id that it was given, or else it registers itself. */
+export interface Introduction {
+  redirect: string
+  document?: string
+  clientId?: string
+}
+
 interface Attempt {
   connect(): Promise<unknown>
   callTool(call: ToolCall): Promise<unknown>

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { api, createClient } from '@valetkey/sdk/contract'
 import { pino } from 'pino'
-import { type Authority, readConfig, startAuthority } from '../../server/index.ts'
+import { type Authority, readConfig, type SettingName, startAuthority } from '../../server/index.ts'
 
 /** An authority for this machine alone, with an API token for who started it. */
 export interface DevAuthority {
@@ -18,15 +18,15 @@ export interface DevAuthorityOptions {
   /** Keeps nothing. */
   isInMemory?: boolean
   logLevel?: 'error' | 'warn' | 'info'
-  /** Proxies that say where requests come from. */
-  trustedProxies?: string
+  /** What is set otherwise than it is here. */
+  settings?: Partial<Record<SettingName, unknown>>
 }
 
 const TOKEN_FILE = 'dev.token'
 
 /** Starts an authority on loopback, and signs in: with its one-time code at the first start, with the token of it later. */
 export async function startDevAuthority(options: DevAuthorityOptions): Promise<DevAuthority> {
-  const { directory, port, isInMemory = false, logLevel = 'warn', trustedProxies = '' } = options
+  const { directory, port, isInMemory = false, logLevel = 'warn', settings } = options
   await mkdir(directory, { recursive: true, mode: 0o700 })
   await writeFile(join(directory, '.gitignore'), '*\n')
   const newKey = () => randomBytes(32).toString('base64')
@@ -39,10 +39,10 @@ export async function startDevAuthority(options: DevAuthorityOptions): Promise<D
       dataDirectory: directory,
       masterKey,
       logLevel,
-      trustedProxies,
       // Whoever tries it out is administrator and person in one.
       consentMayAdoptAgents: true,
       ...(isInMemory && { databaseUrl: 'sqlite::memory:' }),
+      ...settings,
     },
   })
   const log = pino({ level: config.logLevel }, pino.destination({ dest: 2, sync: true }))
