@@ -12,6 +12,7 @@ const pages = [
   'CHANGELOG.md',
   'docs/policy.md',
   'docs/enforcement.md',
+  'docs/clients.md',
 ]
 const read = (page: string) => readFileSync(resolve(root, page), 'utf8')
 
