@@ -83,6 +83,17 @@ export const MODULES: Record<string, Module> = {
     imports: ['server/store', 'server/directory', 'sdk/core', 'sdk/engine'],
     packages: ['hono', 'zod'],
   },
+  'server/signals': {
+    imports: [
+      'server/store',
+      'server/audit',
+      'server/directory',
+      'server/people',
+      'sdk/core',
+      'sdk/contract',
+    ],
+    packages: ['hono', 'jose', 'kysely', 'zod'],
+  },
   'server/gateway': { imports: ['sdk/core', 'sdk/guard', 'sdk/agent'], packages: ['undici'] },
   'server/witness': { imports: ['sdk/core', 'sdk/evidence'], packages: ['zod'] },
   'server/server': {
@@ -96,6 +107,7 @@ export const MODULES: Record<string, Module> = {
       'server/people',
       'server/feed',
       'server/pdp',
+      'server/signals',
       ...SDK,
     ],
     packages: ['hono', '@hono/node-server', 'pino', 'prom-client', 'yaml', 'zod'],

@@ -168,3 +168,57 @@ test('the token of a directory is shown once, or goes into a file', async () => 
   const statuses = (await admin.scimTokens.list({})).items.map(({ name, status }) => [name, status])
   expect(Object.fromEntries(statuses)).toEqual({ okta: 'revoked', hr: 'live' })
 })
+
+test('a receiver of security events is let in, given a stream, paused, and put out', async () => {
+  await using stage = await open()
+  const { admin, valetkey, directory } = stage
+  const create = [
+    'signal',
+    'receiver',
+    'create',
+    'siem',
+    '--push-origin',
+    'https://siem.test',
+    '--secret-file',
+    't',
+  ]
+  const made = await valetkey(create)
+  expect(made.code, made.err).toBe(0)
+  expect(made.err).toContain('https://auth.test/.well-known/ssf-configuration')
+  expect(made.out + made.err).not.toContain(readFileSync(join(directory, 't'), 'utf8').trim())
+  writeFileSync(join(directory, 'header'), 'Splunk s3cret\n')
+  const start = ['signal', 'stream', 'start', 'siem', '--endpoint', 'https://siem.test/events']
+  const started = await valetkey([...start, '--authorization-file', 'header', '--event', 'session-revoked'])
+  expect(started.code, started.err).toBe(0)
+  expect(started.out + started.err).not.toContain('s3cret')
+  const stream = async () => (await admin.signalReceivers.list({})).items[0]?.stream
+  expect(await stream()).toMatchObject({ delivery: 'push', status: 'enabled', events: ['session-revoked'] })
+  for (const [verb, status] of [
+    ['pause', 'paused'],
+    ['resume', 'enabled'],
+    ['stop', 'disabled'],
+  ] as const) {
+    await valetkey(['signal', 'stream', verb, 'siem', '--reason', 'maintenance'])
+    expect(await stream()).toMatchObject({ status, reason: 'maintenance' })
+  }
+  expect((await valetkey(['signal', 'stream', 'verify', 'siem'])).code).toBe(0)
+  expect((await valetkey(['signal', 'receiver', 'ls'])).out).toContain('disabled')
+  expect((await valetkey(['signal', 'receiver', 'rm', 'siem'])).code).toBe(2)
+  expect((await valetkey(['signal', 'receiver', 'rm', 'siem', '--yes'])).code).toBe(0)
+  expect((await admin.signalReceivers.list({})).items).toEqual([])
+  expect((await valetkey(['signal', 'rotate-key'])).out).toContain('next')
+})
+
+test('a provider whose security events count is named with its keys, and put out', async () => {
+  await using stage = await open()
+  const { admin, valetkey } = stage
+  await valetkey([...OKTA, '--public'])
+  const add = ['signal', 'source', 'add', 'okta', '--idp', 'okta', '--issuer', 'https://northwind.okta.test']
+  const added = await valetkey([...add, '--jwks-uri', 'https://northwind.okta.test/keys'])
+  expect(added.code, added.err).toBe(0)
+  const [source] = (await admin.signalSources.list({})).items
+  expect(added.err).toContain(`push to https://auth.test${source?.path}`)
+  expect((await valetkey(['signal', 'source', 'ls', '-o', 'name'])).out).toBe('okta\n')
+  expect((await valetkey(['signal', 'source', 'rm', 'okta', '--yes'])).code).toBe(0)
+  expect((await admin.signalSources.list({})).items).toEqual([])
+})

@@ -29,6 +29,8 @@ export interface Foreign {
   domain: string[]
   link: string[]
   scimToken: string[]
+  receiver: string[]
+  signalSource: string[]
   factor: string[]
 }
 
@@ -65,6 +67,8 @@ async function furnish(product: Product, organization: string, many: number): Pr
     domain: [],
     link: [],
     scimToken: [],
+    receiver: [],
+    signalSource: [],
     factor: [],
   }
   const put = (kind: keyof Foreign, { id }: { id: string }, ...names: string[]) =>
@@ -92,6 +96,16 @@ async function furnish(product: Product, organization: string, many: number): Pr
     const { domain } = await admin.domains.claim({ organization, domain: `${name}.test` })
     all.domain.push(domain)
     put('scimToken', await admin.scimTokens.create({ organization, name }))
+    put('receiver', await admin.signalReceivers.create({ organization, name: `sgr-${name}` }), `sgr-${name}`)
+    const { issuer } = oidc
+    const source = {
+      organization,
+      name: `sgs-${name}`,
+      provider: provider.id,
+      issuer,
+      jwksUri: `${issuer}/keys`,
+    }
+    put('signalSource', await admin.signalSources.create(source), source.name)
     all.factor.push(await addApp(product.store, person))
     all.link.push(await linkPerson(product, { provider: provider.id, person: person.id }))
     const rule = { organization, from: `agent:${agent.name}`, to: 'organization' }
@@ -115,6 +129,8 @@ const FIELDS: Record<string, readonly (keyof Foreign)[]> = {
   provider: ['provider'],
   link: ['link'],
   scimToken: ['scimToken'],
+  receiver: ['receiver'],
+  signalSource: ['signalSource'],
   from: ['agent'],
   to: ['agent'],
   factor: ['factor'],
@@ -162,6 +178,8 @@ const OWN: Record<string, unknown> = {
   redirectUris: ['http://127.0.0.1/callback'],
   provider: 'idp-home-0',
   domain: 'home-0.test',
+  issuer: 'https://home-0.test',
+  jwksUri: 'https://home-0.test/keys',
 }
 
 /** What some fields mean differs from one operation to another. */
@@ -175,6 +193,7 @@ const SPECIAL: Record<string, Record<string, string>> = {
   'freezes.thaw': { kind: 'agent' },
   'identityProviders.update': { status: 'disabled' },
   'factors.remove': { id: 'person-home-0' },
+  'signalStreams.update': { status: 'paused' },
 }
 
 interface Place {
@@ -228,6 +247,8 @@ const NOWHERE: Record<keyof Foreign, () => string> = {
   domain: () => 'nowhere.test',
   link: () => newId('identityLink'),
   scimToken: () => newId('scimToken'),
+  receiver: () => newId('signalReceiver'),
+  signalSource: () => newId('signalSource'),
   factor: () => newId('factor'),
 }
 

@@ -187,6 +187,38 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
         return c.scimTokens.revoke({ scimToken: id })
       },
     ],
+    'signalReceivers.create': ['event', c => addReceiver(c)],
+    'signalReceivers.remove': [
+      'event',
+      async c => {
+        await addReceiver(c)
+        return c.signalReceivers.remove({ receiver: 'siem' })
+      },
+    ],
+    'signalStreams.start': ['event', c => addStream(c)],
+    'signalStreams.update': [
+      'event',
+      async c => {
+        await addStream(c)
+        return c.signalStreams.update({ receiver: 'siem', status: 'paused' })
+      },
+    ],
+    'signalStreams.verify': [
+      'event',
+      async c => {
+        await addStream(c)
+        return c.signalStreams.verify({ receiver: 'siem' })
+      },
+    ],
+    'signalSources.create': ['event', c => addSource(c)],
+    'signalSources.remove': [
+      'event',
+      async c => {
+        await addSource(c)
+        return c.signalSources.remove({ signalSource: 'okta' })
+      },
+    ],
+    'signalKeys.rotate': ['event', c => c.signalKeys.rotate({})],
     'invitations.create': ['event', c => c.invitations.create({ id: 'maya@northwind.test' })],
     'clients.register': [
       'event',
@@ -262,6 +294,21 @@ async function addMaya(client: Client) {
 function addProvider(client: Client, more: object = {}) {
   const oidc = { issuer: 'https://northwind.okta.test', clientId: 'valetkey' }
   return client.identityProviders.create({ name: 'okta', oidc, ...more })
+}
+
+function addReceiver(client: Client) {
+  return client.signalReceivers.create({ name: 'siem' })
+}
+
+async function addStream(client: Client) {
+  await addReceiver(client)
+  return client.signalStreams.start({ receiver: 'siem' })
+}
+
+async function addSource(client: Client) {
+  await addProvider(client)
+  const issuer = 'https://northwind.okta.test'
+  return client.signalSources.create({ name: 'okta', provider: 'okta', issuer, jwksUri: `${issuer}/keys` })
 }
 
 async function claimAnd(client: Client, work: () => Promise<unknown>) {

@@ -12,6 +12,7 @@ import { roles } from './roles.ts'
 import type { Api } from './route.ts'
 import { servers } from './servers.ts'
 import { session } from './session.ts'
+import { signals } from './signals.ts'
 
 /** The admin API. Ids may be written as ids or, within an organization, as names. */
 export const api = {
@@ -19,6 +20,7 @@ export const api = {
   ...organizations,
   ...people,
   ...federation,
+  ...signals,
   ...agents,
   ...servers,
   ...resources,

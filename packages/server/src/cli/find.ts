@@ -117,6 +117,22 @@ export function findScimToken({ api, organization }: Session, text: string) {
   })
 }
 
+export function findSignalReceiver({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'receiver',
+    list: page => api.signalReceivers.list({ ...page, ...organization }),
+    names: receiver => [receiver.id, receiver.name],
+  })
+}
+
+export function findSignalSource({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'source',
+    list: page => api.signalSources.list({ ...page, ...organization }),
+    names: source => [source.id, source.name],
+  })
+}
+
 export function findResourceType({ api }: Session, text: string) {
   return find(text, {
     noun: 'resource type',

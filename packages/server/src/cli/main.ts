@@ -17,6 +17,7 @@ export const COMMANDS: CommandTable = {
   idp: () => import('./organization/idp.ts'),
   domain: () => import('./organization/domain.ts'),
   scim: () => import('./organization/scim.ts'),
+  signal: () => import('./organization/signal.ts'),
   agent: () => import('./principal/agent.ts'),
   service: () => import('./principal/service-principal.ts'),
   group: () => import('./principal/group.ts'),

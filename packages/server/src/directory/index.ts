@@ -9,6 +9,7 @@ export { createCredential, listCredentials, liveCredentials } from './credential
 export { type PublicKey, parsePublicKey } from './credentials/public-key.ts'
 export { createServerKey, findServerKey, listServerKeys, revokeServerKey } from './credentials/server-keys.ts'
 export * from './delegation/index.ts'
+export { refuseDuplicate } from './duplicate.ts'
 export * from './fact-of.ts'
 export { loadCatalogue, loadOrganization } from './facts.ts'
 export { type Agreement, agree, findStandingGrant, type StandingGrant } from './grants/agreement.ts'
@@ -21,7 +22,7 @@ export {
 export type { Grant } from './grants/grant-row.ts'
 export { createGrant, listGrants, revokeGrant, revokeGrants, showGrant } from './grants/grants.ts'
 export * from './identity/index.ts'
-export { type InputOf, lock, type OutputOf } from './operation.ts'
+export { type InputOf, lock, type OutputOf, recordBy, timeOf } from './operation.ts'
 export {
   createOrganization,
   freezeOrganization,
@@ -37,6 +38,7 @@ export {
   toSignInPolicy,
   updateSignInPolicy,
 } from './organizations/sign-in-policy.ts'
+export { readPage } from './page.ts'
 export {
   createAgent,
   listAgents,

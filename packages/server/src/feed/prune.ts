@@ -61,5 +61,11 @@ async function findPrunable(store: Store, now: number): Promise<Map<string, numb
     .execute()
   for (const { id, revision } of long)
     prunable.set(id, Math.max(prunable.get(id) ?? 0, revision - KEPT_REVISIONS))
+  // What is yet to be told to receivers of security events is kept.
+  for (const { organizationId: id, revision } of await store.db
+    .selectFrom('signalCursor')
+    .selectAll()
+    .execute())
+    if (prunable.has(id)) prunable.set(id, Math.min(prunable.get(id) ?? 0, revision))
   return prunable
 }

@@ -21,6 +21,7 @@ import { createResolveTxt } from './resolve-txt.ts'
 import { openScim } from './scim.ts'
 import { createServerNames } from './server-names.ts'
 import type { Config } from './settings.ts'
+import { openSignals } from './signals.ts'
 
 /** Told of a call that an enforcement point recorded, after it is stored, with the name of its server. */
 export type CallListener = (record: AttemptRecord, server: string) => void
@@ -99,6 +100,7 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   limitIndex(store, config.indexMemoryMb * 2 ** 20)
   const pdp = openPdp({ store, now, issuer, log })
   const scim = openScim({ store, now, issuer, addressOf, log })
+  const signals = openSignals({ store, now, issuer, addressOf, log })
   const pages = opened.add(
     await openPages({
       ...{ config, store, now, addressOf, log, mail },
@@ -106,8 +108,9 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
     }),
     it => it.close(),
   )
-  const edge = opened.add(await openEdge({ config, oauth, api, feed, pdp, pages, scim, drainMs }), it =>
-    it.close(),
+  const edge = opened.add(
+    await openEdge({ config, oauth, api, feed, pdp, pages, scim, signals, drainMs }),
+    it => it.close(),
   )
   health.become('serving')
   return {

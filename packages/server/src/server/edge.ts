@@ -4,6 +4,7 @@ import type { Feed } from '../feed/index.ts'
 import type { AuthorizationServer } from '../oauth/index.ts'
 import type { Pdp } from '../pdp/index.ts'
 import type { Pages, Scim } from '../people/index.ts'
+import type { Signals } from '../signals/index.ts'
 import type { AdminApiServer } from './api.ts'
 import { listen } from './listen.ts'
 import type { Config } from './settings.ts'
@@ -25,16 +26,18 @@ export async function openEdge(options: {
   pdp: Pdp
   pages: Pages
   scim: Scim
+  signals: Signals
   /** How long requests under way may take to end. */
   drainMs: number
 }): Promise<Edge> {
-  const { config, oauth, api, feed, pdp, pages, scim, drainMs } = options
+  const { config, oauth, api, feed, pdp, pages, scim, signals, drainMs } = options
   // Without overriding the process's own Request and Response: other code in it compares against those.
   const web = getRequestListener(
     async (request, connection) => {
       const { pathname } = new URL(request.url)
       if (pages.serves(pathname)) return pages.app.fetch(request, connection)
       if (scim.serves(pathname)) return scim.app.fetch(request, connection)
+      if (signals.serves(pathname)) return signals.app.fetch(request, connection)
       if (pdp.serves(pathname)) return pdp.app.fetch(request, connection)
       return (pathname.startsWith('/feed/') ? feed.app : api.app).fetch(request, connection)
     },
@@ -55,6 +58,8 @@ export async function openEdge(options: {
     async close() {
       const drained = drain(server, drainMs)
       feed.close()
+      // Polls that wait for events are answered.
+      await signals.close()
       await drained
     },
   }

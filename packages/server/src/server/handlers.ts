@@ -10,6 +10,7 @@ import {
   takeSigningKey,
 } from '../oauth/index.ts'
 import { invite, listFactorsOf, removeFactorOf, signOutPerson } from '../people/index.ts'
+import * as signals from '../signals/index.ts'
 
 /** One operation of the contract: authenticated, permitted and parsed input comes in, a value goes out. */
 type Handler<G extends keyof AdminApi, O extends keyof AdminApi[G]> = (
@@ -86,6 +87,22 @@ export function createHandlers(parts: HandlerParts): Handlers {
       create: directory.createScimToken,
       revoke: directory.revokeScimToken,
     },
+    signalReceivers: {
+      list: signals.listReceivers,
+      create: (ctx, input) => signals.createReceiver(ctx, input, issuer),
+      remove: signals.removeReceiver,
+    },
+    signalStreams: {
+      start: signals.startStream,
+      update: (ctx, input) => signals.updateStream(ctx, input, issuer),
+      verify: (ctx, input) => signals.verifyStream(ctx, input, issuer),
+    },
+    signalSources: {
+      list: signals.listSources,
+      create: (ctx, input) => signals.createSource(ctx, input, issuer),
+      remove: signals.removeSource,
+    },
+    signalKeys: { list: signals.listSignalKeys, rotate: signals.rotateSignalKey },
     invitations: { create: (ctx, input) => invite(ctx, input, { issuer, mailer }) },
     factors: { list: listFactorsOf, remove: removeFactorOf },
     agents: {

@@ -31,6 +31,12 @@ export interface Database {
   scimToken: ScimTokenTable
   scimPerson: ScimPersonTable
   scimGroup: ScimGroupTable
+  signalKey: SignalKeyTable
+  signalReceiver: SignalReceiverTable
+  signalStream: SignalStreamTable
+  signalEvent: SignalEventTable
+  signalCursor: { organizationId: string; revision: number }
+  signalSource: SignalSourceTable
   clientRegistration: ClientRegistrationTable
   refreshFamily: RefreshFamilyTable
   signInPolicy: SignInPolicyTable
@@ -393,6 +399,85 @@ interface ScimGroupTable {
   displayName: string
   createdAt: ColumnType<string, string, never>
   updatedAt: string
+}
+
+/** A key that security events are signed with; the newest that everybody can know signs. */
+interface SignalKeyTable {
+  kid: string
+  publicJwk: string
+  sealedPrivateJwk: string
+  createdAt: ColumnType<string, string, never>
+}
+
+/** Who may be told of an organization's revocations, and manages a stream of them by a token. */
+interface SignalReceiverTable {
+  id: string
+  organizationId: string
+  name: string
+  hash: string
+  audience: string
+  /** Where events may be pushed to; null: they are only polled. */
+  pushOrigin: string | null
+  /** How people are named. */
+  subjects: 'iss_sub' | 'email'
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+  lastUsedAt: string | null
+}
+
+interface SignalStreamTable {
+  id: string
+  receiverId: string
+  organizationId: string
+  status: 'enabled' | 'paused' | 'disabled'
+  reason: string
+  delivery: 'push' | 'poll'
+  endpoint: string | null
+  /** What goes into the header `Authorization` of what is pushed. */
+  sealedAuthorization: string | null
+  /** JSON of the event types that were asked for. */
+  events: string
+  description: string
+  createdAt: ColumnType<string, string, never>
+  /** Of the newest event. */
+  sequence: number
+  failures: number
+  nextTryAt: number
+  /** Until when a node delivers it, on the clock of the database. */
+  claimedUntil: number
+  lastDeliveredAt: string | null
+  lastFault: string | null
+  verifiedAt: number
+}
+
+/** An event that its receiver does not have yet. Its id is the `jti`. */
+interface SignalEventTable {
+  id: string
+  streamId: string
+  sequence: number
+  /** 1: about the stream itself, delivered whatever its status is. */
+  isControl: number
+  /** JSON of the claims; signed when they leave. */
+  body: string
+}
+
+/** An identity provider's transmitter of security events. */
+interface SignalSourceTable {
+  id: string
+  organizationId: string
+  name: string
+  providerId: string
+  issuer: string
+  jwksUri: string
+  audience: string
+  /** Where it is polled; null: it pushes. */
+  pollUrl: string | null
+  sealedAuthorization: string | null
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+  lastHeardAt: string | null
+  lastFault: string | null
+  nextPollAt: number
 }
 
 /** Where a client may return to. One that registered itself is here before it has an agent. */

@@ -14,6 +14,7 @@ export {
 export { listLinks, removeLink } from './links.ts'
 export {
   findProvider,
+  getProvider,
   type OidcSettings,
   oidcSettings,
   type ProviderRow,
@@ -21,6 +22,7 @@ export {
   samlSettings,
   secretPlace,
 } from './provider-row.ts'
+export { checkAddress } from './provider-settings.ts'
 export {
   createProvider,
   listProviders,

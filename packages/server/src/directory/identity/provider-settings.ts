@@ -21,7 +21,7 @@ export function checkSaml(settings: SamlSettings, now: number): SamlSettings {
 }
 
 /** Codes, secrets and people travel there: in clear only within one machine. */
-function checkAddress(address: string, path: string): void {
+export function checkAddress(address: string, path: string): void {
   const { protocol, hostname, username, password } = new URL(address)
   if (username || password) throw invalid(path, 'An address here carries no user name or password.')
   const isLoopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)

@@ -162,6 +162,45 @@ export async function endFromProvider(
   })
 }
 
+/** Clocks of a provider and of this node may differ by so much. */
+const BETWEEN_CLOCKS_MS = 60_000
+
+/**
+ * Ends what a person began at a provider until some moment, all of it or one session there, and what the person
+ * consented to until then. What came later stays: an old word about a session says nothing about a new one.
+ */
+export async function endAtProvider(
+  ctx: Context,
+  provider: ProviderRow,
+  { person, sid, before }: { person: string; sid: string | undefined; before: number },
+): Promise<{ sessions: number; grants: number }> {
+  const until = isoTime(before + BETWEEN_CLOCKS_MS)
+  return asOneChange(ctx, [provider.organizationId], async ctx => {
+    const { db } = ctx.store
+    let query = db
+      .updateTable('federatedSession')
+      .set(eb => ({ endedAt: eb.fn.coalesce('endedAt', eb.val(isoTime(ctx.now()))) }))
+      .where('providerId', '=', provider.id)
+      .where('personId', '=', person)
+      .where('createdAt', '<=', until)
+    if (sid !== undefined) query = query.where('sid', '=', sid)
+    const ended = await query.returning(['sessionId', 'subject']).execute()
+    const subjects = sid === undefined ? [...new Set(ended.map(row => row.subject))] : [undefined]
+    await ctx.store.write(async tx => {
+      for (const subject of subjects) await rememberSignOut(tx, provider.id, { subject, sid }, before)
+    })
+    const grants =
+      sid === undefined
+        ? await liveConsents(db).where('personId', '=', person).where('createdAt', '<=', until).execute()
+        : await consentsIn(
+            db,
+            ended.map(row => row.sessionId),
+          )
+    for (const { id } of grants) await revokeGrant(ctx, { id, organization: provider.organizationId })
+    return { sessions: ended.length, grants: grants.length }
+  })
+}
+
 function liveConsents(db: Db) {
   return db
     .selectFrom('grant')

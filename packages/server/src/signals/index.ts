@@ -1,0 +1,12 @@
+/** Hides how security events leave for receivers and come in from identity providers (OpenID SSF 1.0 with CAEP 1.0). */
+export { listSignalKeys, rotateSignalKey } from './keys.ts'
+export {
+  createReceiver,
+  listReceivers,
+  removeReceiver,
+  startStream,
+  updateStream,
+  verifyStream,
+} from './receivers.ts'
+export { createSignals, type Signals, type SignalsOptions } from './signals.ts'
+export { createSource, listSources, removeSource } from './sources.ts'

@@ -1,0 +1,127 @@
+import type { IncomingMessage } from 'node:http'
+import { AppError, newId } from '@valetkey/sdk/core'
+import { Hono, type Context as HttpContext } from 'hono'
+import type { Store } from '../store/index.ts'
+import { collectEvents } from './collect.ts'
+import { createSetKeys } from './keys.ts'
+import { findPushable, pushStream } from './push.ts'
+import { addReceiver, pollSources } from './receiver.ts'
+import { metadataPath } from './stream-config.ts'
+import { addTransmitter, type TransmitterOptions } from './transmitter.ts'
+
+export interface SignalsOptions extends Pick<TransmitterOptions, 'readBody' | 'guess'> {
+  store: Store
+  issuer: string
+  now(): number
+  addressOf(request: IncomingMessage): string
+  /** How often what waits is looked at when no hint came. */
+  pollMs?: number
+  /** Told of every failure that is a fault of ours. */
+  onFault(fault: unknown, requestId?: string): void
+}
+
+/** Security events out and in, over HTTP and by themselves. */
+export interface Signals {
+  app: Hono
+  /** Whether a path is one of ours. */
+  serves(path: string): boolean
+  /** Stops what goes out, after the event under way. */
+  close(): Promise<void>
+}
+
+export function createSignals(options: SignalsOptions): Signals {
+  const { store, issuer, now } = options
+  const app = new Hono()
+  const incomingOf = (c: HttpContext) => (c.env as { incoming?: IncomingMessage } | undefined)?.incoming
+  const addressOf = (c: HttpContext) => {
+    const incoming = incomingOf(c)
+    return incoming ? options.addressOf(incoming) : 'unknown'
+  }
+  const keys = createSetKeys(store, now)
+  const rounds = startRounds({ ...options, keys, addressOf })
+  app.onError((fault, c) => answerFault(options, fault, c))
+  addTransmitter(app, { ...options, keys, addressOf, sleep: rounds.sleep })
+  addReceiver(app, { ...options, addressOf })
+  app.all('*', () => {
+    throw new AppError('not_found', 'There is nothing at this address.')
+  })
+  const wellKnown = metadataPath(issuer)
+  return { app, serves: path => path.startsWith('/signals/') || path === wellKnown, close: rounds.close }
+}
+
+type Rounds = Omit<SignalsOptions, 'addressOf'> & {
+  keys: ReturnType<typeof createSetKeys>
+  addressOf: TransmitterOptions['addressOf']
+}
+
+/** Turns changes into events, pushes and polls, for as long as the node runs. The next round mends what one could not do. */
+function startRounds(parts: Rounds) {
+  const { store, issuer, now, pollMs = 1_000, onFault } = parts
+  const stop = new AbortController()
+  const sleepers = new Set<() => void>()
+  const pushing = new Map<string, Promise<void>>()
+  let isWanted = false
+  let running: Promise<void> | undefined
+
+  async function round(): Promise<void> {
+    if (await collectEvents(store, issuer, now())) for (const wake of [...sleepers]) wake()
+    for (const id of await findPushable(parts)) {
+      if (pushing.has(id)) continue
+      const done = pushStream(parts, id, stop.signal).catch(onFault)
+      pushing.set(id, done)
+      void done.finally(() => pushing.delete(id))
+    }
+    await pollSources(parts)
+  }
+  async function run(): Promise<void> {
+    while (isWanted && !stop.signal.aborted) {
+      isWanted = false
+      await round().catch(onFault)
+    }
+    running = undefined
+  }
+  function look(): void {
+    isWanted = true
+    if (!stop.signal.aborted) running ??= run()
+  }
+  const unhook = store.onChange(look)
+  const timer = setInterval(look, pollMs)
+  timer.unref()
+  return {
+    sleep: (ms: number) =>
+      new Promise<boolean>(resolve => {
+        const wake = () => {
+          clearTimeout(alarm)
+          sleepers.delete(wake)
+          resolve(!stop.signal.aborted)
+        }
+        const alarm = setTimeout(wake, ms)
+        sleepers.add(wake)
+        if (stop.signal.aborted) wake()
+      }),
+    async close() {
+      unhook()
+      clearInterval(timer)
+      stop.abort()
+      for (const wake of [...sleepers]) wake()
+      await running
+      await Promise.all(pushing.values())
+    },
+  }
+}
+
+function answerFault({ now, onFault }: SignalsOptions, fault: unknown, c: HttpContext): Response {
+  const failure = fault instanceof AppError ? fault : new AppError('internal', 'Something failed here.')
+  const requestId = newId('request', now())
+  if (failure.status >= 500) onFault(fault, requestId)
+  c.header('x-request-id', requestId)
+  if (failure.status === 401)
+    c.header(
+      'www-authenticate',
+      failure.code === 'auth.required'
+        ? 'Bearer realm="valetkey"'
+        : 'Bearer realm="valetkey", error="invalid_token"',
+    )
+  if (failure.status === 429) c.header('retry-after', '60')
+  return c.json({ err: failure.code, description: failure.message }, failure.status as 400)
+}
