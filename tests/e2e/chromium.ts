@@ -51,43 +51,59 @@ const THEMES = ['light', 'dark'] as const
 
 const axe = readFileSync(join(root, 'node_modules/axe-core/axe.min.js'), 'utf8')
 
+/** The most that a page weighs, in bytes; one with a picture for a camera is twice as large. */
+const MOST_BYTES = 10_000
+
 /**
- * Looks at what a page shows now, as everybody sees it: wide and narrow, light and dark. Gives what axe finds, and what
- * does not fit into the width; with `SCREENSHOTS` in the environment, pictures of all of it go into that folder.
+ * Looks at what a page shows now, as everybody sees it: wide and narrow, in either direction, light and dark. Gives what
+ * axe finds, what does not fit into the width, and what is too large; with `SCREENSHOTS` in the environment, pictures of
+ * all of it go into that folder.
  */
 export async function inspectPage(page: Page, name: string): Promise<string[]> {
   const found: string[] = []
   const before = page.viewportSize()
   const folder = process.env['SCREENSHOTS']
+  const bytes = Buffer.byteLength(await page.content())
+  const hasPicture = (await page.locator('.qr').count()) > 0
+  if (bytes > (hasPicture ? 2 : 1) * MOST_BYTES) found.push(`${name}: ${bytes} bytes`)
   for (const width of WIDTHS) {
     await page.setViewportSize({ width, height: 800 })
-    const all = 'document.documentElement'
-    const [content = 0, room = 0] = await page.evaluate<number[]>(`[${all}.scrollWidth, ${all}.clientWidth]`)
-    if (content > room) found.push(`${name}: ${content} px wide at ${width}`)
+    for (const direction of ['rtl', 'ltr']) {
+      const all = 'document.documentElement'
+      const [content = 0, room = 0] = await page.evaluate<number[]>(
+        `${all}.dir = '${direction}', [${all}.scrollWidth, ${all}.clientWidth]`,
+      )
+      if (content > room) found.push(`${name}: ${content} px wide at ${width}, ${direction}`)
+      if (folder && direction === 'rtl') await page.screenshot(pictureOf(folder, name, width, direction))
+    }
     for (const colorScheme of folder ? THEMES : []) {
       await page.emulateMedia({ colorScheme })
-      await page.screenshot({
-        path: join(folder ?? '', `${name}-${width}-${colorScheme}.png`),
-        fullPage: true,
-      })
+      await page.screenshot(pictureOf(folder ?? '', name, width, colorScheme))
     }
   }
   for (const colorScheme of THEMES) {
     await page.emulateMedia({ colorScheme })
-    for (const violation of await findViolations(page)) found.push(`${name}, ${colorScheme}: ${violation}`)
+    for (const violation of await findViolations(page, colorScheme))
+      found.push(`${name}, ${colorScheme}: ${violation}`)
   }
   await page.emulateMedia({ colorScheme: null })
   if (before) await page.setViewportSize(before)
   return found
 }
 
+function pictureOf(folder: string, ...name: (string | number)[]) {
+  return { path: join(folder, `${name.join('-')}.png`), fullPage: true }
+}
+
 interface AxeResult {
   violations: { id: string; help: string; nodes: { html: string }[] }[]
 }
 
-async function findViolations(page: Page): Promise<string[]> {
+/** All that axe knows; in the dark only what colours change. */
+async function findViolations(page: Page, theme: (typeof THEMES)[number]): Promise<string[]> {
   await page.evaluate(axe)
-  const { violations } = await page.evaluate<AxeResult>('axe.run()')
+  const options = theme === 'light' ? {} : { runOnly: ['color-contrast'] }
+  const { violations } = await page.evaluate<AxeResult>(`axe.run(${JSON.stringify(options)})`)
   return violations.map(
     ({ id, help, nodes }) => `${id}: ${help} at ${nodes.map(node => node.html).join(' ')}`,
   )

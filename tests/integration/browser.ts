@@ -8,6 +8,11 @@ export interface Shown {
   leaves: URL | null
 }
 
+/** What a page that says no is found by, in the log or the record. */
+export function referenceOn({ text }: Pick<Shown, 'text'>): string | undefined {
+  return /Reference: <code>(req_\w+)</.exec(text)?.[1]
+}
+
 export function createBrowser(site: string) {
   const cookies = new Map<string, { value: string; path: string }>()
   const origin = new URL(site).origin

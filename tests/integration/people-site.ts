@@ -25,7 +25,17 @@ export async function openPeopleSite(flags: Record<string, unknown> = {}, host =
       ...{ masterKey: randomBytes(32).toString('base64'), databaseUrl: 'sqlite::memory:', ...flags },
     },
   })
-  const log = pino({ level: 'error' }, pino.destination({ dest: 2, sync: true }))
+  const logged: { level: number; msg: string; requestId?: string }[] = []
+  const log = pino(
+    { level: 'info' },
+    {
+      write(line: string) {
+        const entry = JSON.parse(line)
+        logged.push(entry)
+        if (entry.level >= 50) process.stderr.write(line)
+      },
+    },
+  )
   const now = () => Date.now() + aheadMs
   const authority = await startAuthority(config, { log, now, isDev: true, drainMs: 500 })
   const clientWith = (token: string) => createClient(contract, { baseUrl: url, token: () => token })
@@ -41,6 +51,7 @@ export async function openPeopleSite(flags: Record<string, unknown> = {}, host =
     api,
     /** What was mailed, the newest last. */
     mails,
+    logged,
     now,
     clientWith,
     store: authority.store,

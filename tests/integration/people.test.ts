@@ -1,7 +1,7 @@
 import { api as contract, createClient } from '@valetkey/sdk/contract'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { findPasswordFault } from '../../packages/server/src/people/password.ts'
-import { createBrowser } from './browser.ts'
+import { createBrowser, referenceOn } from './browser.ts'
 import { openPeopleSite, PASSWORD, type PeopleSite } from './people-site.ts'
 
 const MAYA = 'maya@northwind.test'
@@ -168,6 +168,28 @@ test('pages are small, run nothing, cannot be framed, and set no cookie when the
   const nonce = /nonce-([^']+)'/.exec(policy)?.[1]
   expect(text).toContain(`<style nonce="${nonce}">`)
   expect(policy).not.toBe((await fetch(`${site.url}/sign-in`)).headers.get('content-security-policy'))
+})
+
+test('what went wrong has a reference, by which the log or the record tells more', async () => {
+  const browser = createBrowser(site.url)
+  for (const page of [
+    await browser.open('/invitation/secret-of-nobody'),
+    await browser.open('/sign-in/link/secret-of-nobody'),
+    await browser.open('/interaction/other'),
+    await browser.post('/sign-in/second-factor', new URLSearchParams({ code: '1' })),
+  ]) {
+    const reference = referenceOn(page)
+    expect(page.headers.get('x-request-id')).toBe(reference)
+    const entry = site.logged.find(({ requestId }) => requestId === reference)
+    expect(entry).toMatchObject({ msg: 'a page said no', status: page.status })
+    expect(JSON.stringify(entry)).not.toContain('secret-of-nobody')
+  }
+  const refused = await browser.open('/authorize?client_id=nobody&response_type=code')
+  expect(refused).toMatchObject({ status: 400, text: expect.stringContaining('Connect it anew') })
+  const events = async () => (await site.events('token.refused')).map(({ detail }) => detail)
+  await expect
+    .poll(events, { timeout: 10_000 })
+    .toContainEqual(expect.objectContaining({ client: 'nobody', reference: referenceOn(refused) }))
 })
 
 test('none of the routes of the library behind it is there', async () => {

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { type Browser, createBrowser, type Shown } from '../browser.ts'
+import { type Browser, createBrowser, referenceOn, type Shown } from '../browser.ts'
 import type { PeopleSite } from '../people-site.ts'
 
 /** The windows of one person: one for our site, one for each provider; cookies of one are never sent to another. */
@@ -59,7 +59,7 @@ export function createReasons(site: () => PeopleSite) {
     /** The page is a refusal, and the record will say this of it. */
     expect(page: Shown, reason: string) {
       expect(page.status, page.text).toBe(403)
-      expected.set(/Reference: (req_\w+)/.exec(page.text)?.[1] ?? `no reference on ${page.url}`, reason)
+      expected.set(referenceOn(page) ?? `no reference on ${page.url}`, reason)
     },
     async check() {
       const recorded = async () => {

@@ -1,5 +1,6 @@
 import { generateKeyPair } from 'jose'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { referenceOn } from '../browser.ts'
 import { openPeopleSite, type PeopleSite } from '../people-site.ts'
 import { createPerson, createReasons } from './hop.ts'
 import { openScriptedOidc, type Script, type ScriptedOidc, unsigned } from './scripted-oidc.ts'
@@ -149,7 +150,7 @@ test('an error of the provider is said, and nothing of it is shown as it comes',
 test('the record tells administrators what was not as it should be, and nothing that was sent', async () => {
   partner.say({ claims: { aud: 'somebody-else' } })
   const page = await signIn()
-  const reference = /Reference: (req_\w+)/.exec(page.text)?.[1]
+  const reference = referenceOn(page)
   const causeOf = async () =>
     (await site.events('person.sign_in_refused')).find(({ detail }) => detail['reference'] === reference)
       ?.detail['cause']

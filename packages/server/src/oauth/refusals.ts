@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { JsonObject } from '@valetkey/sdk/core'
+import { type JsonObject, newId } from '@valetkey/sdk/core'
 import type { errors, KoaContext } from 'oidc-provider'
 import { attemptOf } from './client/authentication.ts'
 import type { FailureLimit } from './failure-limit.ts'
@@ -19,6 +19,8 @@ export interface Refusal {
   audience: string | undefined
   scope: string | undefined
   address: string
+  /** What somebody was told who saw a page about it. */
+  reference?: string | undefined
 }
 
 const BURST = 50
@@ -88,7 +90,16 @@ export function noteRefusal(options: RefusalOptions, ctx: KoaContext, error: err
     audience: text(params['resource']),
     scope: text(params['scope']),
     address,
+    reference:
+      ctx.oidc.route === 'authorization' || ctx.oidc.route === 'resume' ? referenceOf(ctx) : undefined,
   })
+}
+
+/** Names one refused request, on the page about it and in the record. */
+export function referenceOf(ctx: KoaContext): string {
+  const attempt = attemptOf(ctx)
+  attempt.reference ??= newId('request')
+  return attempt.reference
 }
 
 function reasonOf(ctx: KoaContext, error: errors.OIDCProviderError): string {

@@ -36,10 +36,10 @@ export function onForm(stage: Stage, handle: Handle) {
   return async (c: Ask): Promise<Response> => {
     const form = await stage.readForm(c)
     const who = await stage.whoIs(c)
-    if (!form) return refuseForm()
+    if (!form) return refuseForm(c)
     if (!who) return redirectTo(`${stage.base}/sign-in`)
     const purpose = `account:${who.session.id}`
-    if (!stage.isOwnForm(purpose, form)) return refuseForm()
+    if (!stage.isOwnForm(purpose, form)) return refuseForm(c)
     const words = wordsFor(c.req.header('accept-language'))
     return handle({ ...who, c, stage, words, formToken: stage.sealForm(purpose) }, form)
   }

@@ -27,7 +27,7 @@ export function addAccount(app: Hono<Env>, stage: Stage): void {
     onForm(stage, (scene, form) => {
       const [name = '', subject = ''] = form.one('action').split(' ', 2)
       const act = ACTS.get(name)
-      return act ? act(scene, subject) : Promise.resolve(refuseForm())
+      return act ? act(scene, subject) : Promise.resolve(refuseForm(scene.c))
     }),
   )
   app.get('/account/app', onPage(stage, whenFresh(showApp)))
@@ -117,7 +117,7 @@ async function addApp(scene: AccountScene, form: Form): Promise<Response> {
   const { stage, words, person, formToken } = scene
   const { base, setup, limit } = stage
   const offer = setup.readOffer(person, form)
-  if (!offer) return refuseForm()
+  if (!offer) return refuseForm(scene.c)
   const again = async (fault: SecondFactorFault) =>
     toResponse(await addAppPage({ words, base, person, formToken, offer, fault }))
   const tries: Try[] = [['code', person.id]]

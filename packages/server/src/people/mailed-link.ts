@@ -49,12 +49,12 @@ export async function mailLink(
   const link = { hash: hashSecret(secret), purpose, browserHash: hashSecret(browser) }
   const asked = { askedFrom: address, askedAt: isoTime(now()), expiresAt: now() + LIFE_MINUTES * 60_000 }
   const whose = { organizationId: person?.organization.id ?? null, personId: person?.id ?? null }
-  const onward = JSON.stringify({ next, leadsTo: place.leadsTo })
+  const way = JSON.stringify({ next, leadsTo: place.leadsTo })
   await store.write(async tx => {
     await tx.deleteFrom('signInLink').where('expiresAt', '<=', now()).execute()
     await tx
       .insertInto('signInLink')
-      .values({ ...link, ...whose, ...asked, onward })
+      .values({ ...link, ...whose, ...asked, onward: way })
       .execute()
     const [actor, organization] = found ? [found.id, found.organization.id] : ['nobody', null]
     const event = { organization, type: 'person.link_asked', actor, target: actor }
@@ -65,9 +65,10 @@ export async function mailLink(
     const url = `${issuer}/${PATHS[purpose]}/${secret}`
     mailer.post({ to: person.email, subject, text: text(person.name, url, LIFE_MINUTES) })
   }
-  const { title, text } = words.link.sent
+  const { title, text, more } = words.link.sent
+  const onward = { href: place.path, text: more }
   return toResponse({
-    ...messagePage({ words, title, text: text(LIFE_MINUTES) }),
+    ...messagePage({ words, title, text: text(LIFE_MINUTES), onward }),
     cookies: [cookieOf(parts, browser)],
   })
 }

@@ -27,6 +27,7 @@ interface Link {
 
 /** One request by such a link. */
 interface Choice {
+  c: Ask
   stage: Stage
   link: Link
   secret: string
@@ -57,7 +58,7 @@ function addChoice(app: Hono<Env>, stage: Stage, link: Link): void {
     const words = wordsFor(c.req.header('accept-language'))
     const secret = c.req.param('secret') ?? ''
     const person = await link.find(c, secret)
-    return person ? { stage, link, secret, words, person } : gone(words, link)
+    return person ? { c, stage, link, secret, words, person } : gone(words, link)
   }
   app.get(`/${link.path}/:secret`, async c => {
     const choice = await setScene(c)
@@ -65,7 +66,7 @@ function addChoice(app: Hono<Env>, stage: Stage, link: Link): void {
   })
   app.post(`/${link.path}/:secret`, async (c: Ask) => {
     const form = await stage.readForm(c)
-    if (!form || !stage.isOwnForm(`${link.path}:${c.req.param('secret')}`, form)) return refuseForm()
+    if (!form || !stage.isOwnForm(`${link.path}:${c.req.param('secret')}`, form)) return refuseForm(c)
     const choice = await setScene(c)
     if (choice instanceof Response) return choice
     return form.one('action') === 'passkey' ? keepPasskey(choice, form) : keepPassword(choice, form)
@@ -114,8 +115,8 @@ async function keepPassword(choice: Choice, form: Form): Promise<Response> {
 }
 
 async function keepPasskey(choice: Choice, form: Form): Promise<Response> {
-  const { stage, link, secret, words, person } = choice
-  if (!(await mayChoosePasskey(choice))) return refuseForm()
+  const { c, stage, link, secret, words, person } = choice
+  if (!(await mayChoosePasskey(choice))) return refuseForm(c)
   const done = await stage.setup.addPasskey(person, form, tx => link.use(tx, secret, person))
   if (done === 'wrong') return show(choice, 'passkey')
   if (typeof done === 'string') return gone(words, link)
@@ -136,7 +137,7 @@ function addForgotten(app: Hono<Env>, stage: Stage): void {
   app.get('/sign-in/forgotten', c => show(c, stage.mailer ? undefined : 'notThisWay'))
   app.post('/sign-in/forgotten', async c => {
     const form = await stage.readForm(c)
-    if (!form || !stage.isOwnForm('forgotten', form)) return refuseForm()
+    if (!form || !stage.isOwnForm('forgotten', form)) return refuseForm(c)
     const organization = form.one('organization')
     const home = await findHome(store.db, organization === '' ? undefined : organization)
     if (home && !home.policy.methods.includes('password')) return show(c, 'notThisWay')

@@ -1,4 +1,5 @@
 import { Hono } from 'hono'
+import { routePath } from 'hono/route'
 import type { Outbox } from '../mail/index.ts'
 import type { AuthorizationRequests } from '../oauth/index.ts'
 import { addAccount } from './account.ts'
@@ -29,6 +30,8 @@ export interface PagesOptions extends StageOptions {
   /** Whether a consenting person may take on an agent that nobody knows yet. */
   mayAdopt: boolean
   evidence: Evidence
+  /** Told of pages that say no: which one by its pattern, since the path of some is a secret. */
+  onRefusal(refusal: { reference: string; status: number; route: string }): void
   /** Where mails stay on a machine for trying things out. */
   outbox: Outbox | undefined
 }
@@ -40,6 +43,12 @@ const PATHS =
 export function createPages(options: PagesOptions): Pages {
   const stage = createStage(options)
   const app = new Hono<Env>()
+  app.use(async (c, next) => {
+    await next()
+    const reference = c.res.headers.get('x-request-id')
+    if (reference !== null && c.res.status < 500)
+      options.onRefusal({ reference, status: c.res.status, route: routePath(c, -1) })
+  })
   app.onError((fault, c) => trouble(stage, fault, wordsFor(c.req.header('accept-language'))))
   addSignIn(app, stage)
   addSecondFactor(app, stage, stage.enter)
@@ -72,14 +81,14 @@ function addSignIn(app: Hono<Env>, stage: Stage): void {
   })
   app.post('/sign-in', async c => {
     const form = await stage.readForm(c)
-    return form ? stage.signIn(c, place, form, `${base}/account`) : refuseForm()
+    return form ? stage.signIn(c, place, form, `${base}/account`) : refuseForm(c)
   })
   app.post('/sign-out', async c => {
     const form = await stage.readForm(c)
     const who = await stage.whoIs(c)
-    if (!form) return refuseForm()
+    if (!form) return refuseForm(c)
     if (!who) return redirectTo(`${base}/sign-in`)
-    if (!stage.isOwnForm(`account:${who.session.id}`, form)) return refuseForm()
+    if (!stage.isOwnForm(`account:${who.session.id}`, form)) return refuseForm(c)
     return stage.signOut(c, who, `${base}/sign-in`)
   })
 }

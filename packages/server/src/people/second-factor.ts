@@ -71,7 +71,7 @@ export function addSecondFactor(app: Hono<Env>, parts: SignInParts, admit: Admit
     const ticket = form && openTicket(store.secrets, form.one('ticket'), now())
     const person = ticket && (await findPerson(store.db, ticket.person))
     // A new password, a suspension or a factor set up elsewhere since: begin again.
-    if (!form || !ticket || !person || person.epoch !== ticket.epoch) return refuseForm()
+    if (!form || !ticket || !person || person.epoch !== ticket.epoch) return refuseForm(c)
     const words = wordsFor(c.req.header('accept-language'))
     const shown = { ticket: form.one('ticket'), leadsTo: ticket.leadsTo, form }
     const again = (fault: SecondFactorFault) => showStep(parts, words, person, { ...shown, fault })

@@ -40,7 +40,7 @@ export function addSignInLink(
   app.post('/sign-in/link/:secret', async c => {
     const secret = c.req.param('secret')
     const form = await parts.readForm(c)
-    if (!form || !isOwnForm(store.secrets, purposeOf(secret), form, now())) return refuseForm()
+    if (!form || !isOwnForm(store.secrets, purposeOf(secret), form, now())) return refuseForm(c)
     const link = await findLink(parts, c, 'link', secret)
     if (!link || !(await store.write(tx => useLink(tx, secret, link.person))))
       return gone(wordsFor(c.req.header('accept-language')))

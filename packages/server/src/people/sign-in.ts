@@ -174,7 +174,7 @@ export function createSignIn(parts: SignInParts, secondFactor: SecondFactor, els
       case 'passkey':
         return byPasskey(request, again)
       default:
-        return refuseForm()
+        return refuseForm(c)
     }
   }
 

@@ -31,6 +31,7 @@ export async function openPages(options: {
     log.error({ err: fault, requestId: reference }, 'a page failed')
   const pages = createPages({
     ...{ store, accounts, issuer, secret, now, addressOf, onFault, requests, evidence, ...mail },
+    onRefusal: ({ reference, ...page }) => log.info({ requestId: reference, ...page }, 'a page said no'),
     mayAdopt: config.consentMayAdoptAgents,
   })
   return {

@@ -4,6 +4,7 @@ import type { ActingOptions } from '../grant/acting-token.ts'
 import { authorizationCodeGrant } from '../grant/authorization-code.ts'
 import type { RefreshKey } from '../grant/refresh-family.ts'
 import { refreshTokenGrant } from '../grant/refresh-token.ts'
+import { referenceOf } from '../refusals.ts'
 import type { Target } from '../token/target.ts'
 import { available } from '../trouble.ts'
 import { REVIEW, SESSION_COOKIE } from './authorize.ts'
@@ -13,7 +14,12 @@ export interface PeopleOptions {
   /** Path of the page on which a request is answered. */
   pageOf: (id: string) => string
   /** The page for a request that cannot be sent back to its client. */
-  problemPage: (problem: { error: string; description: string }) => Promise<Response>
+  problemPage: (problem: {
+    error: string
+    description: string
+    reference?: string
+    acceptLanguage?: string
+  }) => Promise<Response>
   /** Signs the cookies by which a browser finds its request. */
   cookieKey: string
   refreshKey: RefreshKey
@@ -87,10 +93,6 @@ export function resourceIndicators({ findTargetNow }: PeopleOptions) {
   }
 }
 
-/** Says no more: whoever named the address must not learn what lies there. */
-const NO_DOCUMENT =
-  'The program says who it is by the address of a document, and that document could not be taken. Its maker, or your administrator, can tell why.'
-
 /** A program reads JSON; somebody whose browser has come here reads a page. */
 export async function renderError(
   people: PeopleOptions | undefined,
@@ -101,9 +103,14 @@ export async function renderError(
     ctx.body = out
     return
   }
-  const refusal = attemptOf(ctx).refusal ?? ''
-  const description = refusal.startsWith('document') ? NO_DOCUMENT : (out.error_description ?? '')
-  const page = await people.problemPage({ error: out.error, description })
+  // Of a document no more is said: whoever named the address must not learn what lies there.
+  const isDocument = attemptOf(ctx).refusal?.startsWith('document') ?? false
+  const page = await people.problemPage({
+    error: isDocument ? 'client_document' : out.error,
+    description: isDocument ? '' : (out.error_description ?? ''),
+    reference: referenceOf(ctx),
+    acceptLanguage: ctx.get('accept-language'),
+  })
   for (const [name, value] of page.headers) ctx.set(name, value)
   ctx.body = await page.text()
 }

@@ -27,6 +27,8 @@ export interface Attempt {
   documentKeys?: readonly JWK[]
   /** Why it is refused, for the record. */
   refusal?: string | undefined
+  /** By which somebody who read that it was refused finds it in the record. */
+  reference?: string
 }
 
 const attempts = new WeakMap<KoaContext, Attempt>()

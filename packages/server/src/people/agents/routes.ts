@@ -18,7 +18,8 @@ export function addAgents(app: Hono<Env>, stage: Stage, evidence: Evidence): voi
     const ctx = contextOf(stage, who)
     const agents = await readAgents(ctx, evidence, who.person)
     const agent = agents.find(({ id }) => id === c.req.param('agent'))
-    return { c, stage, who, words, ctx, base, person: who.person, agents, agent }
+    const account = `${stage.base}/account`
+    return { c, stage, who, words, ctx, base, account, person: who.person, agents, agent }
   }
   const signIn = () => redirectTo(`${stage.base}/sign-in`)
 
@@ -61,6 +62,7 @@ interface Visit {
   words: ReturnType<typeof wordsFor>
   ctx: Context
   base: string
+  account: string
   person: SignedIn['person']
   agents: ActingAgent[]
 }
@@ -90,12 +92,12 @@ function askToStop(at: Visit, agent: ActingAgent | undefined): Response {
 async function stop(at: Visit, agent: ActingAgent | undefined): Promise<Response> {
   const { c, stage, who, ctx, person, base } = at
   const form = await stage.readForm(c)
-  if (!form || !stage.isOwnForm(purposeOf(who), form)) return refuseForm()
+  if (!form || !stage.isOwnForm(purposeOf(who), form)) return refuseForm(c)
   const organization = person.organization.id
   const reason = 'stopped by the person'
   const named = form.one('grant')
   const only = agent?.grants.find(({ id }) => id === named)
-  if (named !== '' && !only) return refuseForm()
+  if (named !== '' && !only) return refuseForm(c)
   if (only) await revokeGrant(ctx, { organization, id: only.id, reason })
   else await revokeGrants(ctx, { organization, agent: agent?.id, person: person.id, reason })
   return redirectTo(`${base}?stopped=${agent?.id ?? 'all'}`)

@@ -24,7 +24,7 @@ export async function allow(visit: Visit, choice: Choice): Promise<Response> {
   // What the page had shown as standing has gone: it must be seen whole.
   if (choice.view === 'added' && !grant) return again('changed')
   const terms = termsOf(offer, choice, { standing: grant, policy, isWhole, now: visit.stage.now() })
-  if (!terms) return refuseForm()
+  if (!terms) return refuseForm(visit.c)
   if (terms.token.length === 0) return again('nothing', choice)
   const resources = await resourcesOf(visit, terms, choice, grant)
   if (resources === undefined) return again('nowhere', choice)

@@ -39,10 +39,10 @@ export function addInteraction(app: Hono<Env>, stage: Stage, options: ConsentOpt
     const scene = await setScene(c)
     if (scene instanceof Response) return scene
     const form = await stage.readForm(c)
-    if (!form) return refuseForm()
+    if (!form) return refuseForm(c)
     if (form.one('action') === 'sign-in') return stage.signIn(c, placeOf(scene), form, scene.path)
     const visit = await visitBy(scene)
-    if (!visit || !stage.isOwnForm(purposeOf(visit), form)) return refuseForm()
+    if (!visit || !stage.isOwnForm(purposeOf(visit), form)) return refuseForm(c)
     return answer(visit, form)
   })
 }
@@ -73,15 +73,15 @@ async function answer(visit: Visit, form: Form): Promise<Response> {
     case 'allow':
       return allow(visit, readChoice(form))
     default:
-      return refuseForm()
+      return refuseForm(c)
   }
 }
 
 /** Puts an unknown client before the administrators, as an agent that waits. */
 async function ask(visit: Visit): Promise<Response> {
-  const { ctx, request, person, words } = visit
+  const { c, ctx, request, person, words } = visit
   const { standing } = await readSituation(visit)
-  if (standing.kind !== 'stopped' || standing.why !== 'unknown' || !standing.mayAsk) return refuseForm()
+  if (standing.kind !== 'stopped' || standing.why !== 'unknown' || !standing.mayAsk) return refuseForm(c)
   const agent = await asOneChange(ctx, [person.organization.id], one => adopt(one, request, person, null))
   const { title, asked } = words.stopped
   return toResponse(messagePage({ words, title, text: asked(agent.name), status: 202 }))

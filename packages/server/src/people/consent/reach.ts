@@ -21,7 +21,7 @@ export interface Reachable {
 }
 
 /** How many a page shows beside those that are chosen. */
-export const MOST_SHOWN = 20
+export const MOST_SHOWN = 15
 /** So many are gathered of what a person has, to show the oldest of them. */
 const MOST_GATHERED = 5_000
 /** How many numbers one look at the database covers. */

@@ -14,6 +14,8 @@ export interface AgentsView {
   words: Words
   /** Path of the list. */
   base: string
+  /** Path of the account page. */
+  account: string
   person: { id: string; name: string; email: string; organization: { name: string } }
 }
 
@@ -24,10 +26,11 @@ export function agentsPage(
   const { words, base, person, agents, done } = view
   const { title, lead, none, unreadable, stopAll } = words.agents
   const isUnreadable = agents.some(({ calls }) => calls === undefined)
-  const body = html`<p class="dim">${words.account.as(person.name, person.email, person.organization.name)}</p><h1>${title}</h1>
-${done !== undefined && html`<p role="status">${done}</p>`}<p>${agents.length > 0 ? lead : none}</p>${isUnreadable && html`<p class="warn" role="status">${unreadable}</p>`}
+  const body = html`<p class="who">${words.account.as(person.name, person.email, person.organization.name)}</p><h1>${title}</h1>
+${done !== undefined && html`<p class="done" role="status">${done}</p>`}<p>${agents.length > 0 ? lead : none}</p>${isUnreadable && html`<p class="warn" role="status">${unreadable}</p>`}
 ${agents.map(agent => card(view, agent))}
-${agents.length > 1 && html`<div class="row"><a class="button" href="${base}/stop">${stopAll}</a></div>`}`
+${agents.length > 1 && html`<div class="row"><a class="button" href="${base}/stop">${stopAll}</a></div>`}
+<p><a href="${view.account}">${words.account.back}</a></p>`
   return { words, title, body }
 }
 
@@ -36,11 +39,12 @@ function card({ words, base, person }: AgentsView, agent: ActingAgent): Html {
   const path = `${base}/${agent.id}`
   const used = lastUseOf(agent)
   const counted = agent.calls
+  const hasCalls = counted !== undefined && counted.permitted + counted.refused > 0
   const isOne = agent.grants.length === 1
   return html`<section aria-labelledby="${agent.id}"><h2 id="${agent.id}">${agent.name}</h2>
 <p><small>${agent.purpose} ${agent.owner.id === person.id ? yours : answers(agent.owner.name)}</small></p>${agent.isStopped && html`<p class="warn">${isStopped}</p>`}
 ${agent.grants.map(grant => terms(words, grant, isOne ? undefined : path))}
-<p><small>${used > 0 ? lastUse(used) : neverUsed}. ${counted && calls(COUNTED_DAYS, counted.permitted, counted.refused)}</small></p>
+<p><small>${used > 0 ? lastUse(used) : neverUsed}. ${hasCalls && calls(COUNTED_DAYS, counted.permitted, counted.refused)}</small></p>
 <div class="row"><a class="button" href="${path}">${show}</a><a class="button" href="${path}/stop">${stop}</a></div></section>`
 }
 
@@ -67,7 +71,7 @@ export function agentPage(
   const title = did(agent.name)
   const lead = calls === undefined ? unreadable : calls.length === 0 ? didNothing : lastOnes(calls.length)
   const body = html`<h1>${title}</h1><p>${lead}</p>
-${calls && calls.length > 0 && html`<ol>${calls.map(call => callRow(words, call))}</ol>`}
+${calls && calls.length > 0 && html`<ol class="rows">${calls.map(call => callRow(words, call))}</ol>`}
 <div class="row"><a class="button" href="${base}">${back}</a><a class="button" href="${base}/${agent.id}/stop">${stop}</a></div>`
   return { words, title, body }
 }
@@ -77,7 +81,7 @@ function callRow(
   { id, what, resource, at, server, isPermitted, reason }: ActingCall,
 ): Html {
   const verdict = isPermitted ? agents.permitted : agents.refused(reason)
-  return html`<li><strong>${what}</strong> ${resource ?? ''}: <span${!isPermitted && html` class="warn"`}>${verdict}</span><br><small>${server}, ${timeOf(at)}, ${id}</small></li>`
+  return html`<li><span><strong>${what}</strong> ${resource ?? ''}<br><small>${server}, ${timeOf(at)}, ${id}</small></span> <b${!isPermitted && html` class="warn"`}>${verdict}</b></li>`
 }
 
 /** Asks once more before something is stopped. */

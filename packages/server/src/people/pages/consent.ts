@@ -1,8 +1,10 @@
+import { newId } from '@valetkey/sdk/core'
 import type { Returning } from '../../oauth/index.ts'
 import type { OfferedScope } from '../consent/offer.ts'
 import type { Reach, Reachable } from '../consent/reach.ts'
 import type { Choice } from '../consent/terms.ts'
 import type { Person } from '../person.ts'
+import { referenceLine } from './account.ts'
 import { type Html, html } from './html.ts'
 import type { Words } from './languages.ts'
 import type { Page } from './layout.ts'
@@ -57,11 +59,11 @@ export function consentPage(view: ConsentView): Page {
   const title = (already ? consent.titleMore : consent.title)(name)
   const body = html`${whoYouAre(view)}
 <h1>${title}</h1>
-${whoAsks(words, asking)}
 ${fault && html`<p class="warn" role="alert">${consent[fault]}</p>`}
+${whoAsks(words, asking)}
 <form method="post" action="${view.action}"><input type="hidden" name="form" value="${view.formToken}"><input type="hidden" name="view" value="${view.view}">
 ${already && sofar(words, already)}
-<fieldset><legend>${already ? consent.more : consent.scopes}</legend>${isWhole && html`<p>${consent.whole}</p>`}${view.scopes.map(scope => scopeRow(view, scope))}</fieldset>
+<fieldset><legend>${already ? consent.more : consent.scopes}</legend>${isWhole && html`<p>${consent.whole}</p>`}<div class="box">${view.scopes.map(scope => scopeRow(view, scope))}</div></fieldset>
 ${view.limits && limited(words, view.limits)}
 ${view.view === 'all' && html`${view.reach && reachOf(words, view.action, view.reach)}${lasting(words, view.lengths)}`}
 <div class="row"><button name="action" value="deny">${consent.deny}</button><button name="action" value="allow">${consent.allow}</button></div></form>
@@ -71,7 +73,7 @@ ${view.view === 'all' && html`${view.reach && reachOf(words, view.action, view.r
 
 function whoYouAre({ words, action, formToken, person }: Desk): Html {
   const { as, notYou } = words.account
-  return html`<form method="post" action="${action}" class="dim">${as(person.name, person.email, person.organization.name)}
+  return html`<form method="post" action="${action}" class="who"><span>${as(person.name, person.email, person.organization.name)}</span>
 <input type="hidden" name="form" value="${formToken}"><button class="link" name="action" value="sign-out">${notYou}</button></form>`
 }
 
@@ -84,8 +86,9 @@ function whoAsks({ consent }: Words, { vouchedBy, known, isFamiliar, returns, se
         : consent.vouched(vouchedBy)
   const here = vouchedBy !== undefined && known ? consent.takenOn(known.name, known.owner.name) : ''
   const isOpen = returns.kind !== 'web'
-  return html`<p${vouchedBy === null && html` class="warn"`}>${made} ${here} ${known?.purpose ?? ''}${isFamiliar ? '' : ` ${consent.first}`}${vouchedBy !== undefined && !known && ` ${consent.owner}`}</p>
-<p>${consent.at(server.name, server.url)} ${consent.returns[returns.kind](returns.name)}${isOpen && html` <span class="warn">${consent.started}</span>`}</p>`
+  return html`<div class="facts"><p${vouchedBy === null && html` class="warn"`}>${made} ${here} ${known?.purpose ?? ''}${isFamiliar ? '' : ` ${consent.first}`}${vouchedBy !== undefined && !known && ` ${consent.owner}`}</p>
+<p>${consent.at(server.name, server.url)}</p>
+<p>${consent.returns[returns.kind](returns.name)}${isOpen && html` <span class="warn">${consent.started}</span>`}</p></div>`
 }
 
 function sofar({ consent }: Words, { labels, on, until }: NonNullable<ConsentView['already']>): Html {
@@ -98,8 +101,8 @@ function scopeRow(
 ): Html {
   const { risks, before } = words.consent
   const isBefore = isGranted && view === 'all'
-  const hints = [isBefore ? before : '', risks[risk]].filter(hint => hint !== '')
-  const what = html`<span>${label || slug}${label !== '' && html` <small>${slug}</small>`}${hints.length > 0 && html` <small${risk !== 'read' && html` class="warn"`}>(${hints.join('; ')})</small>`}</span>`
+  const hints = [isBefore ? before : '', risks[risk]].filter(hint => hint !== '').join('; ')
+  const what = html`<span>${label || slug}<small>${label !== '' && slug}${label !== '' && hints !== '' && ' · '}<span${risk !== 'read' && html` class="warn"`}>${hints}</span></small></span>`
   if (isWhole) return html`<p>${what}</p>`
   return html`<label><input type="checkbox" name="scope" value="${slug}"${ticked.has(slug) && html` checked`}>${what}</label>`
 }
@@ -111,11 +114,11 @@ function reachOf({ consent }: Words, action: string, reach: NonNullable<ConsentV
     html`<label><input type="radio" name="reach" value="${value}"${isChecked && html` checked`}><span>${text}</span></label>`
   const row = (isChosen: boolean) => (resource: Reachable) =>
     html`<label><input type="checkbox" name="resource" value="${resource.ref}"${isChosen && html` checked`}><span>${resource.name}${resource.name !== resource.ref && html` <small>${resource.ref}</small>`}</span></label>`
-  return html`<fieldset id="reach"><legend>${consent.reach}</legend>
+  return html`<fieldset id="reach"><legend>${consent.reach}</legend><div class="box">
 ${radio('all', consent.everything, !isSome)}${radio('some', consent.only, isSome)}<div class="in">
 ${isSearched && html`<div class="row"><input type="search" name="find" value="${find}" maxlength="100" aria-label="${consent.find}" placeholder="${consent.find}"><button name="action" value="find" formaction="${action}#reach">${consent.search}</button></div>`}
 ${find !== '' && html`<p role="status"><small>${consent.found(others.length, find)}</small></p>`}
-${chosen.map(row(true))}${others.map(row(false))}${hasMore && html`<small>${consent.thereIsMore(others.length)}</small>`}</div></fieldset>`
+${chosen.map(row(true))}${others.map(row(false))}${hasMore && html`<small>${consent.thereIsMore(others.length)}</small>`}</div></div></fieldset>`
 }
 
 function limited({ consent }: Words, { tools, on }: NonNullable<ConsentView['limits']>): Html {
@@ -125,7 +128,7 @@ function limited({ consent }: Words, { tools, on }: NonNullable<ConsentView['lim
 function lasting({ consent }: Words, { offered, kept, chosen }: ConsentView['lengths']): Html {
   const radio = (value: string, text: string, isChecked: boolean) =>
     html`<label><input type="radio" name="duration" value="${value}"${isChecked && html` checked`}><span>${text}</span></label>`
-  return html`<fieldset><legend>${consent.duration}</legend>${kept !== undefined && radio('kept', consent.kept(kept), chosen === 'kept')}${offered.map(seconds => radio(String(seconds), consent.lasting(seconds), chosen === seconds))}</fieldset>`
+  return html`<fieldset><legend>${consent.duration}</legend><div class="box">${kept !== undefined && radio('kept', consent.kept(kept), chosen === 'kept')}${offered.map(seconds => radio(String(seconds), consent.lasting(seconds), chosen === seconds))}</div></fieldset>`
 }
 
 /** The end of a way that is not the person's fault: why, and the one thing that can be done. */
@@ -138,11 +141,12 @@ export function stoppedPage(
 ): Page {
   const { words, action, formToken, text, mayAsk, leadsTo } = view
   const { title, back, ask } = words.stopped
+  const reference = newId('request')
   const button = (value: string, label: string) =>
     html`<button name="action" value="${value}">${label}</button>`
   const body = html`${whoYouAre(view)}
 <h1>${title}</h1><p role="status">${text}</p>
 <form method="post" action="${action}"><input type="hidden" name="form" value="${formToken}">
-<div class="row">${button('deny', back)}${mayAsk && button('ask', ask)}</div></form>`
-  return { words, title, body, leadsTo, status: 403 }
+<div class="row">${button('deny', back)}${mayAsk && button('ask', ask)}</div></form>${referenceLine(words, reference)}`
+  return { words, title, body, leadsTo, status: 403, reference }
 }

@@ -7,10 +7,9 @@ import type { Page } from './layout.ts'
 export function linkPage(options: MailedLink & { words: Words; action: string; formToken: string }): Page {
   const words = options.words.link
   const { action, formToken, person, isHere, askedFrom, askedAt, leadsTo } = options
-  const time = `${askedAt.slice(0, 16).replace('T', ' ')} UTC`
-  const body = html`<h1>${words.title}</h1>
-<p>${options.words.account.as(person.name, person.email, person.organization.name)}</p>
-${!isHere && html`<p class="warn"><strong>${words.elsewhere(askedFrom, time)}</strong></p>`}
+  const time = options.words.timeOf(Date.parse(askedAt))
+  const body = html`<p class="who">${options.words.account.as(person.name, person.email, person.organization.name)}</p><h1>${words.title}</h1>
+${!isHere && html`<p class="warn" role="alert">${words.elsewhere(askedFrom, time)}</p>`}
 <form method="post" action="${action}"><input type="hidden" name="form" value="${formToken}">
 <div class="row"><button class="main">${words.submit}</button></div></form>
 <p><small>${words.notYou}</small></p>`

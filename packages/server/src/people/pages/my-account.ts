@@ -8,7 +8,7 @@ import { type Html, html } from './html.ts'
 import type { Words } from './languages.ts'
 import type { Page } from './layout.ts'
 import { passkeyForm, scriptFor } from './passkey.ts'
-import { type NewPasswordFault, newPasswordFields } from './password.ts'
+import { type NewPasswordFault, newPasswordFields, ownEmail } from './password.ts'
 import { appFields, type SecondFactorFault } from './second-factor.ts'
 
 /** How many sessions are shown, the newest; all of them can be ended. */
@@ -34,13 +34,12 @@ export interface AccountView {
 export function accountPage(view: AccountView): Page {
   const { base, person, formToken, fault, done } = view
   const words = view.words.account
-  const body = html`<h1>${words.title}</h1>
-<p>${words.as(person.name, person.email, person.organization.name)}</p>
-${fault && html`<p class="warn" role="alert">${words[fault]}</p>`}${done && html`<p role="status">${words.done[done]}</p>`}
-<p><a href="${base}/agents">${words.agents}</a></p>
+  const body = html`<p class="who">${words.as(person.name, person.email, person.organization.name)}</p><h1>${words.title}</h1>
+${fault && html`<p class="warn" role="alert">${words[fault]}</p>`}${done && html`<p class="done" role="status">${words.done[done]}</p>`}
+<div class="row"><a class="button" href="${base}/agents">${words.agents}</a></div>
 <form method="post" action="${base}/account"><input type="hidden" name="form" value="${formToken}">${ways(view)}${sessions(view)}</form>
 <form method="post" action="${base}/sign-out"><input type="hidden" name="form" value="${formToken}">
-<div class="row"><button class="main">${words.signOut}</button></div></form>`
+<div class="row"><button>${words.signOut}</button></div></form>`
   return { words: view.words, title: words.title, body, status: fault ? 409 : 200 }
 }
 
@@ -54,7 +53,9 @@ function ways(view: AccountView): Html {
 ${may.changePassword && html`<li><span>${words.password}</span>${link('password', words.change, words.password)}</li>`}
 ${factors.map(factor => {
   const name = factor.kind === 'totp' ? words.app : words.passkey(factor.label)
-  const used = words.used(dayOf(factor.createdAt), factor.lastUsedAt && dayOf(factor.lastUsedAt))
+  const { dayOf } = view.words
+  const last = factor.lastUsedAt && dayOf(Date.parse(factor.lastUsedAt))
+  const used = words.used(dayOf(Date.parse(factor.createdAt)), last)
   return html`<li><span>${name}<br><small>${used}</small></span>${button(`remove-factor ${factor.id}`, words.remove, name)}</li>`
 })}
 ${!hasApp && html`<li><span>${words.app}</span>${link('app', words.setUp, words.app)}</li>`}
@@ -70,9 +71,9 @@ function sessions(view: AccountView): Html {
   const more = view.sessions.length - shown.length
   return html`<h2>${words.sessions}</h2><ul class="rows">${shown.map(session => {
     const { id, userAgent, signedInAt, address } = session
-    const since = new Date(signedInAt).toISOString()
-    const name = words.session(browserName(userAgent), timeOf(since), address)
-    return html`<li><span>${name}</span>${id === here ? html`<small>${words.here}</small>` : button(`end-session ${id}`, words.endSession, name)}</li>`
+    const name = browserName(userAgent)
+    const since = words.session(view.words.timeOf(signedInAt), address)
+    return html`<li><span>${name}<br><small>${since}</small></span>${id === here ? html`<small>${words.here}</small>` : button(`end-session ${id}`, words.endSession, `${name}, ${since}`)}</li>`
   })}</ul>
 ${more > 0 && html`<p><small>${words.moreSessions(more)}</small></p>`}
 ${view.sessions.length > 1 && html`<div class="row"><button name="action" value="end-sessions">${words.endSessions}</button></div>`}`
@@ -81,14 +82,6 @@ ${view.sessions.length > 1 && html`<div class="row"><button name="action" value=
 /** Of several that look the same, each says aloud what it is about. */
 function button(action: string, label: string, about: string): Html {
   return html`<button name="action" value="${action}" aria-label="${`${label}: ${about}`}">${label}</button>`
-}
-
-function dayOf(time: string): string {
-  return time.slice(0, 10)
-}
-
-function timeOf(time: string): string {
-  return `${time.slice(0, 16).replace('T', ' ')} UTC`
 }
 
 interface Sub {
@@ -111,7 +104,7 @@ export function changePasswordPage(
         : fault && invitation.faults[fault]
   const body = html`<h1>${words.changePassword}</h1>${sentence && html`<p class="warn" role="alert">${sentence}</p>`}
 <form method="post" action="${base}/account/password"><input type="hidden" name="form" value="${formToken}">
-<input type="email" value="${person.email}" autocomplete="username" readonly aria-label="${signIn.email}">
+${ownEmail(options.words, person)}
 ${hasPassword && html`<label class="field">${words.oldPassword}<input type="password" name="old" autocomplete="current-password" required maxlength="200"></label>`}
 ${newPasswordFields(options.words)}<div class="row"><button class="main">${words.change}</button></div></form>${back(options)}`
   const status = fault === 'tooMany' ? 429 : fault ? 400 : 200

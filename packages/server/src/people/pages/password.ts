@@ -21,7 +21,7 @@ export function passwordPage(options: {
   fault?: NewPasswordFault | undefined
 }): Page {
   const { base, action, formToken, person, takesPassword, passkey, fault } = options
-  const { invitation: words, signIn } = options.words
+  const { invitation: words } = options.words
   const hidden = html`<input type="hidden" name="form" value="${formToken}">`
   const title = takesPassword ? words.title : words.otherTitle
   const button = takesPassword ? words.passkey : words.passkeyAlone
@@ -37,13 +37,18 @@ ${
 ${
   takesPassword
     ? html`<form method="post" action="${action}">${hidden}
-<input type="email" value="${person.email}" autocomplete="username" readonly aria-label="${signIn.email}">
+${ownEmail(options.words, person)}
 ${newPasswordFields(options.words)}
 <div class="row"><button class="main">${words.submit}</button></div></form>`
     : html`<p><small>${passkey ? words.passkeyOnly : words.otherwise}</small></p>`
 }`
   const script = scriptFor(base, passkey)
   return { words: options.words, title, body, status: fault ? 400 : 200, script }
+}
+
+/** Whose password it is: for the eyes, and for what keeps passwords. */
+export function ownEmail({ signIn }: Words, { email }: Person): Html {
+  return html`<label class="field">${signIn.email}<input type="email" value="${email}" autocomplete="username" readonly></label>`
 }
 
 /** A new password, twice. */

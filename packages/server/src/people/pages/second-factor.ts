@@ -25,7 +25,7 @@ export function secondFactorPage(step: Step & { hasApp: boolean }): Page {
   const { base, action, ticket, fault, leadsTo, passkey, hasApp } = step
   const words = step.words.secondFactor
   const hidden = html`<input type="hidden" name="ticket" value="${ticket}">`
-  const body = html`<h1>${words.title}</h1>${whoAndFault(step)}
+  const body = html`${heading(step, words.title)}
 ${
   passkey &&
   passkeyForm({
@@ -53,7 +53,7 @@ export async function setUpPage(step: Step & { offer: AppOffer }): Promise<Page>
   const words = step.words.secondFactor
   const hidden = html`<input type="hidden" name="ticket" value="${ticket}">`
   const { setUp } = words
-  const body = html`<h1>${setUp.title}</h1>${whoAndFault(step)}<p>${setUp.lead}</p>
+  const body = html`${heading(step, setUp.title)}<p>${setUp.lead}</p>
 ${
   passkey &&
   passkeyForm({
@@ -62,7 +62,7 @@ ${
   })
 }
 <form method="post" action="${action}">${hidden}<input type="hidden" name="action" value="set-up-app">
-${await appFields(step.words, offer)}<div class="row"><button class="main">${setUp.submit}</button></div></form>`
+<h2>${setUp.app}</h2>${await appFields(step.words, offer)}<div class="row"><button class="main">${setUp.submit}</button></div></form>`
   return {
     words: step.words,
     title: setUp.title,
@@ -96,8 +96,8 @@ export function recoveryCodesPage(options: {
   return { words, title: recoveryCodes.title, body, cookies }
 }
 
-function whoAndFault({ words, person, fault }: Step): Html {
-  return html`<p class="dim">${words.account.as(person.name, person.email, person.organization.name)}</p>
+function heading({ words, person, fault }: Step, title: string): Html {
+  return html`<p class="who">${words.account.as(person.name, person.email, person.organization.name)}</p><h1>${title}</h1>
 ${fault && html`<p class="warn" role="alert">${words.secondFactor.faults[fault]}</p>`}`
 }
 

@@ -57,7 +57,7 @@ ${
 <label class="field">${words.email}<input type="email" name="email" value="${email}" autocomplete="username" required maxlength="320"></label>
 ${asksOrganization && organizationField(options.words, organization)}
 ${hasPassword && html`<label class="field">${words.password}<input type="password" name="password" autocomplete="current-password" required maxlength="200"></label>`}
-<div class="row">${hasPassword && html`<button class="main">${words.submit}</button>`}${hasLink && html`<button name="way" value="link" formnovalidate>${words.link}</button>`}${hasProviders && html`<button name="way" value="provider" formnovalidate>${words.elsewhere}</button>`}</div></form>`
+<div class="row ways">${hasPassword && html`<button class="main">${words.submit}</button>`}${hasLink && html`<button name="way" value="link" formnovalidate>${words.link}</button>`}${hasProviders && html`<button name="way" value="provider" formnovalidate>${words.elsewhere}</button>`}</div></form>`
 }
 ${
   passkey &&

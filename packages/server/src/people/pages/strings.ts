@@ -3,6 +3,7 @@ export const STRINGS = {
   language: 'en',
   direction: 'ltr',
   timeOf: (at: number) => timeIn('en', at),
+  dayOf: (at: number) => dayIn('en', at),
   product: 'Valet Key',
   signIn: {
     title: 'Sign in',
@@ -43,6 +44,7 @@ export const STRINGS = {
       title: 'Look into your mail',
       text: (minutes: number) =>
         `If there is such an account, a link is on its way. It is good once, for ${minutes} minutes, best in this browser.`,
+      more: 'Nothing came? Ask again',
     },
   },
   secondFactor: {
@@ -147,7 +149,7 @@ export const STRINGS = {
     renew: 'Make new ones',
     sessions: 'Where you are signed in',
     here: 'here',
-    session: (browser: string, since: string, from: string) => `${browser}, since ${since}, from ${from}`,
+    session: (since: string, from: string) => `since ${since}, from ${from}`,
     moreSessions: (many: number) => `and ${many} more`,
     endSession: 'Sign out',
     endSessions: 'Sign out everywhere',
@@ -270,7 +272,7 @@ If that was not you, tell your administrator at once, and look at ${issuer}/acco
     },
     reach: 'For which',
     everything: 'Everything that I can reach',
-    only: 'Only these:',
+    only: 'Only what I choose',
     find: 'Name or id',
     search: 'Search',
     found: (count: number, text: string) =>
@@ -354,7 +356,20 @@ If that was not you, tell your administrator at once, and look at ${issuer}/acco
     back: 'Go back',
     form: 'This form is not valid any more. Go back, load the page again and repeat.',
     trouble: 'Something failed here. Try again in a moment.',
-    reference: (id: string) => `Reference: ${id}`,
+    requests: {
+      invalid_client:
+        'The program that sent you here is not known, or may not act for people. Connect it anew, or ask your administrator.',
+      client_document:
+        'The program says who it is by the address of a document, and that document could not be taken. Its maker, or your administrator, can tell why.',
+      invalid_redirect_uri:
+        'The program wants your answer at an address that it has not registered. Do not go on, and tell your administrator.',
+      invalid_target:
+        'The program did not say for which server it asks, or that server is not known here. Ask your administrator.',
+      other:
+        'The program has asked in a way that cannot be answered. Start again there; if that does not help, tell its maker.',
+    },
+    saying: (words: string) => `For its maker: ${words}`,
+    reference: 'Reference:',
   },
 } as const
 
@@ -366,6 +381,12 @@ export function timeIn(language: string, at: number): string {
   const make = () =>
     new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' })
   return `${formatOf(`time ${language}`, make).format(at)} UTC`
+}
+
+/** The same without the time of day. */
+export function dayIn(language: string, at: number): string {
+  const make = () => new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeZone: 'UTC' })
+  return formatOf(`day ${language}`, make).format(at)
 }
 
 /** In the largest unit that leaves no rest. */
