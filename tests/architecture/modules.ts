@@ -13,7 +13,7 @@ export const MODULES: Record<string, Module> = {
   'sdk/contract': { imports: ['sdk/core'], packages: ['zod'] },
   'sdk/evidence': { imports: ['sdk/core'], packages: [] },
   'sdk/dpop': { imports: ['sdk/core'], packages: ['zod'] },
-  'sdk/agent': { imports: ['sdk/core'], packages: ['jose', 'zod'] },
+  'sdk/agent': { imports: ['sdk/core'], packages: ['jose', 'zod', '@napi-rs/keyring'] },
   'sdk/guard': {
     imports: ['sdk/core', 'sdk/engine', 'sdk/evidence', 'sdk/dpop', 'sdk/agent'],
     packages: ['jose', 'zod'],

@@ -23,7 +23,7 @@ export interface SuiteRun {
   complaints: string[]
 }
 
-interface Check {
+export interface Check {
   id: string
   status: Outcome
   errorMessage?: string
@@ -61,7 +61,7 @@ export function findDifferences(expected: Outcomes, actual: Outcomes): string[] 
 }
 
 /** The suite ends with an error when a check fails: that is a result, and the caller reads it from the files. */
-function runCommand(args: string[]): Promise<string> {
+export function runCommand(args: string[]): Promise<string> {
   const program = require.resolve('@modelcontextprotocol/conformance/dist/index.js')
   const options = { timeout: RUN_TIMEOUT_MS, maxBuffer: 32 * 1024 * 1024 }
   return new Promise((resolve, reject) => {

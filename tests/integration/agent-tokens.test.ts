@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createAgent, generateAgentKey } from '@valetkey/sdk/agent'
+import { createAgent, generateAgentKey, Halted } from '@valetkey/sdk/agent'
 import { type CryptoKey, decodeJwt, importJWK } from 'jose'
 import { expect, test } from 'vitest'
 import {
@@ -79,10 +79,10 @@ test('an agent that is refused stops, and does not ask again for a while', async
   let now = Date.now()
   const agent = createAgent({ ...options, secret: 'vk_sec_wrong', now: () => now })
   for (let i = 0; i < 5; i++)
-    await expect(agent.token(wanted)).rejects.toMatchObject({ code: 'token.refused', status: 401 })
+    await expect(agent.token(wanted)).rejects.toMatchObject({ code: 'agent.halted', status: 401 })
   expect(seen.tokens).toBe(1)
   now += 31_000
-  await expect(agent.token(wanted)).rejects.toMatchObject({ code: 'token.refused' })
+  await expect(agent.token(wanted)).rejects.toBeInstanceOf(Halted)
   expect(seen.tokens).toBe(2)
 })
 
@@ -109,7 +109,7 @@ test('fetch adds the token, gets a fresh one when it is not accepted, and goes n
   const authorized = createAgent({ ...options, secret: world.secret }).fetch(`${origin}/mcp`)
   expect((await authorized(`${origin}/mcp`, { method: 'POST', body: '{}' })).status).toBe(200)
   expect(shown).toHaveLength(2)
-  expect(shown[0]).toMatch(/^Bearer /)
+  expect(shown[0]).toMatch(/^DPoP /)
   expect(shown[1]).not.toBe(shown[0])
   for (const url of ['https://evil.example/mcp', `${origin}/other`, `${origin}/mcp2`])
     await expect(authorized(url)).rejects.toMatchObject({ code: 'request.invalid' })

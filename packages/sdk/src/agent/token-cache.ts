@@ -1,4 +1,6 @@
-import { AppError } from '../core/index.ts'
+import type { AppError } from '../core/index.ts'
+import { Refusal } from './ask.ts'
+import { Halted, REFUSED_FOR_MS, type Standing } from './standing.ts'
 import type { Token } from './token-request.ts'
 
 /** Keeps tokens until they are about to end, and asks for each only once at a time. */
@@ -8,19 +10,25 @@ export interface TokenCache {
   put(key: string, token: Token): void
   /** Forgets a token that a server did not accept. */
   drop(key: string): void
+  /** Gives the same answer for a while: nothing that was said no to is asked again at once. */
+  refuse(key: string, error: AppError): void
 }
 
 /** A fifth of its life before it ends, a token is fetched anew; at most this long before. */
 const REFRESH_BEFORE_MS = 60_000
-/** After a refusal nobody asks again for so long: a suspended agent must not hammer the authority. */
-const REFUSED_FOR_MS = 30_000
+/** What is wrong with who asks, not with what is asked for: then all of it stops. */
+const FINAL = ['invalid_client', 'invalid_grant', 'unauthorized_client', 'access_denied']
 
 interface Kept {
   token: Token
   refreshAt: number
 }
 
-export function createTokenCache(request: (key: string) => Promise<Token>, now: () => number): TokenCache {
+export function createTokenCache(
+  request: (key: string) => Promise<Token>,
+  now: () => number,
+  standing: Standing,
+): TokenCache {
   const kept = new Map<string, Kept>()
   const asking = new Map<string, Promise<Token>>()
   const refusals = new Map<string, { error: AppError; until: number }>()
@@ -30,15 +38,29 @@ export function createTokenCache(request: (key: string) => Promise<Token>, now: 
     kept.set(key, { token, refreshAt: token.expiresAt - early })
   }
 
+  function refuse(key: string, error: AppError): void {
+    kept.delete(key)
+    refusals.set(key, { error, until: now() + REFUSED_FOR_MS })
+  }
+
+  function halt(cause: AppError): Halted {
+    const halted = cause instanceof Halted ? cause : new Halted(cause.message, cause)
+    kept.clear()
+    // Who cannot prove itself can do nothing; what somebody else gave may end by itself.
+    standing.halt(halted, cause instanceof Refusal && cause.error === 'invalid_client' ? 'all' : 'this')
+    return halted
+  }
+
   async function ask(key: string): Promise<Token> {
     try {
       const token = await request(key)
       put(key, token)
       return token
     } catch (error) {
-      if (error instanceof AppError && error.code === 'token.refused') {
-        kept.delete(key)
-        refusals.set(key, { error, until: now() + REFUSED_FOR_MS })
+      if (error instanceof Halted || (error instanceof Refusal && FINAL.includes(error.error)))
+        throw halt(error)
+      if (error instanceof Refusal) {
+        refuse(key, error)
         throw error
       }
       // An authority that is away for a moment does not stop an agent whose token is still good.
@@ -56,6 +78,7 @@ export function createTokenCache(request: (key: string) => Promise<Token>, now: 
 
   return {
     async get(key) {
+      standing.check()
       const refusal = refusals.get(key)
       if (refusal && refusal.until > now()) throw refusal.error
       refusals.delete(key)
@@ -65,5 +88,6 @@ export function createTokenCache(request: (key: string) => Promise<Token>, now: 
     },
     put,
     drop: key => void kept.delete(key),
+    refuse,
   }
 }

@@ -47,6 +47,7 @@ export const ERRORS = {
   'upstream.timeout': [504, 'The MCP server behind the gateway took too long.'],
   'upstream.invalid': [502, 'The MCP server behind the gateway answered with something that is not MCP.'],
   'token.refused': [401, 'The authorization server did not issue a token.'],
+  'agent.halted': [401, 'The agent may not act any more: its authority, or a server, says no.'],
   internal: [500, 'A fault of ours: it is in the log under the request id.'],
 } as const satisfies Record<string, readonly [status: number, meaning: string]>
 
