@@ -2,7 +2,7 @@ import type { AttemptRecord } from '@valetkey/sdk/core'
 import { expect, test } from 'vitest'
 import { attempt, outcome } from '../storage/audit-samples.ts'
 import { ship } from '../storage/shipping.ts'
-import { northwind, type Product, start } from './product.ts'
+import { handOn, northwind, type Product, start } from './product.ts'
 import { openTerminal } from './terminal.ts'
 
 const TERMINAL = { isTerminal: true, columns: 160 }
@@ -84,7 +84,7 @@ test('audit query takes filters as words and as flags', async () => {
   const { refused } = await record(product)
   await using terminal = await openTerminal(product)
   const query = async (...filters: string[]) => {
-    const { out } = await terminal.valetkey(['audit', 'query', ...filters, '-o', 'name'])
+    const { out } = await terminal.valetkey(['audit', 'query', '-o', 'name', ...filters])
     return out.split('\n').filter(Boolean)
   }
   expect(await query('agent:support-bot', 'verdict:denied', 'since:tuesday')).toEqual([refused.id])
@@ -92,11 +92,85 @@ test('audit query takes filters as words and as flags', async () => {
   expect(await query('tool:get_invoice', '--verdict', 'denied')).toEqual([])
   expect(await query('resource:customer')).toHaveLength(2)
   expect(await query('--limit', '1')).toHaveLength(1)
+  expect(await query('--tool', 'get_invoice', '--tool', 'refund_invoice')).toHaveLength(2)
+  expect(await query('--', '-tool:get_invoice')).toEqual([refused.id])
+  // The shell has taken the quotes away.
+  expect(await query('since:last tuesday', 'reason:no such reason')).toEqual([])
+  expect(await query('acme', 'verdict:denied')).toEqual([refused.id])
   const wrong = await terminal.valetkey(['audit', 'query', 'agnet:support-bot'])
   expect(wrong.code).toBe(2)
   expect(wrong.err).toContain('Did you mean "agent"?')
-  const nobody = await terminal.valetkey(['audit', 'query', 'agent:nobody'])
+  expect(wrong.err).toContain('at character 1')
+  const nobody = await terminal.valetkey(['audit', 'query', 'agent:suport-bot'])
   expect(nobody.code).toBe(4)
+  expect(nobody.err).toContain('Did you mean "support-bot"?')
+})
+
+test('who takes the same words, and says whose tuesday it was', async () => {
+  await using product = await start()
+  await record(product)
+  await using terminal = await openTerminal(product)
+  const words = ['who', 'resource:customer/acme', 'server:billing', 'on:tuesday', '--utc']
+  const { sentence, asked, items } = JSON.parse((await terminal.valetkey([...words, '--json'])).out)
+  expect(sentence).toContain('1 agent touched customer/acme on billing between 2026-12-29T00:00:00Z and ')
+  expect(asked).toEqual({
+    q: 'server:billing resource:customer/acme',
+    ...{ zone: 'UTC', since: '2026-12-29T00:00:00Z', until: '2026-12-30T00:00:00Z' },
+  })
+  expect(items).toHaveLength(1)
+  expect((await terminal.valetkey(['who', 'verdict:denied'])).code).toBe(2)
+})
+
+test('audit count counts by what calls have in common, and over time', async () => {
+  await using product = await start()
+  await record(product)
+  await using terminal = await openTerminal(product)
+  const count = (...argv: string[]) => terminal.valetkey(['audit', 'count', ...argv, '--utc'], TERMINAL)
+  const byTool = await count('--by', 'agent,tool', 'on:tuesday')
+  expect(byTool.out.split('\n').map(line => line.trim().split(/ {2,}/))).toEqual([
+    ['Calls from 2026-12-29T00:00:00Z to 2026-12-30T00:00:00Z (UTC).'],
+    [''],
+    ['AGENT', 'TOOL', 'PERMITTED', 'REFUSED'],
+    ['support-bot', 'get_invoice', '1', '0'],
+    ['support-bot', 'refund_invoice', '0', '1'],
+    [''],
+  ])
+  const byHour = JSON.parse((await count('--every', 'hour', '--json')).out)
+  expect(byHour.items).toMatchObject([{ by: {}, from: '2026-12-29T14:00:00Z', permitted: 1, refused: 1 }])
+  expect((await count('--by', 'agnet')).err).toContain('Did you mean "agent"?')
+})
+
+test('calls are found by an agent that let another one act', async () => {
+  await using product = await start()
+  const { organization, server } = await northwind(product)
+  const admin = product.client()
+  const other = await admin.agents.create({
+    name: 'billing-analyst',
+    owner: 'maya@northwind.test',
+    ceiling: ['invoices:*'],
+  })
+  await admin.delegationRules.put({ from: 'organization', to: 'organization' })
+  const link = await handOn(product, {
+    organization: organization.id,
+    from: 'support-bot',
+    to: 'billing-analyst',
+  })
+  const call = attempt(1, {
+    organization: organization.id,
+    agent: other.id,
+    agentName: other.name,
+    server: server.id,
+    chain: [`${link.id}`],
+  })
+  await ship(product.audit, 'pnt_1', 1, [
+    call,
+    attempt(2, { ...call, id: 'dec_alone', chain: [], writer: attempt(2).writer }),
+  ])
+  const found = async (q: string) => (await product.audit.calls({ q, limit: 10 })).items.map(({ id }) => id)
+  expect(await found('chain:support-bot')).toEqual([call.id])
+  expect(await found(`chain:${link.id}`)).toEqual([call.id])
+  expect(await found('-chain:support-bot agent:billing-analyst')).toEqual(['dec_alone'])
+  expect(await found('chain:billing-analyst')).toEqual([])
 })
 
 test('who may only read the record can ask for ids', async () => {

@@ -311,6 +311,7 @@ describeOnBoth('evidence answers', (open, place) => {
     expect(await evidence.audit.who({ resource: 'customer/acme', since: '2026-09-22T00:00:00Z' })).toEqual({
       sentence: 'No call is on record for customer/acme since 2026-09-22T00:00:00Z.',
       rows: [],
+      asked: { q: 'resource:customer/acme', zone: 'UTC', since: '2026-09-22T00:00:00Z', until: null },
       lookedBackTo: null,
     })
     await ship(evidence.audit, 'pnt_1', 1, [refusal(3)])

@@ -45,7 +45,7 @@ export const record = {
       summary: 'Find recorded calls',
       permission: 'audit:read',
       query: s.CallQuery,
-      returns: s.pageOf(s.RecordedCall).extend({ lookedBackTo: s.LookedBackTo }),
+      returns: s.pageOf(s.RecordedCall).extend({ asked: s.Asked, lookedBackTo: s.LookedBackTo }),
     },
     who: {
       method: 'GET',
@@ -53,7 +53,31 @@ export const record = {
       summary: 'Which agents touched a resource or server, and who authorized them',
       permission: 'audit:read',
       query: s.CallQuery.omit({ limit: true, cursor: true }),
-      returns: z.object({ sentence: z.string(), rows: z.array(s.WhoRow), lookedBackTo: s.LookedBackTo }),
+      returns: z.object({
+        sentence: z.string(),
+        rows: z.array(s.WhoRow),
+        asked: s.Asked,
+        lookedBackTo: s.LookedBackTo,
+      }),
+    },
+    counts: {
+      method: 'GET',
+      path: '/audit/counts',
+      summary: 'Count recorded calls by agent, tool, reason and more, and over time',
+      permission: 'audit:read',
+      query: s.CallQuery.omit({ limit: true, cursor: true }).extend({
+        /** One or several of agent, person, owner, grant, server, tool, verdict, reason, point, organization; with commas. */
+        by: z.string().max(200).default(''),
+        /** Also by the time, in spans of the zone. */
+        every: z.enum(['minute', 'hour', 'day']).optional(),
+      }),
+      returns: z.object({
+        counts: z.array(s.CallCount),
+        /** What people call the ids that the counts name. */
+        names: z.record(z.string(), z.string()),
+        asked: s.Asked,
+        lookedBackTo: s.LookedBackTo,
+      }),
     },
     changes: {
       method: 'GET',

@@ -1,6 +1,7 @@
 /** Every expected failure: its HTTP status and what it means. `docs/errors.md` holds the same rows; a test compares them. */
 export const ERRORS = {
   'request.invalid': [400, 'The request does not have the form that the operation takes.'],
+  'query.invalid': [400, 'A question is not written in the words of the query language.'],
   'request.too_large': [413, 'The request is larger than the limit.'],
   'request.encoding': [415, 'The body is not plain UTF-8 JSON.'],
   'request.too_many': [429, 'Too many wrong credentials from one address; wait a minute.'],

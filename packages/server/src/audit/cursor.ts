@@ -5,6 +5,8 @@ import type { Store } from '../store/index.ts'
 export interface Place {
   at: number
   seq: number
+  /** When the first page was asked for. */
+  askedAt: number
 }
 
 interface Question {
@@ -18,16 +20,16 @@ function purpose(list: string, query: Question): string {
   return `cursor:audit.${list}:${canonicalJson(question)}`
 }
 
-export function toCursor(store: Store, list: string, query: Question, { at, seq }: Place): string {
-  return store.secrets.seal(`${at}.${seq}`, purpose(list, query))
+export function toCursor(store: Store, list: string, query: Question, { at, seq, askedAt }: Place): string {
+  return store.secrets.seal(`${at}.${seq}.${askedAt}`, purpose(list, query))
 }
 
 /** Where a page begins; refuses a cursor that was made up, changed, or given for another question. */
 export function fromCursor(store: Store, list: string, query: Question): Place | undefined {
   if (query.cursor === undefined) return undefined
   try {
-    const [at, seq] = store.secrets.open(query.cursor, purpose(list, query)).split('.')
-    return { at: Number(at), seq: Number(seq) }
+    const [at, seq, askedAt] = store.secrets.open(query.cursor, purpose(list, query)).split('.').map(Number)
+    return { at: at ?? 0, seq: seq ?? 0, askedAt: askedAt ?? 0 }
   } catch (cause) {
     const message = 'The cursor does not belong to this question.'
     throw new AppError('request.invalid', message, { path: 'cursor', cause })

@@ -11,6 +11,7 @@ export function auditHandlers(audit: Audit) {
   return {
     audit: {
       calls: (_ctx: unknown, input: Parsed<AdminApi['audit']['calls']>) => audit.calls(input),
+      counts: (_ctx: unknown, input: Parsed<AdminApi['audit']['counts']>) => audit.counts(input),
       who: (_ctx: unknown, input: Parsed<AdminApi['audit']['who']>) => audit.who(input),
       changes: (_ctx: unknown, input: Parsed<AdminApi['audit']['changes']>) => audit.changes(input),
     },

@@ -11,9 +11,10 @@ import { createLogs, type Logs, type WitnessAddress } from './log/logs.ts'
 import { moveOutbox } from './outbox.ts'
 import { openPostgresLedger } from './postgres/ledger.ts'
 import { createProgress } from './progress.ts'
+import type { CallQuery } from './question/asked.ts'
 import { findCalls, getCall, type RecordedCall } from './question/calls.ts'
 import { findChanges } from './question/changes.ts'
-import type { CallQuery } from './question/resolve.ts'
+import { type CountQuery, findCounts } from './question/counts.ts'
 import { findWho } from './question/who.ts'
 import { createRounds } from './rounds.ts'
 import { openSqliteLedger } from './sqlite/ledger.ts'
@@ -53,8 +54,11 @@ export interface AuditFigures {
 export interface Audit {
   /** Stores what a point ships, once, however often it comes; durable when it resolves. `point` is the session's. */
   ingest(point: string, epoch: number, shipments: readonly CheckedShipment[]): Promise<Ingested>
-  calls(query: Parsed<AdminApi['audit']['calls']>): Promise<Output<AdminApi['audit']['calls']>>
+  calls(
+    query: CallQuery & { limit: number; cursor?: string | undefined },
+  ): Promise<Output<AdminApi['audit']['calls']>>
   who(query: CallQuery): Promise<Output<AdminApi['audit']['who']>>
+  counts(query: CountQuery): Promise<Output<AdminApi['audit']['counts']>>
   changes(query: Parsed<AdminApi['audit']['changes']>): Promise<Output<AdminApi['audit']['changes']>>
   get(decision: string): Promise<RecordedCall>
   /** The logs that all of it is in, and what proves them. */
@@ -123,12 +127,13 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       progress.note(point, { epoch, counter: result.counter, missing: result.missing })
       return result
     },
-    calls: query => findCalls(ledger, store, query),
-    who: query => findWho(ledger, store.db, query),
+    calls: query => findCalls(ledger, store, query, now()),
+    who: query => findWho(ledger, store.db, query, now()),
+    counts: query => findCounts(ledger, store.db, query, now()),
     async changes(query) {
       // Whoever asks has perhaps just made the change.
       await moves.round().catch(onError)
-      return findChanges(ledger, store, query)
+      return findChanges(ledger, store, query, now())
     },
     get: decision => getCall(ledger, decision),
     logs: { ...logs, anchor: () => anchors.round() },

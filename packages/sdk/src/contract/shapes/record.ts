@@ -43,7 +43,12 @@ export const RecordedChange = z.object({
   target: z.string(),
   detail: z.record(z.string(), z.json()),
 })
+/** A question about recorded calls. The members beside `q` are for programs: what is in one of them is not in `q`. */
 export const CallQuery = Page.extend({
+  /** As people write it: `resource:customer/acme agent:support-bot verdict:denied since:tuesday`. */
+  q: z.string().max(4000).optional(),
+  /** IANA name of the time zone that days in `q` are days of, and that answers are written in. */
+  zone: z.string().max(64).default('UTC'),
   organization: z.string().optional(),
   agent: z.string().optional(),
   person: z.string().optional(),
@@ -53,14 +58,22 @@ export const CallQuery = Page.extend({
   /** A resource, as `customer/acme`: it, and all that lay in it at that time. */
   resource: z.string().optional(),
   grant: z.string().optional(),
-  /** An agent that the call went through before the one that made it. */
+  /** An agent that let the calling one act, or a delegation. */
   chain: z.string().optional(),
   /** Words that occur in the arguments. */
   text: z.string().min(2).max(200).optional(),
   verdict: z.enum(['permit', 'deny', 'needs_approval']).optional(),
   reason: z.string().optional(),
+  point: z.string().optional(),
   since: Time.optional(),
   until: Time.optional(),
+})
+/** The question as it was understood, with the times of its zone. */
+export const Asked = z.object({
+  q: z.string(),
+  zone: z.string(),
+  since: z.iso.datetime({ offset: true }).nullable(),
+  until: z.iso.datetime({ offset: true }).nullable(),
 })
 /** Where set, the search was broken off: only what came after this was looked through. */
 export const LookedBackTo = Time.nullable()
@@ -74,6 +87,19 @@ export const WhoRow = z.object({
   via: z.array(z.string()),
   permitted: z.number().int(),
   refused: z.number().int(),
+  first: Time,
+  last: Time,
+})
+/** Calls that have something in common, counted. */
+export const CallCount = z.object({
+  /** By each thing that was asked for: its id, or null where the calls have none. */
+  by: z.record(z.string(), z.string().nullable()),
+  /** Where a histogram was asked for: when its minute, hour or day begins. */
+  from: z.iso.datetime({ offset: true }).nullable(),
+  permitted: z.number().int(),
+  refused: z.number().int(),
+  /** Of the permitted: those that passed only because of audit mode. */
+  unenforced: z.number().int(),
   first: Time,
   last: Time,
 })

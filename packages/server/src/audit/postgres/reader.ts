@@ -35,24 +35,30 @@ export async function summarize(
   store: Store,
   names: Names,
   terms: Terms,
-  { filter, by, limit }: SummaryQuestion,
+  { filter, by, shift, limit }: SummaryQuestion,
 ): Promise<Summary> {
   const rows = await narrowed(store.db, names, terms, filter)
   const searched = await searchedFor(store.db, rows)
-  const { groups, ...more } = await countRows(searched, rows, { by, limit, test: exactTest(filter) })
-  const isNamed = by.map(column => (NAMED as readonly string[]).includes(column))
-  const ids = groups.flatMap(({ keys }) =>
-    keys.filter((key, i) => isNamed[i] && typeof key === 'number'),
-  ) as number[]
-  const texts = await names.textsOf(ids)
-  const text = (key: string | number | null) => (typeof key === 'number' ? (texts.get(key) ?? '') : key)
-  return {
-    groups: groups.map(group => ({
-      ...group,
-      keys: group.keys.map((key, i) => (isNamed[i] ? text(key) : key)),
-    })),
-    ...more,
-  }
+  const { groups, ...more } = await countRows(searched, rows, {
+    ...{ by, limit, test: exactTest(filter) },
+    ...(shift !== undefined && { shift }),
+  })
+  const texts = await Promise.all(
+    by.map((column, i) => {
+      const ids = groups.map(({ keys }) => keys[i]).filter(key => typeof key === 'number')
+      if (column === 'log') return logNames(store.db, ids)
+      return (NAMED as readonly string[]).includes(column) ? names.textsOf(ids) : undefined
+    }),
+  )
+  const text = (key: string | number | null, i: number) =>
+    typeof key === 'number' ? (texts[i] ? (texts[i].get(key) ?? '') : key) : key
+  return { groups: groups.map(group => ({ ...group, keys: group.keys.map(text) })), ...more }
+}
+
+async function logNames(db: Db, ids: readonly number[]): Promise<Map<number, string>> {
+  const { rows } = await sql<{ id: number; name: string }>`
+    select id, name from audit_log where id = any(${[...new Set(ids)]}::integer[])`.execute(db)
+  return new Map(rows.map(({ id, name }) => [id, name]))
 }
 
 export async function lookUp(store: Store, names: Names, id: string): Promise<FoundRecord[]> {
@@ -95,7 +101,8 @@ async function searchedFor(db: Db, filter: RowFilter): Promise<Searched> {
   if (first === null || last === null) return { sources: [], entry }
   const from = Math.max(spanOfWeek(first).from, filter.since ?? 0)
   const to = Math.min(spanOfWeek(last).to, filter.until ?? Number.MAX_SAFE_INTEGER) - 1
-  const isLed = filter.terms.length > 0 || filter.named.some(([column]) => LEADING.has(column))
+  const isLed =
+    filter.terms.length > 0 || filter.named.some(([column, { any }]) => any !== null && LEADING.has(column))
   const spans = isLed ? [{ from, to }] : spansOf(from, to)
   return { sources: spans.map(span => sourceOf(db, span)), entry }
 }
@@ -117,12 +124,12 @@ function sourceOf(db: Db, { from, to }: { from: number; to: number }): Source {
     tables: POSTGRES_TABLES,
     minAt: from,
     maxAt: to,
+    // The span is said to the database too, so that it opens the partitions of that time alone.
+    isSlice: true,
     async run({ text, values }) {
-      // The span is said to the database too, so that it opens the partitions of that time alone.
-      const within = text.replace(' where ', ' where r.at between ? and ? and ')
       let position = 0
-      const numbered = within.replaceAll('?', () => `$${++position}`)
-      const { rows } = await db.executeQuery(CompiledQuery.raw(numbered, [from, to, ...values]))
+      const numbered = text.replaceAll('?', () => `$${++position}`)
+      const { rows } = await db.executeQuery(CompiledQuery.raw(numbered, values))
       return rows as unknown[]
     },
   }

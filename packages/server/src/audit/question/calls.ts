@@ -1,9 +1,10 @@
-import type { AdminApi, Output, Parsed } from '@valetkey/sdk/contract'
+import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import { AppError, AttemptRecord, isoTime, type JsonObject, joinRecord } from '@valetkey/sdk/core'
 import type { Store } from '../../store/index.ts'
 import { fromCursor, toCursor } from '../cursor.ts'
 import { KIND } from '../entry.ts'
 import type { Ledger } from '../ledger.ts'
+import { type CallQuery, readQuestion, toAsked } from './asked.ts'
 import { resolveCalls } from './resolve.ts'
 import type { FoundRecord } from './rows.ts'
 
@@ -18,14 +19,19 @@ export type RecordedCall = CallPage['items'][number]
 export async function findCalls(
   ledger: Ledger,
   store: Store,
-  query: Parsed<AdminApi['audit']['calls']>,
+  query: CallQuery & { limit: number; cursor?: string | undefined },
+  now: number,
 ): Promise<CallPage> {
   const after = fromCursor(store, 'calls', query)
-  const filter = await resolveCalls(store.db, query)
+  // "2h" is said once, with the first page.
+  const askedAt = after?.askedAt ?? now
+  const question = readQuestion(query, askedAt)
+  const filter = await resolveCalls(store.db, question)
   const { rows, next, lookedBackTo } = await ledger.ask({ filter, limit: query.limit, after })
   return {
     items: rows.flatMap(row => toCall(row) ?? []),
-    next: next && toCursor(store, 'calls', query, next),
+    next: next && toCursor(store, 'calls', query, { ...next, askedAt }),
+    asked: toAsked(question),
     lookedBackTo: lookedBackTo === null ? null : isoTime(lookedBackTo),
   }
 }

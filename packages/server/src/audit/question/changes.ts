@@ -5,7 +5,7 @@ import { fromCursor, toCursor } from '../cursor.ts'
 import { column, KIND } from '../entry.ts'
 import type { Ledger } from '../ledger.ts'
 import { findOrganization } from './resolve.ts'
-import type { FoundRecord, RecordFilter } from './rows.ts'
+import { type FoundRecord, only, type RecordFilter } from './rows.ts'
 
 type ChangePage = Output<AdminApi['audit']['changes']>
 
@@ -14,16 +14,17 @@ export async function findChanges(
   ledger: Ledger,
   store: Store,
   query: Parsed<AdminApi['audit']['changes']>,
+  now: number,
 ): Promise<ChangePage> {
   const { organization, type, actor, target, since, until, limit } = query
   const after = fromCursor(store, 'changes', query)
   const named: RecordFilter['named'] = {}
-  if (type !== undefined) named.action = [column(type)]
-  if (actor !== undefined) named.actor = await actorIds(store.db, actor)
-  if (target !== undefined) named.target = [column(target)]
+  if (type !== undefined) named.action = only(column(type))
+  if (actor !== undefined) named.actor = { any: await actorIds(store.db, actor), none: [] }
+  if (target !== undefined) named.target = only(column(target))
   const filter: RecordFilter = {
     kinds: [KIND.event],
-    logs: organization === undefined ? undefined : [await findOrganization(store.db, organization)],
+    logs: organization === undefined ? undefined : only(await findOrganization(store.db, organization)),
     named,
     since: since === undefined ? undefined : Date.parse(since),
     until: until === undefined ? undefined : Date.parse(until),
@@ -31,7 +32,7 @@ export async function findChanges(
   const { rows, next, lookedBackTo } = await ledger.ask({ filter, limit, after })
   return {
     items: rows.flatMap(row => toChange(row) ?? []),
-    next: next && toCursor(store, 'changes', query, next),
+    next: next && toCursor(store, 'changes', query, { ...next, askedAt: after?.askedAt ?? now }),
     lookedBackTo: lookedBackTo === null ? null : new Date(lookedBackTo).toISOString(),
   }
 }

@@ -1,45 +1,63 @@
-import type { AdminApi, Parsed } from '@valetkey/sdk/contract'
-import { AppError } from '@valetkey/sdk/core'
+import type { Wanted } from '@valetkey/sdk/contract'
+import { AppError, didYouMean } from '@valetkey/sdk/core'
 import type { Db } from '../../store/index.ts'
 import { column, KIND, LONGEST_NAME, VERDICTS } from '../entry.ts'
-import type { RecordFilter } from './rows.ts'
-
-export type CallQuery = Omit<Parsed<AdminApi['audit']['calls']>, 'limit' | 'cursor'>
+import type { Question } from './asked.ts'
+import type { Choice, RecordFilter } from './rows.ts'
 
 /**
  * Finds the ids behind the names of a question. A name that nobody has is an error and not an empty answer: "nobody
  * touched it" must not come from a typing mistake. An id is taken as it is, for what it named may be gone.
  */
-export async function resolveCalls(db: Db, query: CallQuery): Promise<RecordFilter> {
-  const { verdict, since, until } = query
-  const organization =
-    query.organization === undefined ? undefined : await findOrganization(db, query.organization)
-  const agents = await findPrincipals(db, 'agent', query.agent, organization)
-  const persons = await findPrincipals(db, 'person', query.person, organization)
-  const owners = await findPrincipals(db, 'owner', query.owner, organization)
-  const chain = await findPrincipals(db, 'agent', query.chain, organization)
-  const homes = new Set(agents?.map(agent => agent.organization))
-  // An agent belongs to one organization, and the indexes begin with it.
-  const home = organization ?? (homes.size === 1 ? [...homes][0] : undefined)
-  const named: RecordFilter['named'] = {}
-  if (agents) named.actor = agents.map(({ id }) => id)
-  if (persons) named.person = persons.map(({ id }) => id)
-  if (owners) named.owner = owners.map(({ id }) => id)
-  if (query.server !== undefined) named.target = await findServers(db, query.server)
-  if (query.grant !== undefined) named.grant_id = [plain('grant', query.grant)]
-  if (query.tool !== undefined) named.action = [plain('tool', query.tool)]
-  if (query.reason !== undefined) named.reason = [plain('reason', query.reason)]
+export async function resolveCalls(db: Db, question: Question): Promise<RecordFilter> {
+  const { wanted, text, since, until } = question
+  const organizations = await choose(wanted.organization, async name => [await findOrganization(db, name)])
+  const among = organizations?.any ?? null
+  const principals = (what: 'agent' | 'person' | 'owner') => (name: string) =>
+    findPrincipals(db, what, name, among)
+  const as = (path: string) => async (value: string) => [plain(path, value)]
   return {
     kinds: [KIND.attempt],
-    logs: home === undefined ? undefined : [home],
-    named,
-    chain: chain?.[0]?.id,
-    resource: query.resource === undefined ? undefined : resourcePath(query.resource),
-    text: query.text,
-    verdict: verdict === undefined ? undefined : VERDICTS.indexOf(verdict),
-    since: since === undefined ? undefined : Date.parse(since),
-    until: until === undefined ? undefined : Date.parse(until),
+    logs: organizations,
+    named: {
+      actor: await choose(wanted.agent, principals('agent')),
+      person: await choose(wanted.person, principals('person')),
+      owner: await choose(wanted.owner, principals('owner')),
+      target: await choose(wanted.server, name => findServers(db, name)),
+      grant_id: await choose(wanted.grant, as('grant')),
+      action: await choose(wanted.tool, as('tool')),
+      reason: await choose(wanted.reason, as('reason')),
+      point: await choose(wanted.point, as('point')),
+    },
+    chain: await choose(wanted.chain, name => findLinks(db, name, among)),
+    resources: await choose(wanted.resource, async path => [resourcePath(path)]),
+    text,
+    verdict: wanted.verdict && {
+      any: anyOf(wanted.verdict)?.map(verdictNumber) ?? null,
+      none: wanted.verdict.none.map(verdictNumber),
+    },
+    since: since ?? undefined,
+    until: until ?? undefined,
   }
+}
+
+/** What the names of a filter stand for; of `any` nothing is left open once there is one. */
+async function choose(
+  wanted: Wanted | undefined,
+  find: (name: string) => Promise<string[]>,
+): Promise<Choice<string> | undefined> {
+  if (!wanted) return undefined
+  const found = async (names: readonly string[]) => [...new Set((await Promise.all(names.map(find))).flat())]
+  const any = anyOf(wanted)
+  return { any: any && (await found(any)), none: await found(wanted.none) }
+}
+
+function anyOf({ any }: Wanted): readonly string[] | null {
+  return any.length === 0 ? null : any
+}
+
+function verdictNumber(verdict: string): number {
+  return (VERDICTS as readonly string[]).indexOf(verdict)
 }
 
 export async function findOrganization(db: Db, name: string): Promise<string> {
@@ -48,25 +66,46 @@ export async function findOrganization(db: Db, name: string): Promise<string> {
     .select('id')
     .where(eb => eb.or([eb('id', '=', name), eb('slug', '=', name)]))
     .executeTakeFirst()
-  return row?.id ?? idOrUnknown('organization', name, 'org_')
+  if (row) return row.id
+  const known = () => db.selectFrom('organization').select('slug as name').limit(MOST_MEANT).execute()
+  return idOrUnknown('organization', name, 'org_', known)
 }
 
 async function findPrincipals(
   db: Db,
   what: 'agent' | 'person' | 'owner',
-  name: string | undefined,
-  organization: string | undefined,
-): Promise<{ id: string; organization: string | undefined }[] | undefined> {
-  if (name === undefined) return undefined
-  let found = db
-    .selectFrom('principal')
-    .select(['id', 'organizationId as organization'])
-    .where('kind', what === 'agent' ? '=' : '!=', 'agent')
+  name: string,
+  organizations: readonly string[] | null,
+): Promise<string[]> {
+  let all = db.selectFrom('principal').where('kind', what === 'agent' ? '=' : '!=', 'agent')
+  if (organizations !== null) all = all.where('organizationId', 'in', [...organizations, ''])
+  const rows = await all
+    .select('id')
     .where(eb => eb.or([eb('id', '=', name), eb('externalId', '=', name)]))
-  if (organization !== undefined) found = found.where('organizationId', '=', organization)
-  const rows = await found.execute()
-  if (rows.length > 0) return rows
-  return [{ id: idOrUnknown(what, name, what === 'agent' ? 'agt_' : 'usr_'), organization: undefined }]
+    .execute()
+  if (rows.length > 0) return rows.map(({ id }) => id)
+  const known = () => all.select('externalId as name').limit(MOST_MEANT).execute()
+  return [await idOrUnknown(what, name, what === 'agent' ? 'agt_' : 'usr_', known)]
+}
+
+/** The delegations by which an agent let others act; records name those, and early ones the agent itself. */
+async function findLinks(db: Db, name: string, organizations: readonly string[] | null): Promise<string[]> {
+  if (name.startsWith('dlg_')) return [plain('chain', name)]
+  const agents = await findPrincipals(db, 'agent', name, organizations)
+  const links = await db
+    .selectFrom('delegation')
+    .select('id')
+    .where('delegatorId', 'in', agents)
+    .orderBy('id', 'desc')
+    .limit(MOST_LINKS + 1)
+    .execute()
+  if (links.length > MOST_LINKS)
+    throw new AppError(
+      'query.invalid',
+      `"${column(name, 80)}" has let others act more than ${MOST_LINKS} times: name a delegation, as dlg_….`,
+      { path: 'chain' },
+    )
+  return [...agents, ...links.map(({ id }) => id)]
 }
 
 async function findServers(db: Db, name: string): Promise<string[]> {
@@ -75,12 +114,27 @@ async function findServers(db: Db, name: string): Promise<string[]> {
     .select('id')
     .where(eb => eb.or([eb('id', '=', name), eb('name', '=', name)]))
     .executeTakeFirst()
-  return [row?.id ?? idOrUnknown('server', name, 'srv_')]
+  const known = () => db.selectFrom('server').select('name').limit(MOST_MEANT).execute()
+  return [row?.id ?? (await idOrUnknown('server', name, 'srv_', known))]
 }
 
-function idOrUnknown(what: string, name: string, prefix: string): string {
+/** So many names are looked at for one that was meant. */
+const MOST_MEANT = 2_000
+/** More make a list that no database likes. */
+const MOST_LINKS = 5_000
+
+async function idOrUnknown(
+  what: string,
+  name: string,
+  prefix: string,
+  known: () => Promise<{ name: string }[]>,
+): Promise<string> {
   if (name.startsWith(prefix)) return plain(what, name)
-  throw new AppError('not_found', `No ${what} "${column(name, 80)}" is known.`, { path: what })
+  const meant = didYouMean(
+    name,
+    (await known()).map(each => each.name),
+  )
+  throw new AppError('not_found', `No ${what} "${column(name, 80)}" is known.${meant}`, { path: what })
 }
 
 /** A text to compare with a name. Names are cut, so a text that comes near their length could match too much. */

@@ -1,23 +1,34 @@
 import type { Kind, Named } from '../entry.ts'
 import type { LogEntry } from '../ledger.ts'
 
+/** One of `any`, where it is not null; none of `none`. */
+export interface Choice<T> {
+  any: readonly T[] | null
+  none: readonly T[]
+}
+
+/** A choice of one. */
+export function only<T>(value: T): Choice<T> {
+  return { any: [value], none: [] }
+}
+
 /** What a question is about, in the texts of the records. Absent members leave open. */
 export interface RecordFilter {
   kinds: readonly Kind[]
   /** Names of logs. */
-  logs?: readonly string[] | undefined
+  logs?: Choice<string> | undefined
   /** Milliseconds; `until` is not part of the range, so that days can be lined up. */
   since?: number | undefined
   until?: number | undefined
-  /** By column, the texts of which one must be there. */
-  named?: { [Column in Named]?: readonly string[] }
-  verdict?: number | undefined
-  /** A resource: it, and all that lay in it. */
-  resource?: string | undefined
-  /** A member of the chain besides the agent that called. */
-  chain?: string | undefined
-  /** Words that must be in what lies beside the log, whatever their case. */
-  text?: string | undefined
+  /** By column, the texts that it holds. */
+  named?: { [Column in Named]?: Choice<string> | undefined }
+  verdict?: Choice<number> | undefined
+  /** Resources: each, and all that lay in it. */
+  resources?: Choice<string> | undefined
+  /** Members of the chain besides the agent that called. */
+  chain?: Choice<string> | undefined
+  /** Words that must be, or must not be, in what lies beside the log, whatever their case. */
+  text?: { all: readonly string[]; none: readonly string[] } | undefined
 }
 
 /** A place among records, newest first; `seq` breaks ties in the order of arrival. */
@@ -53,11 +64,13 @@ export interface Answer {
 }
 
 /** By what records are counted. */
-export type GroupColumn = Exclude<Named, 'point'> | 'verdict' | 'hour' | 'day' | 'minute'
+export type GroupColumn = Named | 'log' | 'verdict' | 'hour' | 'day' | 'minute'
 
 export interface SummaryQuestion {
   filter: RecordFilter
   by: readonly GroupColumn[]
+  /** Added to times before they are cut into hours and days: how far clocks are ahead of UTC. */
+  shift?: number
   /** The most groups that are of use; more are an answer of their own. */
   limit: number
 }

@@ -13,6 +13,8 @@ export interface Source {
   tables: RecordTables
   minAt: number
   maxAt: number
+  /** It is a part of a larger table: a statement has to say so. */
+  isSlice: boolean
   run(statement: Statement): Maybe<unknown[]>
 }
 
@@ -42,13 +44,20 @@ const OPENED_AT_ONCE = 2_000
 type Found = Omit<FoundRecord, 'outcome' | 'point'> & { point: number | null }
 
 /** What can be told only from the record itself, as a test on it; null where the columns tell all. */
-export function exactTest({ resource, text }: RecordFilter): ((entry: LogEntry) => boolean) | null {
+export function exactTest({ resources, chain, text }: RecordFilter): ((entry: LogEntry) => boolean) | null {
   const tests: ((record: JsonObject, entry: LogEntry) => boolean)[] = []
-  if (resource !== undefined && !isOneStep(resource))
-    tests.push(record => pathsOf(record).some(path => isWithin(path, resource)))
-  if (text !== undefined) {
-    const wanted = text.toLowerCase()
-    tests.push((_record, { data }) => data?.data.toLowerCase().includes(wanted) ?? false)
+  const lay = (record: JsonObject, asked: readonly string[]) =>
+    pathsOf(record).some(path => asked.some(each => isWithin(path, each)))
+  if (resources?.any?.every(isOneStep) === false) tests.push(record => lay(record, resources.any ?? []))
+  if (resources && resources.none.length > 0) tests.push(record => !lay(record, resources.none))
+  if (chain && chain.none.length > 0)
+    tests.push(
+      ({ chain: links }) => !Array.isArray(links) || !links.some(link => chain.none.includes(String(link))),
+    )
+  for (const word of text?.all ?? []) tests.push(hasWord(word))
+  for (const word of text?.none ?? []) {
+    const has = hasWord(word)
+    tests.push((record, entry) => !has(record, entry))
   }
   if (tests.length === 0) return null
   return entry => {
@@ -58,6 +67,12 @@ export function exactTest({ resource, text }: RecordFilter): ((entry: LogEntry) 
     const record = joinRecord({ leaf, data })
     return tests.every(test => test(record, entry))
   }
+}
+
+/** Whether a word is in what lies beside the log: a canonical text, in which some characters are escaped. */
+function hasWord(word: string): (record: JsonObject, entry: LogEntry) => boolean {
+  const wanted = JSON.stringify(word).slice(1, -1).toLowerCase()
+  return (_record, { data }) => data?.data.toLowerCase().includes(wanted) ?? false
 }
 
 function pathsOf({ resource, otherResources }: JsonObject): string[] {
@@ -110,6 +125,10 @@ function reaching(sources: readonly Source[], { since, until }: RowFilter, after
   return sources.filter(({ minAt, maxAt }) => minAt <= to && maxAt >= (since ?? 0))
 }
 
+function sliceOf({ isSlice, minAt, maxAt }: Source, filter: RowFilter): RowFilter {
+  return isSlice ? { ...filter, slice: { from: minAt, to: maxAt } } : filter
+}
+
 interface Effort {
   opened: number
   isSpent(): boolean
@@ -141,7 +160,9 @@ async function matchesIn(
   const rows: Found[] = []
   for (;;) {
     const limit = test === null ? need : OPENED_AT_ONCE
-    const matched = (await source.run(selectRows(source.tables, filter, { after, limit }))) as MatchedRow[]
+    const matched = (await source.run(
+      selectRows(source.tables, sliceOf(source, filter), { after, limit }),
+    )) as MatchedRow[]
     for (const { seq, at, lag, log, idx, kind, point } of matched) {
       const whole = await entry(log, idx)
       effort.opened++
@@ -171,7 +192,7 @@ export async function countRows(
   filter: RowFilter,
   question: Omit<SummaryQuestion, 'filter'> & { test: ((entry: LogEntry) => boolean) | null },
 ): Promise<{ groups: Group[]; isCut: boolean; lookedBackTo: number | null }> {
-  const { by, limit, test } = question
+  const { by, shift = 0, limit, test } = question
   const effort = createEffort()
   const groups = new Map<string, Group>()
   let lookedBackTo: number | null = null
@@ -186,7 +207,8 @@ export async function countRows(
       break
     }
     for (const each of filters) {
-      const counted = await source.run(groupRows(source.tables, each, by, limit + 1))
+      const group = { by, shift, limit: limit + 1 }
+      const counted = await source.run(groupRows(source.tables, sliceOf(source, each), group))
       for (const row of counted as (Counted & Record<string, number | null>)[])
         if (row.total > 0)
           addGroup(

@@ -1,8 +1,8 @@
-import type { AdminApi, Output } from '@valetkey/sdk/contract'
+import { type AdminApi, type Output, timeIn } from '@valetkey/sdk/contract'
 import { REASONS, type Reason } from '@valetkey/sdk/core'
 import { describe } from '@valetkey/sdk/engine'
+import type { Question } from './asked.ts'
 import type { RecordedCall } from './calls.ts'
-import type { CallQuery } from './resolve.ts'
 
 type WhoRow = Output<AdminApi['audit']['who']>['rows'][number]
 
@@ -19,10 +19,15 @@ interface Caveats {
  * The rows as one sentence.
  * @example '1 agent touched customer/acme on billing …: support-bot made 31 calls, authorized by maya@northwind.dev; 9 calls were refused.'
  */
-export function whoSentence(query: CallQuery, rows: readonly WhoRow[], caveats: Caveats): string {
-  const about = subject(query)
+export function whoSentence(
+  question: Question,
+  name: (id: string) => string,
+  rows: readonly WhoRow[],
+  caveats: Caveats,
+): string {
+  const about = subject(question, name)
   const doubt = doubtOf(caveats)
-  if (rows.length === 0) return `No call is on record for ${about}${asked(query)}.${doubt}`
+  if (rows.length === 0) return `No call is on record for ${about}${asked(question)}.${doubt}`
   const active = rows.filter(row => row.permitted > 0)
   const agents = new Set(active.map(row => row.agent)).size
   const refused = rows.reduce((sum, row) => sum + row.refused, 0)
@@ -31,7 +36,7 @@ export function whoSentence(query: CallQuery, rows: readonly WhoRow[], caveats: 
   if (caveats.unenforced > 0)
     parts.push(`${plural(caveats.unenforced, 'call')} passed only because of audit mode`)
   if (refused > 0) parts.push(`${plural(refused, 'call')} ${refused === 1 ? 'was' : 'were'} refused`)
-  const head = `${agents === 0 ? 'No agent' : plural(agents, 'agent')} touched ${about}${between(query, rows)}`
+  const head = `${agents === 0 ? 'No agent' : plural(agents, 'agent')} touched ${about}${between(question, rows)}`
   return `${head}: ${parts.join('; ')}.${doubt}`
 }
 
@@ -54,22 +59,32 @@ function whatOneDid(row: WhoRow): string {
   return `${name} made ${plural(row.permitted, 'call')}${by}`
 }
 
-function subject({ resource, server, tool }: CallQuery): string {
-  const what = [resource, tool].filter(part => part !== undefined).join(' with ')
-  if (what === '') return server === undefined ? 'anything' : shown(server)
-  return server === undefined ? shown(what) : `${shown(what)} on ${shown(server)}`
+function subject({ wanted: { resource, server, tool } }: Question, name: (id: string) => string): string {
+  const either = (values: readonly string[] = []) => values.map(shown).join(' or ')
+  const servers = either(server?.any.map(name))
+  const what = [either(resource?.any), either(tool?.any)].filter(part => part !== '').join(' with ')
+  if (what === '') return servers === '' ? 'anything' : servers
+  return servers === '' ? what : `${what} on ${servers}`
 }
 
-function asked({ since, until }: CallQuery): string {
-  if (since !== undefined && until !== undefined) return ` between ${since} and ${until}`
-  if (since !== undefined) return ` since ${since}`
-  return until === undefined ? '' : ` before ${until}`
+function asked({ since, until, zone }: Question): string {
+  const at = (time: number) => timeIn(zone, time)
+  if (since !== null && until !== null) return ` between ${at(since)} and ${at(until)}${inZone(zone)}`
+  if (since !== null) return ` since ${at(since)}${inZone(zone)}`
+  return until === null ? '' : ` before ${at(until)}${inZone(zone)}`
 }
 
-function between(query: CallQuery, rows: readonly WhoRow[]): string {
+function between({ since, until, zone }: Question, rows: readonly WhoRow[]): string {
   const first = rows.map(row => row.first).reduce((a, b) => (a < b ? a : b))
   const last = rows.map(row => row.last).reduce((a, b) => (a > b ? a : b))
-  return ` between ${query.since ?? first} and ${query.until ?? last}`
+  const at = (time: number | null, seen: string) =>
+    time === null && zone === 'UTC' ? seen : timeIn(zone, time ?? Date.parse(seen))
+  return ` between ${at(since, first)} and ${at(until, last)}${inZone(zone)}`
+}
+
+/** Offsets alone do not say whose days these are. */
+function inZone(zone: string): string {
+  return zone === 'UTC' ? '' : ` (${zone})`
 }
 
 /** One recorded call in a sentence: what was decided, why, and whether to try again. */

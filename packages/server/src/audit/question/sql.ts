@@ -1,16 +1,19 @@
 import type { Kind, Named } from '../entry.ts'
 import type { RecordTables } from '../sqlite/schema.ts'
-import type { Cursor, GroupColumn } from './rows.ts'
+import type { Choice, Cursor, GroupColumn } from './rows.ts'
 
 /** A filter with its texts turned into the numbers that columns hold. */
 export interface RowFilter {
   kinds: readonly Kind[]
-  logs: readonly number[] | null
+  logs: Choice<number> | undefined
   since: number | null
   until: number | null
-  named: readonly (readonly [Named, readonly number[]])[]
-  verdict: number | null
-  terms: readonly number[]
+  /** A part of the time that is looked through by itself, both ends included. */
+  slice: { from: number; to: number } | null
+  named: readonly (readonly [Named, Choice<number>])[]
+  verdict: Choice<number> | undefined
+  /** Of each list a record has one. */
+  terms: readonly (readonly number[])[]
   /** Only these, by their order of arrival. */
   seqs?: readonly number[]
 }
@@ -23,11 +26,7 @@ export interface Statement {
 /** Which of several indexes finds the fewest records, the best first. */
 const BY_SELECTIVITY: readonly Named[] = ['grant_id', 'person', 'actor']
 
-const GROUP_EXPRESSIONS: Partial<Record<GroupColumn, string>> = {
-  minute: 'r.at / 60000 * 60000',
-  hour: 'r.at / 3600000 * 3600000',
-  day: 'r.at / 86400000 * 86400000',
-}
+const UNIT_MS: Partial<Record<GroupColumn, number>> = { minute: 60_000, hour: 3_600_000, day: 86_400_000 }
 
 /** Records that match, newest first; `?` stands for each value. */
 export function selectRows(
@@ -55,11 +54,14 @@ export function selectRows(
 export function groupRows(
   tables: RecordTables,
   filter: RowFilter,
-  by: readonly GroupColumn[],
-  limit: number,
+  group: { by: readonly GroupColumn[]; shift: number; limit: number },
 ): Statement {
   const { from, where, values } = matching(tables, filter)
-  const keys = by.map(column => GROUP_EXPRESSIONS[column] ?? `r.${column}`)
+  const { by, shift, limit } = group
+  const keys = by.map(column => {
+    const unit = UNIT_MS[column]
+    return unit === undefined ? `r.${column}` : `(r.at + ${Math.trunc(shift)}) / ${unit} * ${unit}`
+  })
   return {
     text: `select ${keys.map((key, i) => `${key} as k${i}, `).join('')}
         coalesce(sum(r.passed), 0) as passed, coalesce(sum(1 - r.passed), 0) as refused,
@@ -71,46 +73,77 @@ export function groupRows(
   }
 }
 
-function matching({ row, term }: RecordTables, filter: RowFilter) {
-  const { kinds, logs, since, until, named, verdict, terms, seqs } = filter
+/** Conditions on the way into a statement, each with its values, in the order of the text. */
+function createConditions() {
   const where: string[] = []
   const values: (number | null)[] = []
+  const add = (text: string, ...more: number[]) => {
+    where.push(text)
+    values.push(...more)
+  }
+  return {
+    where,
+    values,
+    add,
+    chosen(column: string, { any, none }: Choice<number>) {
+      if (any !== null) add(isOneOf(column, any), ...any)
+      if (none.length > 0) add(`(${column} is null or ${column} not in (${marks(none)}))`, ...none)
+    },
+  }
+}
+
+function matching({ row, term }: RecordTables, filter: RowFilter) {
+  const { kinds, logs, since, until, slice, named, verdict, terms, seqs } = filter
+  const conditions = createConditions()
+  const { where, values, add, chosen } = conditions
   const [first, ...others] = terms
-  const isByTerm = first !== undefined
-  const best = isByTerm ? undefined : BY_SELECTIVITY.find(column => named.some(([name]) => name === column))
+  const best = first
+    ? undefined
+    : BY_SELECTIVITY.find(column => named.some(([name, { any }]) => name === column && any !== null))
   // A plus keeps an index of the column out of it: one index is used, and it is the best.
   const steered = (column: string, isBest: boolean) => (isBest ? `r.${column}` : `+r.${column}`)
-  const among = (column: string, ids: readonly number[]) => {
-    where.push(
-      ids.length === 1 ? `${column} = ?` : `${column} in (${ids.map(() => '?').join(', ') || 'null'})`,
-    )
-    values.push(...ids)
+  const from = first
+    ? `${termRows(term, first, filter, values)} t join ${row} r on r.seq = t.seq and r.at = t.at`
+    : `${row} r`
+  if (slice) add('r.at between ? and ?', slice.from, slice.to)
+  if (!first && since !== null) add('r.at >= ?', since)
+  if (!first && until !== null) add('r.at < ?', until)
+  for (const other of others)
+    where.push(`r.seq in (select seq from ${termRows(term, other, filter, values)} o)`)
+  add(isOneOf('+r.kind', kinds), ...kinds)
+  if (logs) chosen(steered('log', !first && best === undefined), logs)
+  for (const [column, choice] of named) chosen(steered(column, column === best), choice)
+  if (verdict) chosen('r.verdict', verdict)
+  if (seqs) add(isOneOf('r.seq', seqs), ...seqs)
+  return { from, where, values, order: first ? 't' : 'r' }
+}
+
+/** The places of records that have one of these terms, each once. */
+function termRows(
+  term: string,
+  oneOf: readonly number[],
+  { since, until, slice }: RowFilter,
+  values: (number | null)[],
+): string {
+  const where = [isOneOf('term', oneOf)]
+  values.push(...oneOf)
+  const from = Math.max(since ?? 0, slice?.from ?? 0)
+  const to = Math.min(until ?? Number.MAX_SAFE_INTEGER, (slice?.to ?? Number.MAX_SAFE_INTEGER - 1) + 1)
+  if (since !== null || slice) {
+    where.push('at >= ?')
+    values.push(from)
   }
-  if (isByTerm) {
-    where.push('t.term = ?')
-    values.push(first)
+  if (until !== null || slice) {
+    where.push('at < ?')
+    values.push(to)
   }
-  for (const other of new Set(others)) {
-    where.push(`exists (select 1 from ${term} o where o.term = ? and o.at = r.at and o.seq = r.seq)`)
-    values.push(other)
-  }
-  const at = isByTerm ? 't.at' : 'r.at'
-  if (since !== null) {
-    where.push(`${at} >= ?`)
-    values.push(since)
-  }
-  if (until !== null) {
-    where.push(`${at} < ?`)
-    values.push(until)
-  }
-  among('+r.kind', kinds)
-  if (logs !== null) among(steered('log', !isByTerm && best === undefined), logs)
-  for (const [column, ids] of named) among(steered(column, column === best), ids)
-  if (verdict !== null) {
-    where.push('r.verdict = ?')
-    values.push(verdict)
-  }
-  if (seqs) among('r.seq', seqs)
-  const from = isByTerm ? `${term} t join ${row} r on r.seq = t.seq and r.at = t.at` : `${row} r`
-  return { from, where, values, order: isByTerm ? 't' : 'r' }
+  return `(select ${oneOf.length > 1 ? 'distinct ' : ''}at, seq from ${term} where ${where.join(' and ')})`
+}
+
+function isOneOf(column: string, ids: readonly number[]): string {
+  return ids.length === 1 ? `${column} = ?` : `${column} in (${marks(ids) || 'null'})`
+}
+
+function marks(values: readonly unknown[]): string {
+  return values.map(() => '?').join(', ')
 }

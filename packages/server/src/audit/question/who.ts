@@ -3,8 +3,9 @@ import { AppError, isoTime } from '@valetkey/sdk/core'
 import * as z from 'zod'
 import type { Db } from '../../store/index.ts'
 import type { Ledger } from '../ledger.ts'
+import { type CallQuery, readQuestion, toAsked } from './asked.ts'
 import { namesOf } from './names.ts'
-import { type CallQuery, resolveCalls } from './resolve.ts'
+import { resolveCalls } from './resolve.ts'
 import type { Group, GroupColumn } from './rows.ts'
 import { whoSentence } from './sentence.ts'
 
@@ -24,8 +25,9 @@ const BY = [
 ] as const satisfies GroupColumn[]
 
 /** Who acted, for whom and by whose leave: one row for an agent, its owner, person, grant and chain; busiest first. */
-export async function findWho(ledger: Ledger, facts: Db, query: CallQuery): Promise<Answer> {
-  const filter = await resolveCalls(facts, query)
+export async function findWho(ledger: Ledger, facts: Db, query: CallQuery, now: number): Promise<Answer> {
+  const question = readQuestion(query, now)
+  const filter = await resolveCalls(facts, question)
   const { groups, isCut, lookedBackTo } = await ledger.summarize({ filter, by: BY, limit: MAX_GROUPS })
   if (isCut)
     throw new AppError(
@@ -37,7 +39,7 @@ export async function findWho(ledger: Ledger, facts: Db, query: CallQuery): Prom
     facts,
     rows
       .flatMap(row => [row.owner, row.person, ...row.authorizedBy])
-      .concat(query.server ?? null)
+      .concat(question.wanted.server?.any ?? [])
       .filter(id => id !== null),
   )
   const named = rows.map(row => ({
@@ -48,11 +50,11 @@ export async function findWho(ledger: Ledger, facts: Db, query: CallQuery): Prom
   }))
   const unenforced = groups.reduce((sum, group) => sum + group.unenforced, 0)
   const missing = await ledger.missing()
-  const about = query.server === undefined ? query : { ...query, server: name(query.server) }
   const backTo = lookedBackTo === null ? null : isoTime(lookedBackTo)
   return {
-    sentence: whoSentence(about, named, { unenforced, missing, lookedBackTo: backTo }),
+    sentence: whoSentence(question, name, named, { unenforced, missing, lookedBackTo: backTo }),
     rows: named,
+    asked: toAsked(question),
     lookedBackTo: backTo,
   }
 }

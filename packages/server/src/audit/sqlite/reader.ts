@@ -4,6 +4,7 @@ import { narrow, textsOf } from '../question/narrow.ts'
 import type {
   Answer,
   FoundRecord,
+  GroupColumn,
   Question,
   RecordFilter,
   Summary,
@@ -50,15 +51,17 @@ export function createReader(database: Sqlite.Database, opened: OpenSegments, te
         const found = await searchRows(searched, rows, { limit, after, test: exactTest(filter) })
         return { ...found, rows: found.rows.map(row => complete(moment, row)) }
       }),
-    summarize: ({ filter, by, limit }) =>
+    summarize: ({ filter, by, shift, limit }) =>
       at(async moment => {
         const rows = narrowed(moment, filter, terms)
         const searched = searchedFor(moment, rows)
-        const { groups, ...more } = await countRows(searched, rows, { by, limit, test: exactTest(filter) })
-        const named = by.map(column => (NAMED as readonly string[]).includes(column))
-        const name = nameIn(database)
+        const { groups, ...more } = await countRows(searched, rows, {
+          ...{ by, limit, test: exactTest(filter) },
+          ...(shift !== undefined && { shift }),
+        })
+        const texts = by.map(column => textIn(database, column))
         const keys = (group: (typeof groups)[number]) =>
-          group.keys.map((key, i) => (named[i] && typeof key === 'number' ? name(key) : key))
+          group.keys.map((key, i) => (typeof key === 'number' ? (texts[i]?.(key) ?? key) : key))
         return { groups: groups.map(group => ({ ...group, keys: keys(group) })), ...more }
       }),
     lookUp: id => at(async moment => lookUp(moment, id)),
@@ -83,17 +86,16 @@ function narrowed({ database }: Moment, filter: RecordFilter, terms: Terms): Row
 /** Heads first: what came last is there. A segment that holds nothing of the logs asked for is not opened. */
 function searchedFor(moment: Moment, { logs }: RowFilter): Searched {
   const { database, opened, heads, segments } = moment
-  const held =
-    logs === null
-      ? null
-      : new Set(
-          logs.flatMap(log =>
-            database
-              .prepare<[number], { segment: number }>('select segment from segment_log where log = ?')
-              .all(log)
-              .map(({ segment }) => segment),
-          ),
-        )
+  const held = logs?.any
+    ? new Set(
+        logs.any.flatMap(log =>
+          database
+            .prepare<[number], { segment: number }>('select segment from segment_log where log = ?')
+            .all(log)
+            .map(({ segment }) => segment),
+        ),
+      )
+    : null
   const inHeads = heads.map(head => {
     const tables = headTables(head)
     const range = database
@@ -112,7 +114,7 @@ function searchedFor(moment: Moment, { logs }: RowFilter): Searched {
           .open(segment)
           .prepare(text)
           .all(...values)
-      return { tables: SEGMENT_TABLES, minAt, maxAt, run }
+      return { tables: SEGMENT_TABLES, minAt, maxAt, isSlice: false, run }
     })
   const bundles = createBundleReader(moment)
   return {
@@ -126,7 +128,20 @@ function source(
   tables: Source['tables'],
   range: Pick<Source, 'minAt' | 'maxAt'>,
 ): Source {
-  return { tables, ...range, run: ({ text, values }) => database.prepare(text).all(...values) }
+  return {
+    tables,
+    ...range,
+    isSlice: false,
+    run: ({ text, values }) => database.prepare(text).all(...values),
+  }
+}
+
+/** What the numbers of a column stand for; undefined where they are numbers. */
+function textIn(database: Sqlite.Database, column: GroupColumn): ((id: number) => string) | undefined {
+  if ((NAMED as readonly string[]).includes(column)) return nameIn(database)
+  if (column !== 'log') return undefined
+  const find = database.prepare<[number], { name: string }>('select name from log where id = ?')
+  return id => find.get(id)?.name ?? ''
 }
 
 function nameIn(database: Sqlite.Database): (id: number) => string {

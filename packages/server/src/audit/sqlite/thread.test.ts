@@ -79,7 +79,7 @@ test('a question that takes long holds up neither the event loop nor what is shi
     last = performance.now()
   }, 5)
   let answered = 0
-  const text = { ...ALL, filter: { kinds: [KIND.attempt], text: 'nowhere to be found' } }
+  const text = { ...ALL, filter: { kinds: [KIND.attempt], text: { all: ['nowhere to be found'], none: [] } } }
   // Each looks into every record.
   const questions = Array.from({ length: 6 }, () =>
     ledger.summarize(text).then(({ groups }) => {

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { addCommand, addGroup, allPages, type Session, wholeNumber, withSession } from '../session.ts'
-import type { Io, View } from '../terminal/index.ts'
-import { addFilters, type CallFilters, spanOf, toQuery, withChips } from './call-query.ts'
+import { type Io, parseSpan, printable, type View } from '../terminal/index.ts'
+import { addFilters, type CallFlags, spanOf, toQuery } from './call-query.ts'
 import { callLine, callView, type RecordedCall } from './call-view.ts'
 
 type Change = Output<AdminApi['audit']['changes']>['items'][number]
@@ -23,6 +23,10 @@ const changeView: View<Change> = {
 }
 
 const POLL_MS = 1000
+const TAILED = [
+  ...(['agent', 'person', 'owner', 'grant', 'chain', 'server', 'tool', 'resource'] as const),
+  ...(['verdict', 'reason', 'point', 'since'] as const),
+]
 
 /** The record: what was called, and what was changed. */
 export function register(program: Command, io: Io): void {
@@ -50,8 +54,22 @@ export function register(program: Command, io: Io): void {
         ['valetkey audit tail verdict:denied --json', 'only refusals, a JSON object a line'],
       ],
     }),
-    ['agent', 'person', 'owner', 'server', 'tool', 'resource', 'verdict', 'reason', 'since'],
+    TAILED,
   ).action(withSession(io, tail))
+  addFilters(
+    addCommand(group, 'count [filters...]', {
+      summary: 'Count recorded calls by what they have in common, or over time',
+      examples: [
+        ['valetkey audit count --by agent,reason verdict:denied since:7d', 'who is refused, and why'],
+        ['valetkey audit count --every hour server:billing on:yesterday', 'a histogram'],
+      ],
+    })
+      .option(
+        '--by <things>',
+        'agent, person, owner, grant, server, tool, verdict, reason, point, organization',
+      )
+      .addOption(new Option('--every <time>', 'over time').choices(['minute', 'hour', 'day'])),
+  ).action(withSession(io, count))
   addCommand(group, 'changes', {
     summary: 'Find recorded changes, newest first',
     examples: [
@@ -69,20 +87,99 @@ export function register(program: Command, io: Io): void {
     .action(withSession(io, changes))
 }
 
-async function query(
-  session: Session,
-  chips: string[],
-  options: CallFilters & { limit: number },
-): Promise<void> {
-  const filters = await toQuery(session, withChips(chips, options))
+async function query(session: Session, words: string[], flags: CallFlags & { limit: number }): Promise<void> {
   const { api, print } = session
-  print.list(callView, await allPages(page => api.audit.calls({ ...filters, ...page }), options.limit))
+  const question = toQuery(session, words, flags)
+  let lookedBackTo: string | null = null
+  const calls = await allPages(async page => {
+    const answer = await api.audit.calls({ ...question, ...page })
+    lookedBackTo = answer.lookedBackTo
+    return answer
+  }, flags.limit)
+  print.list(callView, calls)
+  sayHowFar(session, lookedBackTo)
 }
 
-async function tail(session: Session, chips: string[], options: CallFilters): Promise<void> {
+/** What was not looked through is said beside the answer, so that "nothing" is not taken for "never". */
+function sayHowFar({ print }: Session, lookedBackTo: string | null): void {
+  if (lookedBackTo === null) return
+  print.note(
+    `There is too much to look through: only what came after ${lookedBackTo} was. Name a resource, an agent or a shorter time.`,
+  )
+}
+
+async function count(
+  session: Session,
+  words: string[],
+  { by = '', every, ...flags }: CallFlags & { by?: string; every?: 'minute' | 'hour' | 'day' },
+): Promise<void> {
+  const { api, print } = session
+  const question = toQuery(session, words, flags)
+  const things = by === '' && every === undefined ? 'agent' : by
+  const wanted = { ...question, by: things, ...(every !== undefined && { every }) }
+  const { counts, names, asked, lookedBackTo } = await api.audit.counts(wanted)
+  const view = countView(things.split(',').filter(Boolean), { counts, names, every })
+  if (!print.human) print.list(view, counts, { names, asked, lookedBackTo })
+  else {
+    print.say(printable(spanLine(asked)))
+    print.say('')
+    print.list(view, counts)
+  }
+  sayHowFar(session, lookedBackTo)
+}
+
+type Count = Output<AdminApi['audit']['counts']>['counts'][number]
+const BAR = 30
+
+function countView(
+  things: readonly string[],
+  {
+    counts,
+    names,
+    every,
+  }: { counts: readonly Count[]; names: Record<string, string>; every?: string | undefined },
+): View<Count> {
+  const most = Math.max(1, ...counts.map(({ permitted, refused }) => permitted + refused))
+  const isOverTime = every !== undefined
+  const bar = ({ permitted, refused }: Count) => '█'.repeat(Math.ceil(((permitted + refused) / most) * BAR))
+  return {
+    kind: 'Count',
+    name: each => things.map(thing => each.by[thing] ?? '-').join(' '),
+    columns: [
+      ...(isOverTime ? [{ header: 'FROM', value: (each: Count) => each.from }] : []),
+      ...things.map(thing => ({
+        header: thing.toUpperCase(),
+        value: ({ by }: Count) => {
+          const id = by[thing] ?? null
+          return id === null ? null : (names[id] ?? id)
+        },
+      })),
+      { header: 'PERMITTED', value: each => each.permitted, align: 'right' },
+      { header: 'REFUSED', value: each => each.refused, align: 'right' },
+      ...(isOverTime ? [{ header: 'CALLS', value: bar }] : []),
+      { header: 'FIRST', value: each => ({ time: each.first }), wide: true },
+      { header: 'LAST', value: each => ({ time: each.last }), wide: true },
+    ],
+  }
+}
+
+/** Which days were meant: "tuesday" is another one elsewhere. */
+function spanLine({ since, until, zone }: Output<AdminApi['audit']['counts']>['asked']): string {
+  const begin = since === null ? 'from the beginning' : `from ${since}`
+  return `Calls ${begin} to ${until ?? 'now'} (${zone}).`
+}
+
+async function tail(session: Session, words: string[], { since, ...flags }: CallFlags): Promise<void> {
   const { io, print, utc } = session
-  const filters = await toQuery(session, { since: 'now', ...withChips(chips, options) })
-  for await (const call of follow(session, filters)) {
+  const isTime = (word: string) => /^since:/i.test(word)
+  const begin = words.findLast(isTime)?.slice('since:'.length) ?? since?.at(-1) ?? 'now'
+  const filters = toQuery(
+    session,
+    words.filter(word => !isTime(word)),
+    flags,
+  )
+  const from = new Date(parseSpan(begin, { now: io.now(), utc }).from).toISOString()
+  for await (const call of follow(session, { ...filters, since: from })) {
     if (print.human) print.say(callLine(call, { colors: print.colors, utc }))
     else io.out.write(`${JSON.stringify(call)}\n`)
   }
@@ -91,7 +188,7 @@ async function tail(session: Session, chips: string[], options: CallFilters): Pr
 /** Calls in the order in which they arrive, each once. */
 async function* follow(
   { api, io }: Session,
-  filters: Awaited<ReturnType<typeof toQuery>>,
+  filters: ReturnType<typeof toQuery>,
 ): AsyncGenerator<RecordedCall> {
   let shown = new Set<string>()
   let since = filters.since

@@ -1,136 +1,53 @@
-import { type AdminApi, ApiError, type Input } from '@valetkey/sdk/contract'
-import { didYouMean } from '@valetkey/sdk/core'
+import {
+  type AdminApi,
+  FILTERS,
+  type FilterKey,
+  type Input,
+  TIME_FILTERS,
+  type TimeKey,
+  writeChips,
+} from '@valetkey/sdk/contract'
 import { type Command, Option } from 'commander'
-import { findAgent, findPerson, findServer } from '../find.ts'
-import type { Session } from '../session.ts'
-import { parseSpan, UsageError } from '../terminal/index.ts'
+import { collectWhole, type Session } from '../session.ts'
+import { parseSpan, UsageError, zoneOf } from '../terminal/index.ts'
 
-type CallQuery = Input<AdminApi['audit']['calls']>
+type CallQuery = Omit<Input<AdminApi['audit']['calls']>, 'limit' | 'cursor'>
+type Filter = FilterKey | TimeKey
+const HELP: Record<Filter, string> = { ...FILTERS, ...TIME_FILTERS }
 
-/** Filters as flags; the same words work as chips: `agent:support-bot verdict:denied since:tuesday`. */
-export interface CallFilters {
-  agent?: string | undefined
-  person?: string | undefined
-  owner?: string | undefined
-  server?: string | undefined
-  tool?: string | undefined
-  resource?: string | undefined
-  verdict?: string | undefined
-  reason?: string | undefined
-  since?: string | undefined
-  until?: string | undefined
-  on?: string | undefined
-}
+/** Flags of a question; each may also be written as a word: `agent:support-bot verdict:denied since:tuesday`. */
+export type CallFlags = { [Key in Filter]?: string[] }
 
-const FILTERS: Record<keyof CallFilters, string> = {
-  agent: 'the agent that called, by name or id',
-  person: 'the person it acted for',
-  owner: 'the person who answers for the agent',
-  server: 'the MCP server that was called',
-  tool: 'the tool that was called',
-  resource: 'the resource that was touched, and all below it',
-  verdict: 'permitted or denied',
-  reason: 'why it was refused, as tool_unmapped',
-  since: 'from then on: today, tuesday, 14:00, 2h, 2026-11-17',
-  until: 'up to then',
-  on: 'on that whole day: yesterday, tuesday, 2026-11-17',
-}
-const KEYS = Object.keys(FILTERS) as (keyof CallFilters)[]
+/** Everything but the organization, which `--org` names. */
+const ALL = (Object.keys(HELP) as Filter[]).filter(key => key !== 'organization')
 
-const VERDICTS: Record<string, CallQuery['verdict']> = {
-  permit: 'permit',
-  permitted: 'permit',
-  deny: 'deny',
-  denied: 'deny',
-  refused: 'deny',
-  needs_approval: 'needs_approval',
-}
-
-export function addFilters(command: Command, keys: readonly (keyof CallFilters)[] = KEYS): Command {
-  for (const key of keys) command.addOption(new Option(`--${key} <${argumentOf(key)}>`, FILTERS[key]))
+export function addFilters(command: Command, keys: readonly Filter[] = ALL): Command {
+  for (const key of keys)
+    command.addOption(
+      new Option(`--${key} <${key in TIME_FILTERS ? 'time' : key}>`, HELP[key]).argParser(collectWhole),
+    )
   return command
 }
 
-function argumentOf(key: keyof CallFilters): string {
-  return key === 'since' || key === 'until' || key === 'on' ? 'time' : key
+/** What was typed, words and flags together, as the authority reads it: names and times are found there. */
+export function toQuery(session: Session, words: readonly string[], flags: CallFlags): CallQuery {
+  const chips = ALL.flatMap(key => (flags[key] ?? []).map(value => ({ key, value, isNot: false })))
+  const q = [...words.map(asOneWord), writeChips(chips)].filter(text => text !== '').join(' ')
+  return { ...session.organization, zone: zoneOf(session), ...(q !== '' && { q }) }
 }
 
-/** Reads `key:value` words into filters; flags win. */
-export function withChips(chips: readonly string[], flags: CallFilters): CallFilters {
-  const filters: CallFilters = {}
-  for (const chip of chips) {
-    const [key = '', ...rest] = chip.split(':')
-    const value = rest.join(':')
-    if (!isKey(key) || value === '')
-      throw new UsageError(
-        `"${chip}" is not a filter.`,
-        value === ''
-          ? 'A filter is written as agent:support-bot.'
-          : `There is no filter "${key}".${didYouMean(key, KEYS)}`,
-        `The filters are ${KEYS.join(', ')}.`,
-      )
-    filters[key] = value
-  }
-  for (const key of KEYS) if (flags[key] !== undefined) filters[key] = flags[key]
-  return filters
-}
-
-function isKey(key: string): key is keyof CallFilters {
-  return Object.hasOwn(FILTERS, key)
-}
-
-/** The filters as the API takes them: names looked up, times as people say them read. */
-export async function toQuery(
-  session: Session,
-  filters: CallFilters,
-): Promise<Omit<CallQuery, 'limit' | 'cursor'>> {
-  const { tool, resource, reason } = filters
-  const [agent, server, person, owner] = await Promise.all([
-    idOf(filters.agent, text => findAgent(session, text)),
-    idOf(filters.server, text => findServer(session, text)),
-    idOf(filters.person, text => findPerson(session, text)),
-    idOf(filters.owner, text => findPerson(session, text)),
-  ])
-  return {
-    ...session.organization,
-    agent,
-    server,
-    person,
-    owner,
-    tool,
-    resource,
-    reason,
-    verdict: filters.verdict === undefined ? undefined : verdictOf(filters.verdict),
-    ...spanOf(session, filters),
-  }
-}
-
-/** Who may only read the record cannot look names up: then the server gets the word as it is. */
-async function idOf(
-  text: string | undefined,
-  find: (text: string) => Promise<{ id: string }>,
-): Promise<string | undefined> {
-  if (text === undefined) return undefined
-  try {
-    return (await find(text)).id
-  } catch (error) {
-    if (error instanceof ApiError && error.code === 'permission.denied') return text
-    throw error
-  }
-}
-
-function verdictOf(word: string): CallQuery['verdict'] {
-  const verdict = VERDICTS[word.toLowerCase()]
-  if (verdict) return verdict
-  throw new UsageError(
-    `"${word}" is not a verdict.`,
-    `Verdicts are permitted and denied.${didYouMean(word, Object.keys(VERDICTS))}`,
-  )
+/** The shell has taken the quotes of `text:"jane doe"` away, and left one word: so it is meant. */
+function asOneWord(word: string): string {
+  const [, sign = '', key, value = ''] = /^(-?)([A-Za-z_]+):(.*)$/s.exec(word) ?? []
+  if (!/\s/.test(word) || word.includes('"')) return word
+  return key === undefined
+    ? writeChips([{ key: 'text', value: word, isNot: false }])
+    : writeChips([{ key, value, isNot: sign === '-' }])
 }
 
 export function spanOf(
   { io, utc }: Pick<Session, 'io' | 'utc'>,
-  { since, until, on }: Pick<CallFilters, 'since' | 'until' | 'on'>,
+  { since, until, on }: { [Key in TimeKey]?: string | undefined },
 ): { since?: string; until?: string } {
   const frame = { now: io.now(), utc }
   const iso = (ms: number) => new Date(ms).toISOString()

@@ -1,9 +1,9 @@
-import type { AdminApi, Output } from '@valetkey/sdk/contract'
+import { type AdminApi, type Output, parseQuery } from '@valetkey/sdk/contract'
 import type { Command } from 'commander'
 import { namesOf } from '../names.ts'
 import { addCommand, type Session, withSession } from '../session.ts'
-import { type Io, printable, UsageError, type View } from '../terminal/index.ts'
-import { addFilters, type CallFilters, toQuery } from './call-query.ts'
+import { type Io, printable, UsageError, type View, zoneOf } from '../terminal/index.ts'
+import { addFilters, type CallFlags, toQuery } from './call-query.ts'
 import { type Holder, holdersOf, holderView } from './holders.ts'
 import { reasonLines } from './reason-lines.ts'
 
@@ -27,45 +27,41 @@ const view: View<Row> = {
 
 /** The question that the record exists for. */
 export function register(program: Command, io: Io): void {
-  const command = addCommand(program, 'who', {
+  const command = addCommand(program, 'who [filters...]', {
     summary: 'Say who can do something on a resource, which agents touched it, and who authorized them',
     examples: [
       ['valetkey who --resource customer/acme --server billing --on tuesday', 'that whole day'],
-      ['valetkey who --server billing --since 7d -o csv', 'a week, for a spreadsheet'],
+      ['valetkey who resource:customer/acme verdict:denied since:7d', 'the same in words, as in the console'],
     ],
   })
-  addFilters(command, [
-    'resource',
-    'server',
-    'agent',
-    'tool',
-    'person',
-    'owner',
-    'verdict',
-    'since',
-    'until',
-    'on',
-  ])
+  addFilters(command)
   command.action(withSession(io, who))
 }
 
-async function who(session: Session, filters: CallFilters): Promise<void> {
-  if (filters.resource === undefined && filters.server === undefined && filters.agent === undefined)
+async function who(session: Session, words: string[], flags: CallFlags): Promise<void> {
+  const { api, print } = session
+  const query = toQuery(session, words, flags)
+  const { wanted } = parseQuery(query.q ?? '', { now: session.io.now(), zone: zoneOf(session) })
+  if (!wanted.resource && !wanted.server && !wanted.agent)
     throw new UsageError(
       'Who touched what?',
       'Nothing says what to look for.',
       'Add --resource customer/acme, --server NAME or --agent NAME.',
     )
-  const { api, print } = session
-  const query = await toQuery(session, filters)
-  const [{ sentence, rows }, able] = await Promise.all([
+  const [resource, ...others] = wanted.resource?.any ?? []
+  const about = others.length === 0 ? resource : undefined
+  const [answer, able] = await Promise.all([
     api.audit.who(query),
-    filters.resource === undefined ? undefined : holdersOf(session, filters.resource),
+    about === undefined ? undefined : holdersOf(session, about),
   ])
-  const holders =
-    query.agent === undefined ? able : able?.filter(({ principal }) => principal === query.agent)
-  if (!print.human) return print.list(view, rows, { sentence, ...(holders && { holders }) })
-  if (filters.resource !== undefined) await showHolders(session, holders, filters.resource)
+  const { sentence, rows, asked, lookedBackTo } = answer
+  const agents = wanted.agent?.any ?? []
+  const holders = able?.filter(
+    ({ principal, name }) => agents.length === 0 || agents.includes(principal) || agents.includes(name),
+  )
+  if (!print.human)
+    return print.list(view, rows, { sentence, asked, lookedBackTo, ...(holders && { holders }) })
+  if (about !== undefined) await showHolders(session, holders, about)
   print.say(printable(sentence))
   if (rows.length === 0) return
   print.say('')

@@ -43,6 +43,8 @@ const FIXES: Partial<Record<ErrorCode, string>> = {
   'auth.invalid': 'Sign in again: valetkey login --url URL < token-file',
   'permission.denied':
     'See what you may do: valetkey whoami. Ask an administrator for a token that carries more.',
+  'query.invalid':
+    'Write it as agent:support-bot verdict:denied since:tuesday. docs/questions.md has the language.',
   not_found: 'List what there is: the same command with "ls".',
   'conflict.exists': 'Choose another name, or change the one that exists with "set".',
   'resource.has_dependents': 'See what: valetkey resource tree. Remove it as well: add --cascade.',
@@ -84,7 +86,7 @@ function withPath(message: string, path: string | undefined): string {
 function fromCode(code: string, what: string): Failure {
   const [status, why] =
     code in ERRORS ? ERRORS[code as ErrorCode] : [500, 'The authority gave a code that is not known here.']
-  const exit = exitFor(status)
+  const exit = code === 'query.invalid' ? EXIT.usage : exitFor(status)
   const fix = FIXES[code as ErrorCode] ?? BY_EXIT[exit] ?? 'Read the documentation of the code.'
   return { what, why, fix, code, exit }
 }
