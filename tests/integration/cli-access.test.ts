@@ -240,3 +240,39 @@ test('who names those who can and those who did, in one answer', async () => {
   const unknown = await at.seen('who', '--resource', 'invoice/INV-99')
   expect(unknown.err).toContain('it is no registered resource')
 })
+
+test('who can on what is of an open type: whoever can on what it is named below', async () => {
+  await using at = await open()
+  await at.admin.resourceTypes.create({ slug: 'file', parents: ['customer'], instances: 'open' })
+  await at.admin.permissions.create({ slug: 'files:read', type: 'file', risk: 'read' })
+  const role = { slug: 'file-reader', type: 'customer', permissions: ['files:read'] }
+  await at.admin.roles.create(role)
+  await at.admin.assignments.create({
+    principal: 'user:jon@northwind.test',
+    role: 'file-reader',
+    resource: 'customer/globex',
+  })
+  const holders = async (resource: string) => {
+    const { holders: found } = await at.json('who', '--resource', resource)
+    return found?.map(({ name, permissions }: { name: string; permissions: string[] }) => [name, permissions])
+  }
+  expect(await holders('customer/globex/file/7')).toEqual([['Jon', ['files:read']]])
+  expect(await holders('customer/acme/file/7')).toEqual([])
+  expect(await holders('customer/nobody/file/7')).toBeUndefined()
+  expect(await holders('file/7')).toEqual([])
+  await at.admin.roles.create({ slug: 'archivist', permissions: ['files:read'] })
+  await at.admin.assignments.create({ principal: 'user:maya@northwind.test', role: 'archivist' })
+  expect(await holders('file/7')).toEqual([['Maya', ['files:read']]])
+  const check = ['check', 'jon@northwind.test', 'files:read']
+  expect((await at.valetkey(...check, 'customer/globex/file/7')).code).toBe(0)
+  expect((await at.valetkey(...check, 'customer/acme/file/7')).code).toBe(10)
+  expect((await at.valetkey(...check, 'file/7')).code).toBe(10)
+  const why = await at.valetkey('why', ...check.slice(1), 'customer/acme/file/7')
+  expect(why.out).toContain('customer/acme')
+  for (const [wrong, text] of [
+    ['customer/acme/invoice/INV-1', 'Name it by that alone'],
+    ['file/1/file/7', 'is not registered'],
+    ['a/b/c', 'Write a resource as type and id'],
+  ] as const)
+    expect((await at.valetkey('check', 'jon@northwind.test', 'files:read', wrong)).err).toContain(text)
+})

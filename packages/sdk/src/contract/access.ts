@@ -5,7 +5,7 @@ import * as s from './shapes/index.ts'
 const inOrganization = { organization: s.Ref.optional() }
 /** How fresh the answer must be: `strong` reads the newest revision first; a revision token asks for at least that one. */
 const Asked = z.object({ ...inOrganization, consistency: s.Consistency, at: z.iso.datetime().optional() })
-const One = z.object({ principal: s.PrincipalRef, permission: s.PermissionSlug, resource: s.ResourceRef })
+const One = z.object({ principal: s.PrincipalRef, permission: s.PermissionSlug, resource: s.ResourceAsked })
 
 /** Questions about who may do what on which resource. Nothing is recorded as a call. */
 export const access = {
@@ -36,7 +36,7 @@ export const access = {
       path: '/access/effective',
       summary: 'Everything that a principal may do on a resource',
       permission: 'decision:read',
-      body: Asked.extend({ principal: s.PrincipalRef, resource: s.ResourceRef }),
+      body: Asked.extend({ principal: s.PrincipalRef, resource: s.ResourceAsked }),
       returns: z.object({ permissions: z.array(z.string()), revision: z.string() }),
     },
     resources: {
@@ -58,7 +58,7 @@ export const access = {
       permission: 'decision:read',
       body: Asked.extend(s.Page.shape).extend({
         permission: s.PermissionSlug,
-        resource: s.ResourceRef,
+        resource: s.ResourceAsked,
         kind: z.enum(['user', 'agent', 'service', 'group']).optional(),
         /** `direct` leaves out what comes from above or through a group. */
         how: z.enum(['all', 'direct']).default('all'),

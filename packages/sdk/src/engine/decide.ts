@@ -66,7 +66,7 @@ function toDecision(walk: Walk, refusal: Refusal | null, legs: readonly Leg[]): 
     risk: fact?.risk ?? 'dangerous',
     permission: fact?.permission ?? null,
     definition: fact?.definition ?? null,
-    resource: targets[0]?.path ?? null,
+    resource: targets[0]?.path ?? walk.sought,
     otherResources: targets.length > 1 ? targets.slice(1).map(({ path }) => path ?? '') : NO_MORE,
     assignments: walk.assignments,
     revision: {

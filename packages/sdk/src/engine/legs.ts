@@ -8,6 +8,7 @@ import type { OrganizationView, Seat } from './organization.ts'
 import { reachOf } from './reach.ts'
 import type { Rule } from './rule.ts'
 import { meet, resolveAddress, type Target, wholeOf } from './target.ts'
+import { type Address, escapeSegment } from './template.ts'
 import {
   carriesScope,
   conditionInput,
@@ -17,6 +18,9 @@ import {
   reachesCeiling,
   type Walk,
 } from './walk.ts'
+
+/** Of a resource that there is none of, no more is said than fits into a record. */
+const MOST_SOUGHT = 1_024
 
 /** The tool is mapped to a permission that is known here, and is the one that was approved. */
 export function checkTool(walk: Walk): Refusal | null {
@@ -66,13 +70,19 @@ export function checkResource(walk: Walk): Refusal | null {
   for (const address of addresses) {
     const target = resolveAddress(organization, types, address)
     if (!target) {
-      const named = address.map((id, at) => `${template.types[at]}/${id ?? '*'}`).join('/')
-      return { reason: 'resource_unknown', detail: `there is no ${named} here` }
+      walk.sought = nameOf(address, template.types)
+      return { reason: 'resource_unknown', detail: `there is no ${walk.sought} here` }
     }
     targets.push(target)
   }
   walk.targets = targets
   return null
+}
+
+/** An address as the path that it would have. */
+function nameOf(address: Address, types: readonly string[]): string {
+  const path = address.map((id, at) => `${types[at]}/${id === null ? '*' : escapeSegment(id)}`).join('/')
+  return path.length > MOST_SOUGHT ? `${path.slice(0, MOST_SOUGHT)}…` : path
 }
 
 /** The agent, and every agent of the chain that lets it act, holds the permission on every one of them. */

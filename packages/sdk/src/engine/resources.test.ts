@@ -248,6 +248,17 @@ group('the resource that the arguments name', () => {
     expect(decide(call('get_by_id', { id: 'a/b' }), onAcme).resource).toBe('customer/acme/invoice/a%2Fb')
   })
 
+  test('that there is none of is named all the same, as it was sought', () => {
+    const decided = decide(call('get_invoice', { customer: 'acme', id: 'INV/2' }), onAcme)
+    expect(decided).toMatchObject({
+      reason: 'resource_unknown',
+      resource: 'customer/acme/invoice/INV%2F2',
+      detail: 'there is no customer/acme/invoice/INV%2F2 here',
+    })
+    expect(decide(call('get_by_id', { id: 'x'.repeat(5_000) }), onAcme).resource).toHaveLength(1_025)
+    expect(decide(call('get_by_id', { id: '' }), onAcme).resource).toBeNull()
+  })
+
   test('is gone with everything above it, and its number is not inherited', () => {
     const snapshot = northwind(assign(BOT, 'reader', ACME))
     const ops: OrganizationOp[] = [{ fact: 'resource', id: String(ACME), value: null }]

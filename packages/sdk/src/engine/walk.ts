@@ -49,6 +49,8 @@ export interface Walk extends Parties {
   readonly snapshot: Snapshot
   rule: Rule | undefined
   targets: readonly Target[]
+  /** What the arguments name, where there is no such resource. */
+  sought: string | null
   assignments: readonly Carrier[]
 }
 
@@ -139,6 +141,7 @@ export function begin(request: DecisionRequest, snapshot: Snapshot): Walk {
     snapshot,
     rule: undefined,
     targets: NOTHING,
+    sought: null,
     assignments: NOBODY,
   }
 }

@@ -61,6 +61,15 @@ export const ResourceRef = z
   .min(3)
   .max(1024)
   .regex(/^[^/]+\/[^/]+$/, 'Write a resource as type and id, as "invoice/INV-1".')
+/** The same in a question; what is of an open type may be named below a registered resource, `customer/acme/file/7`. */
+export const ResourceAsked = z
+  .string()
+  .min(3)
+  .max(2048)
+  .regex(
+    /^[^/]+\/[^/]+(\/[^/]+\/[^/]+)?$/,
+    'Write a resource as type and id, as "invoice/INV-1"; of an open type also as "customer/acme/file/7".',
+  )
 /** A principal by id, or as `user:ada@northwind.test`, `agent:support-bot`, `group:finance`, `service:billing`. */
 export const PrincipalRef = z.string().min(1).max(400)
 /** Names a revision, as every write and every question about access answers it. */

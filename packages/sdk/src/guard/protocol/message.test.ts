@@ -36,6 +36,28 @@ describe('a message', () => {
     expect(parse({ error: { code: 1, message: '' } })).toMatchObject({ method: null })
   })
 
+  test('has an object for its parameters and for its arguments, or neither', () => {
+    const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
+    const call = { method: 'tools/call' }
+    for (const none of [{}, { name: 'x' }, { name: 'x', arguments: {} }, { arguments: { a: [null] } }])
+      expect(isFault(parse({ ...call, params: none })), JSON.stringify(none)).toBe(false)
+    fc.assert(
+      fc.property(
+        fc.jsonValue().filter(value => !isObject(value)),
+        fc.string(),
+        (value, name) => {
+          const refused = { status: 400, code: -32602, id: 1 }
+          const message = 'The arguments must be an object.'
+          expect(parse({ ...call, params: { name, arguments: value } })).toEqual({ ...refused, message })
+          expect(parse({ ...call, params: value })).toEqual({
+            ...refused,
+            message: 'The parameters must be an object.',
+          })
+        },
+      ),
+    )
+  })
+
   test('is never read from a text that is not one: any garbage is a fault', () => {
     fc.assert(
       fc.property(fc.string(), text => {

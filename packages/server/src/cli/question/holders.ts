@@ -28,18 +28,25 @@ function byRole({ role, on, group }: Held['via']): string {
 }
 
 /**
- * Who can do anything on a resource now: one row for each, for all permissions of the resource's type. Undefined where
- * there is no such type or resource, or where who asks may not ask about access.
+ * Who can do anything on a resource now: one row for each, for all permissions of the resource's type. Of an open type
+ * nothing is registered: there it is who can on the resource that it is named below, or on the whole organization.
+ * Undefined where there is no such type or resource, or where who asks may not ask about access.
  */
 export async function holdersOf(session: Session, path: string): Promise<Holder[] | undefined> {
-  const resource = path.split('/').slice(-2).join('/')
-  const type = resource.split('/')[0]
+  const parts = path.split('/')
   const { api, organization } = session
   try {
-    await api.resources.get({ ...organization, resource })
+    const type = (await allPages(page => api.resourceTypes.list(page))).find(
+      ({ slug }) => slug === parts.at(-2),
+    )
+    if (!type) return undefined
+    const isOpen = type.instances === 'open'
+    const resource = parts.slice(isOpen ? -4 : -2).join('/')
+    const registered = isOpen ? parts.slice(-4, -2).join('/') : resource
+    if (registered !== '') await api.resources.get({ ...organization, resource: registered })
     const all = await allPages(page => api.permissions.list(page))
     const found = new Map<string, Holder>()
-    for (const { slug } of all.filter(permission => permission.type === type)) {
+    for (const { slug } of all.filter(permission => permission.type === type.slug)) {
       const asked = { ...organization, permission: slug, resource }
       for (const held of await allPages(page => api.access.principals({ ...page, ...asked })))
         join(found, slug, held)

@@ -1,10 +1,12 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import { anyCovers } from '@valetkey/sdk/core'
 import { allPages, type Session } from '../session.ts'
-import type { Reach } from './what.ts'
 
 type Tool = Output<AdminApi['tools']['map']>
 type Agent = Output<AdminApi['agents']['get']>
+
+/** What somebody may do on one resource and below it, by one role. */
+export type Reach = Output<AdminApi['access']['reach']>['items'][number]
 
 /** A tool that somebody could call, and on which resources. */
 export interface ReachableTool extends Pick<Tool, 'kind' | 'name' | 'permission' | 'risk' | 'condition'> {

@@ -8,11 +8,10 @@ import { type Grant, grantView } from '../principal/grant.ts'
 import { findPrincipal, type Principal, splitPrincipal } from '../principal/principal.ts'
 import { addCommand, allPages, type Session, withSession } from '../session.ts'
 import { type Io, UsageError, type View } from '../terminal/index.ts'
-import { type ReachableTool, toolsInReach } from './reachable-tool.ts'
+import { type Reach, type ReachableTool, toolsInReach } from './reachable-tool.ts'
 import { reasonLines } from './reason-lines.ts'
 
 type Escalation = Output<AdminApi['delegationRules']['report']>['items'][number]
-export type Reach = Output<AdminApi['access']['reach']>['items'][number]
 
 /** Everything that somebody can reach now. */
 interface What {

@@ -14,7 +14,10 @@ import { unknownRevision } from './revision-token.ts'
 
 type Type = NonNullable<ReturnType<OrganizationView['catalogue']['resourceTypes']['get']>>
 
-/** The resource that a question is about. Of an open type nothing is registered: what counts is the organization. */
+/**
+ * The resource that a question is about. Of an open type nothing is registered: what counts is the resource that it is
+ * named below, or else the organization.
+ */
 export type Target = Matter['target']
 
 /** A question with everything that it needs at hand, to be answered before the next `await`. */
@@ -84,10 +87,22 @@ export function getType({ catalogue }: OrganizationView, ref: string, path = 'ty
 
 /** What a reference names. That there is no such resource is an answer, not an error. */
 export function getTarget(view: OrganizationView, ref: string, path = 'resource'): Target {
-  const parsed = parseRef(ref)
+  const [, above, own = ref] = /^([^/]+\/[^/]+)\/([^/]+\/[^/]+)$/.exec(ref) ?? []
+  const parsed = parseRef(own)
   if (!parsed)
     throw new AppError('request.invalid', 'Write a resource as type and id, as "invoice/INV-1".', { path })
-  return targetOf(view, getType(view, parsed.type, path), parsed.id)
+  const target = targetOf(view, getType(view, parsed.type, path), parsed.id)
+  if (above === undefined) return target
+  if (target.type.fact.instances !== 'open')
+    throw new AppError('request.invalid', `There is one ${quote(own)} at most. Name it by that alone.`, {
+      path,
+    })
+  const under = getTarget(view, above, path)
+  if (under.type.fact.instances === 'open')
+    throw new AppError('request.invalid', `Nothing lies below ${quote(above)}, which is not registered.`, {
+      path,
+    })
+  return { ...target, seq: under.seq }
 }
 
 export function targetOf(view: OrganizationView, type: Type, id: string): Target {
