@@ -6,7 +6,7 @@ import { type Site, sendJson, startSite } from '../../packages/server/src/oauth/
 import { createBrowser } from '../integration/browser.ts'
 import { connectForPeople, type Introduction, Keeper, type PeopleClient } from './clients/for-people.ts'
 import { CLIENTS, KNOWN, MATRIX, type Row, STEPS } from './clients/matrix.ts'
-import { inspectorForPeople, mcpRemoteForPeople } from './clients/process-for-people.ts'
+import { inspectorForPeople, mcpRemoteByCode, mcpRemoteForPeople } from './clients/process-for-people.ts'
 import { strictForPeople } from './clients/strict-for-people.ts'
 import { type Answer, freeRedirect, invited, personWith } from './person.ts'
 import { startWorld, type World } from './world.ts'
@@ -27,7 +27,7 @@ const documents = new Map<string, object>()
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'valetkey-clients-'))
   site = await startSite((request, response) => sendJson(response, documents.get(request.url ?? '') ?? {}))
-  world = await startWorld({ clientDocumentPrivateHosts: site.host })
+  world = await startWorld({ clientDocumentPrivateHosts: site.host, deviceGrant: true })
   await world.api.assignments.create({ principal: `user:${EMAIL}`, role: 'billing-analyst' })
   await invited(world, EMAIL)
 }, 120_000)
@@ -189,6 +189,22 @@ describe.each(MATRIX.map(row => ({ ...row, title: `${row.client}, ${KNOWN[row.kn
     expect(stopped).toBe(true)
     expect((await newestGrant()).status).toBe('revoked')
   })
+})
+
+test('mcp-remote without a browser: its person types the code somewhere else', async () => {
+  const person = personWith(createBrowser(world.url), EMAIL)
+  const type = async (code: string) => {
+    const { browser } = person
+    const page = await browser.send(await person.look(`${world.url}/device`), 'name="code"', { code })
+    await person.answer(page, { scope: ['invoices:read'] })
+  }
+  const client = await mcpRemoteByCode(
+    { url: world.billing.url, home: await mkdtemp(join(home, 'code-')) },
+    type,
+  )
+  expect(await client.call(ACME)).toMatchObject({ isError: false })
+  expect(await newestGrant()).toMatchObject({ scopes: ['invoices:read'] })
+  await client.close()
 })
 
 test('every client of the table is there, in each way in which it can be known', () => {

@@ -8,6 +8,14 @@ import {
   startWorld,
   type World,
 } from '../../packages/server/src/oauth/testing/world.ts'
+import {
+  answerWaiting,
+  findBySecret,
+  findByUserCode,
+  keepWaiting,
+  notePoll,
+  useAnswer,
+} from '../../packages/server/src/oauth/waiting/waiting-request.ts'
 import type { Store } from '../../packages/server/src/store/index.ts'
 import { describeOnBoth } from './databases.ts'
 
@@ -147,5 +155,30 @@ describeOnBoth('oauth state', (open, place) => {
     expect(await store.db.selectFrom('replay').selectAll().execute()).toHaveLength(1)
     await removeExpired(store, ends + 60_001)
     expect(await store.db.selectFrom('replay').selectAll().execute()).toEqual([])
+  })
+})
+
+describeOnBoth('requests that wait', open => {
+  test('of eight answers one counts, and of eight that fetch it one succeeds', async () => {
+    const store = farAway(await open())
+    await keepWaiting(store, Date.now, 'device')('secret', { clientId: 'cli_1', userCode: 'BCDFGHJK' }, 60)
+    const { id = '' } = (await findByUserCode(store, 'bcdf-ghjk', Date.now())) ?? {}
+    const answers = await Promise.all(
+      EIGHT.map((_, i) => {
+        const given = { grant: `gnt_${i}`, scopes: [], isOffline: false }
+        return store.write(tx => answerWaiting(tx, id, i % 2 ? given : 'denied', Date.now()))
+      }),
+    )
+    expect(answers.filter(Boolean)).toHaveLength(1)
+    expect(await findByUserCode(store, 'BCDFGHJK', Date.now())).toBeUndefined()
+    const fetched = await Promise.all(EIGHT.map(() => store.write(tx => useAnswer(tx, id, Date.now()))))
+    expect(fetched.filter(Boolean)).toHaveLength(1)
+    const polls = await Promise.all(EIGHT.map(() => notePoll(store, id, Date.now())))
+    expect(polls.filter(Boolean)).toHaveLength(1)
+    expect(JSON.stringify(await store.db.selectFrom('waitingRequest').selectAll().execute())).not.toContain(
+      'BCDFGHJK',
+    )
+    await removeExpired(store, Date.now() + 3_600_000)
+    expect(await findBySecret(store, 'secret')).toBeUndefined()
   })
 })

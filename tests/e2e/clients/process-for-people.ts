@@ -35,7 +35,28 @@ export async function mcpRemoteForPeople(
     env: { ...environment(home), MCP_REMOTE_CONFIG_DIR: home },
     stderr: 'pipe',
   })
-  const watch = watchFor(/Please authorize this client by visiting:\n(\S+)\n/g, decide)
+  const watch = watchFor(/Please authorize this client by visiting:\n(\S+)\n/g, opening(decide))
+  transport.stderr?.on('data', watch.read)
+  const client = new Client({ name: 'desktop-host', version: '1.0.0' })
+  await watch.orNoise(client.connect(transport))
+  return {
+    call: async call => toSeen(await watch.orNoise(client.callTool(call))),
+    close: () => client.close(),
+  }
+}
+
+/** mcp-remote without a browser: it prints a code, and its person types that somewhere else. */
+export async function mcpRemoteByCode(
+  { url, home }: Pick<Options, 'url' | 'home'>,
+  type: (code: string) => Promise<unknown>,
+): Promise<PeopleClient> {
+  const transport = new StdioClientTransport({
+    command: process.execPath,
+    args: [programOf('mcp-remote'), url, '--device-code', '--transport', 'http-only'],
+    env: { ...environment(home), MCP_REMOTE_CONFIG_DIR: home },
+    stderr: 'pipe',
+  })
+  const watch = watchFor(/enter the code: (\S+)\n/g, type)
   transport.stderr?.on('data', watch.read)
   const client = new Client({ name: 'desktop-host', version: '1.0.0' })
   await watch.orNoise(client.connect(transport))
@@ -64,7 +85,7 @@ export async function inspectorForPeople({
     // It may ask people only where a browser could open; there is none on this path, so it prints the address alone.
     const env = { ...environment(home), MCP_AUTO_OPEN_ENABLED: 'true', MCP_INSPECTOR_SECRET_STORE: 'file' }
     const child = spawn(process.execPath, line, { env, timeout: 60_000 })
-    const watch = watchFor(/Please navigate to: (\S+)\n/g, decide)
+    const watch = watchFor(/Please navigate to: (\S+)\n/g, opening(decide))
     let output = ''
     child.stdout.on('data', (chunk: Buffer) => {
       output += chunk.toString()
@@ -88,20 +109,21 @@ function resultOf(text: string): unknown {
   return result
 }
 
-/** Reads what a program prints, and lets its person open each address that it asks them to. */
-function watchFor(address: RegExp, decide: Decide) {
+/** Opens each address that a program asks its person to, and goes back to it. */
+function opening(decide: Decide) {
+  return async (url: string) => fetch(await decide(new URL(url)))
+}
+
+/** Reads what a program prints, and lets its person do each thing that it asks them to. */
+function watchFor(asked: RegExp, act: (what: string) => Promise<unknown>) {
   let noise = ''
   let seen = 0
-  const visit = async (url: URL) => {
-    const back = await decide(url)
-    noise += `\nwent back: ${(await fetch(back)).status}\n`
-  }
   return {
     read(chunk: Buffer) {
       noise += chunk.toString()
-      for (const [, url = ''] of [...noise.matchAll(address)].slice(seen)) {
+      for (const [, what = ''] of [...noise.matchAll(asked)].slice(seen)) {
         seen++
-        visit(new URL(url)).catch(fault => {
+        act(what).catch(fault => {
           noise += `\n${fault}\n`
         })
       }

@@ -20,6 +20,7 @@ export const ID_PREFIX = {
   invitation: 'inv',
   factor: 'fac',
   refreshFamily: 'rfm',
+  waitingRequest: 'wrq',
   identityProvider: 'idp',
   identityLink: 'lnk',
   scimToken: 'sct',

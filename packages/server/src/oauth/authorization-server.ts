@@ -37,6 +37,8 @@ import { createTokenWriter } from './token/access-token.ts'
 import { createServerIntrospection } from './token/introspection.ts'
 import { createNonces, type ProvenKey } from './token/proof-of-possession.ts'
 import { createTargetLookup, readCatalogueRevision } from './token/target.ts'
+import { createWaitingDoor, type WaitingOptions } from './waiting/asking.ts'
+import { createWaitingRequests, type WaitingRequests } from './waiting/waiting-requests.ts'
 
 /** What became of a token request whose client proved itself, or failed to. */
 export type TokenOutcome = { grant: string } | { error: string }
@@ -54,6 +56,12 @@ export interface AuthorizationServerOptions {
   people?:
     | {
         dynamicRegistration: boolean
+        /** Takes requests of clients that show a code, which somebody types elsewhere (RFC 8628); no, where it is left out. */
+        deviceGrant?: boolean
+        /** Takes requests of agents for a person who is not there (CIBA, poll mode); no, where it is left out. */
+        ciba?: boolean
+        /** Tells a person that an agent has asked. */
+        tellAsked?: WaitingOptions['tellAsked']
         /** Takes clients whose id is the address of a document about them; undefined takes none. */
         clientDocuments?: ClientDocumentOptions | undefined
         problemPage: PeopleOptions['problemPage']
@@ -75,6 +83,8 @@ export interface AuthorizationServer {
   jwks(): Promise<{ keys: JWK[] }>
   /** What agents ask of people; there is nothing in it where no people sign in. */
   requests: AuthorizationRequests
+  /** The same of clients that wait while a person answers somewhere else. */
+  waiting: WaitingRequests
   close(): Promise<void>
 }
 
@@ -97,6 +107,7 @@ export async function createAuthorizationServer(
   const findGrant = createGrantLookup(store, now)
   const findTargetNow = async (resource: string) => findTarget(resource, await readCatalogueRevision(store))
   const people = options.people && {
+    ...{ deviceGrant: false, ciba: false, tellAsked: async () => undefined },
     ...options.people,
     ...(await openPeople(store, paths.base)),
     findTargetNow,
@@ -138,16 +149,19 @@ export async function createAuthorizationServer(
   const isSecure = issuer.startsWith('https:')
   const allows = createAllowance({ most: MOST_REQUESTS_A_MINUTE, windowMs: 60_000, now })
   const mayBegin = (request: IncomingMessage) => allows(addressOf(request))
+  const door = { protocol, findTarget: findTargetNow, mayBegin }
   const routes = createRoutes({
     paths,
     protocol,
     authorize:
       people &&
       createAuthorize({
-        ...{ base: paths.base, isSecure, protocol, findTarget: findTargetNow, mayBegin },
+        ...{ base: paths.base, isSecure, ...door },
         tooMany: () => people.problemPage({ error: 'too_many_requests', description: '' }),
       }),
-    push: people && createPush({ ...parts, protocol, findTarget: findTargetNow, mayBegin }),
+    push: people && createPush({ ...parts, ...door }),
+    device: people?.deviceGrant ? createWaitingDoor(door, '/device_authorization') : undefined,
+    backchannel: people?.ciba ? createWaitingDoor(door, '/bc-authorize') : undefined,
     register: people?.dynamicRegistration ? createRegister({ store, now, addressOf }) : undefined,
     introspect: createServerIntrospection(parts),
     delegate: createDelegationDoor(protocol),
@@ -159,6 +173,11 @@ export async function createAuthorizationServer(
     ...routes,
     jwks: () => readPublicKeys(store),
     requests: createAuthorizationRequests({ ...parts, provider, findTarget: findTargetNow }),
+    waiting: createWaitingRequests({
+      ...parts,
+      findTarget: findTargetNow,
+      answeredPath: `${paths.base}/answered`,
+    }),
     async close() {
       await stopSweeping()
       await journal.close()

@@ -1,6 +1,6 @@
 /** Hides the OAuth protocol: how agents prove who they are, and how tokens are issued, verified and taken back. */
 export { grantedOf, type RequestedDetails } from './authorization/details.ts'
-export type { AuthorizationRequest, AuthorizationRequests } from './authorization/requests.ts'
+export type { AuthorizationRequest, AuthorizationRequests, OpenRequest } from './authorization/requests.ts'
 export {
   type AuthorizationServer,
   type AuthorizationServerOptions,
@@ -12,3 +12,5 @@ export { registerClient } from './client/register-client.ts'
 export { openKeptSecret } from './keys/kept-secret.ts'
 export type { TokenAlgorithm } from './keys/signing-key.ts'
 export { listSigningKeys, retireSigningKey, rotateSigningKey, takeSigningKey } from './keys/signing-keys.ts'
+export type { Asked } from './waiting/asking.ts'
+export type { WaitingRequests } from './waiting/waiting-requests.ts'

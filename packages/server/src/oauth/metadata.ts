@@ -1,7 +1,7 @@
 import { DETAIL_TYPES } from '@valetkey/sdk/core'
 import { PROOF_ALGORITHMS } from '@valetkey/sdk/dpop'
 import type { TokenAlgorithm } from './keys/signing-key.ts'
-import { TOKEN_EXCHANGE } from './token/token-types.ts'
+import { CIBA, DEVICE_CODE, TOKEN_EXCHANGE } from './token/token-types.ts'
 
 /** Where the authorization server answers; all derive from the issuer, never from a Host header. */
 export interface Endpoints {
@@ -14,6 +14,8 @@ export interface Endpoints {
   authorization: string
   push: string
   registration: string
+  deviceAuthorization: string
+  backchannel: string
   jwks: string
   /** Paths of the metadata documents, by kind. */
   oauthMetadata: readonly string[]
@@ -27,6 +29,8 @@ export const AUTH_METHODS = ['private_key_jwt', 'client_secret_basic', 'client_s
 /** Whether people sign in here and authorize agents, and how clients of theirs come to be known. */
 export interface ForPeople {
   dynamicRegistration: boolean
+  deviceGrant: boolean
+  ciba: boolean
   /** Undefined where no client is known by a document. */
   clientDocuments?: object | undefined
 }
@@ -45,6 +49,8 @@ export function endpointPaths(issuer: string): Endpoints {
     authorization: `${base}/authorize`,
     push: `${base}/par`,
     registration: `${base}/register`,
+    deviceAuthorization: `${base}/device_authorization`,
+    backchannel: `${base}/bc-authorize`,
     jwks: `${base}/jwks`,
     oauthMetadata: [oauth + base],
     openidMetadata: [...new Set([openid + base, base + openid])],
@@ -64,9 +70,12 @@ export function oauthMetadata(issuer: string, people?: ForPeople): Record<string
     jwks_uri: `${issuer}/jwks`,
     revocation_endpoint: `${issuer}/token/revocation`,
     response_types_supported: ['code'],
-    grant_types_supported: people
-      ? ['authorization_code', 'refresh_token', 'client_credentials', TOKEN_EXCHANGE]
-      : ['client_credentials', TOKEN_EXCHANGE],
+    grant_types_supported: [
+      ...(people ? ['authorization_code', 'refresh_token'] : []),
+      ...['client_credentials', TOKEN_EXCHANGE],
+      ...(people?.deviceGrant ? [DEVICE_CODE] : []),
+      ...(people?.ciba ? [CIBA] : []),
+    ],
     delegation_endpoint: `${issuer}/delegations`,
     code_challenge_methods_supported: ['S256'],
     token_endpoint_auth_methods_supported: methods,
@@ -87,6 +96,12 @@ export function oauthMetadata(issuer: string, people?: ForPeople): Record<string
       authorization_response_iss_parameter_supported: true,
     }),
     ...(people?.clientDocuments && { client_id_metadata_document_supported: true }),
+    ...(people?.deviceGrant && { device_authorization_endpoint: `${issuer}/device_authorization` }),
+    ...(people?.ciba && {
+      backchannel_authentication_endpoint: `${issuer}/bc-authorize`,
+      backchannel_token_delivery_modes_supported: ['poll'],
+      backchannel_user_code_parameter_supported: false,
+    }),
     ...(people?.dynamicRegistration && { registration_endpoint: `${issuer}/register` }),
   }
 }

@@ -1,5 +1,6 @@
 import { type Adapter, errors } from 'oidc-provider'
 import { hashSecret, prepareQuery, type Store, type Tx } from '../store/index.ts'
+import { keepWaiting } from './waiting/waiting-request.ts'
 
 /**
  * Keeps what oidc-provider must find again, one adapter a kind of thing. A code or refresh token is consumed by the one
@@ -7,10 +8,16 @@ import { hashSecret, prepareQuery, type Store, type Tx } from '../store/index.ts
  * kept.
  */
 export function createOauthState(store: Store, now: () => number): (model: string) => Adapter {
-  return model => (model === 'Session' ? NOTHING_KEPT : keepRows(store, now, model))
+  return model => {
+    if (model === 'Session') return NOTHING_KEPT
+    if (model === 'DeviceCode') return { ...NOTHING_KEPT, upsert: keepWaiting(store, now, 'device') }
+    if (model === 'BackchannelAuthenticationRequest')
+      return { ...NOTHING_KEPT, upsert: keepWaiting(store, now, 'backchannel') }
+    return keepRows(store, now, model)
+  }
 }
 
-/** Nobody is known again by a session of the protocol's, so none is kept. */
+/** Nobody is known again by a session of the protocol's, so none is kept; what waits is found by ways of our own. */
 const NOTHING_KEPT: Adapter = {
   upsert: async () => undefined,
   find: async () => undefined,
@@ -132,6 +139,10 @@ export async function removeExpired(store: Store, now: number): Promise<void> {
     await tx.deleteFrom('clientRegistration').where('expiresAt', '<=', now).execute()
     await tx.deleteFrom('refreshFamily').where('expiresAt', '<=', now).execute()
     await tx
+      .deleteFrom('waitingRequest')
+      .where('expiresAt', '<=', now - WAITING_MARGIN_MS)
+      .execute()
+    await tx
       .deleteFrom('replay')
       .where('expiresAt', '<=', now - REPLAY_MARGIN_MS)
       .execute()
@@ -139,6 +150,8 @@ export async function removeExpired(store: Store, now: number): Promise<void> {
 }
 
 const REPLAY_MARGIN_MS = 60_000
+/** So long whoever comes again is told that it has expired, and not that there never was one. */
+const WAITING_MARGIN_MS = 10 * 60_000
 
 function text(value: unknown): string | null {
   return typeof value === 'string' ? value : null

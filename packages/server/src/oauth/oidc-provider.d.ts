@@ -21,6 +21,7 @@ declare module 'oidc-provider' {
   export interface OidcClient {
     readonly clientId: string
     grantTypes: string[]
+    backchannelTokenDeliveryMode: string
     readonly asymmetricKeyStore: ClientKeys
   }
 
@@ -113,6 +114,17 @@ declare module 'oidc-provider' {
       error_detail?: string
       status: number
       statusCode: number
+    }
+    class AccessDenied extends OIDCProviderError {
+      constructor(description?: string, detail?: string)
+    }
+    class AuthorizationPending extends OIDCProviderError {}
+    class SlowDown extends OIDCProviderError {}
+    class ExpiredToken extends OIDCProviderError {
+      constructor(description?: string, detail?: string)
+    }
+    class InvalidBindingMessage extends OIDCProviderError {
+      constructor(description?: string, detail?: string)
     }
     class InvalidClientAuth extends OIDCProviderError {
       constructor(detail?: string)

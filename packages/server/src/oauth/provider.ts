@@ -25,6 +25,7 @@ import { createOauthState } from './oauth-state.ts'
 import { noteRefusal, type RefusalOptions } from './refusals.ts'
 import { addIntrospection } from './token/introspection.ts'
 import { addRevocation } from './token/revocation.ts'
+import { addWaitingTerms, waitingFeatures } from './waiting/asking.ts'
 
 export interface ProviderOptions
   extends ClientAuthenticationOptions,
@@ -46,12 +47,13 @@ const REGISTRATIONS: readonly ((provider: Provider, options: ProviderOptions) =>
   addPeopleGrants,
   addRevocation,
   addIntrospection,
+  addWaitingTerms,
   addRecord,
 ]
 
 /** Sets up oidc-provider with our clients, our storage and what is registered above, and all else switched off. */
 export function createProvider(options: ProviderOptions): Provider {
-  const { store, issuer, now, people } = options
+  const { store, issuer, now, people, addressOf } = options
   const off = { enabled: false }
   const provider = new Provider(issuer, {
     adapter: createOauthState(store, now),
@@ -77,6 +79,10 @@ export function createProvider(options: ProviderOptions): Provider {
       token: '/token',
       revocation: '/token/revocation',
       introspection: '/token/introspection',
+      device_authorization: '/device_authorization',
+      // Pages of ours answer there; oidc-provider only names it.
+      code_verification: '/device',
+      backchannel_authentication: '/bc-authorize',
       jwks: '/jwks',
     },
     ...(people && forPeople(people)),
@@ -93,6 +99,7 @@ export function createProvider(options: ProviderOptions): Provider {
       resourceIndicators: people ? resourceIndicators(people) : off,
       rpInitiatedLogout: off,
       userinfo: off,
+      ...(people && waitingFeatures({ store, now, addressOf, people })),
     },
   })
   for (const register of REGISTRATIONS) register(provider, options)
@@ -114,6 +121,8 @@ function addRecord(provider: Provider, options: ProviderOptions): void {
     'pushed_authorization_request',
     'revocation',
     'introspection',
+    'device_authorization',
+    'backchannel_authentication',
   ])
     provider.on(`${event}.error`, (ctx, error) => noteRefusal(options, ctx, error))
 }

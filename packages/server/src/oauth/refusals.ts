@@ -69,9 +69,12 @@ export interface RefusalOptions {
   log: Log
 }
 
+/** No refusals: what another endpoint answers, and a client that waits for its person as it should. */
+const UNREMARKABLE = new Set(['unsupported_token_type', 'authorization_pending', 'slow_down'])
+
 /** Counts failed authentications and puts the reason on record; the caller has been told no more than the error. */
 export function noteRefusal(options: RefusalOptions, ctx: KoaContext, error: errors.OIDCProviderError): void {
-  if (error.error === 'unsupported_token_type') return
+  if (UNREMARKABLE.has(error.error)) return
   if (error.statusCode === 503) {
     options.log.error({ err: error.cause ?? error }, 'the authorization server cannot reach its database')
     return

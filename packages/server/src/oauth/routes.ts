@@ -30,6 +30,9 @@ export function createRoutes(options: {
   register?: Handler | undefined
   /** Where clients push what they are going to ask. */
   push?: Handler | undefined
+  /** Where clients ask somebody who is not at their screen: by a code to type, or by the name of the person. */
+  device?: Handler | undefined
+  backchannel?: Handler | undefined
   /** Introspection for MCP servers, which bring a key of their own. */
   introspect: Handler
   /** Where agents let other agents act. */
@@ -37,6 +40,7 @@ export function createRoutes(options: {
   log: Log
 }): { serves(path: string): boolean; handler: Handler } {
   const { paths, protocol, documents, authorize, register, push, introspect, delegate, log } = options
+  const { device, backchannel } = options
   const routes = new Map<string, Route>()
   const serve = (path: string, document: Document, type?: string) =>
     routes.set(path, {
@@ -63,6 +67,8 @@ export function createRoutes(options: {
     (isBearer(request) ? introspect : introspectAsClient)(request, response),
   )
   if (push) post(paths.push, push)
+  if (device) post(paths.deviceAuthorization, device)
+  if (backchannel) post(paths.backchannel, backchannel)
   if (register) routes.set(paths.registration, { methods: ['POST'], answer: register })
   const asked: Route | undefined = authorize && { methods: ['GET'], answer: authorize }
   const find = (path: string) =>

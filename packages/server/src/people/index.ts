@@ -1,6 +1,7 @@
 /** Hides how people sign in and what they see there: accounts (better-auth), invitations, and the pages. */
 export type { Accounts } from './accounts.ts'
 export { listFactorsOf, removeFactorOf, signOutPerson } from './administration.ts'
+export { createAskedMail } from './asked-mail.ts'
 export { cappedFetch } from './federation/capped-fetch.ts'
 export { endAtProvider } from './federation/sessions.ts'
 export { invite } from './invitation.ts'

@@ -1,11 +1,12 @@
 import { Hono } from 'hono'
 import { routePath } from 'hono/route'
 import type { Outbox } from '../mail/index.ts'
-import type { AuthorizationRequests } from '../oauth/index.ts'
 import { addAccount } from './account.ts'
 import type { Evidence } from './agents/read.ts'
 import { addAgents } from './agents/routes.ts'
 import { addInteraction } from './consent/interaction.ts'
+import type { ConsentOptions } from './consent/scene.ts'
+import { addDevice } from './consent/waiting.ts'
 import { addFederation } from './federation/routes.ts'
 import { addOutbox } from './outbox.ts'
 import { messagePage, refuseForm } from './pages/account.ts'
@@ -25,10 +26,7 @@ export interface Pages {
   app: Hono<Env>
 }
 
-export interface PagesOptions extends StageOptions {
-  requests: AuthorizationRequests
-  /** Whether a consenting person may take on an agent that nobody knows yet. */
-  mayAdopt: boolean
+export interface PagesOptions extends StageOptions, ConsentOptions {
   evidence: Evidence
   /** Told of pages that say no: which one by its pattern, since the path of some is a secret. */
   onRefusal(refusal: { reference: string; status: number; route: string }): void
@@ -37,7 +35,7 @@ export interface PagesOptions extends StageOptions {
 }
 
 const PATHS =
-  /^\/(sign-in(\/[a-z-]+){0,2}|sign-in\/(link|password)\/[^/]+|sign-out|agents(\/[^/]+){0,2}|account(\/[a-z]+)?|(invitation|interaction)\/[^/]+|federation\/[^/]+\/[a-z-]+|passkey-[0-9a-f]+\.js|outbox)$/
+  /^\/(sign-in(\/[a-z-]+){0,2}|sign-in\/(link|password)\/[^/]+|sign-out|agents(\/[^/]+){0,2}|account(\/[a-z]+)?|(invitation|interaction|waiting)\/[^/]+|device|answered|federation\/[^/]+\/[a-z-]+|passkey-[0-9a-f]+\.js|outbox)$/
 
 /** Puts the pages up: signing in and out, and setting a password by invitation. GET changes nothing, anywhere. */
 export function createPages(options: PagesOptions): Pages {
@@ -59,7 +57,8 @@ export function createPages(options: PagesOptions): Pages {
   addScript(app)
   if (options.outbox) addOutbox(app, options.outbox)
   addInteraction(app, stage, options)
-  addAgents(app, stage, options.evidence)
+  addDevice(app, stage, options)
+  addAgents(app, stage, options)
   addFederation(app, stage, stage.federation)
   return { serves: path => PATHS.test(path), app }
 }

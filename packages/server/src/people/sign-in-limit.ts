@@ -16,6 +16,9 @@ const LIMITS = {
   /** Codes of one person whose first factor was right; the second limit is for who has weeks. */
   code: [5, 15, 'forgets'],
   codeOfDay: [20, 24 * 60, 'forgets'],
+  /** Codes of other devices that one person types, and one network. */
+  userCode: [5, 15, 'forgets'],
+  userCodeFrom: [30, 15, 'takes back'],
   /** What comes from identity providers, or pretends to. */
   provider: [30, 15, 'takes back'],
   /** Mails to one account, and what one network may ask for. */

@@ -6,7 +6,7 @@ import { limitIndex } from '../directory/index.ts'
 import { createFeed, type RecordSink } from '../feed/index.ts'
 import type { Mail } from '../mail/index.ts'
 import { createAuthorizationServer } from '../oauth/index.ts'
-import { problemPage } from '../people/index.ts'
+import { createAskedMail, problemPage } from '../people/index.ts'
 import { openStore, type Store } from '../store/index.ts'
 import { createApi } from './api.ts'
 import { createAddressOf } from './client-address.ts'
@@ -70,7 +70,9 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   const metrics = createMetrics(audit, store)
   const health = opened.add(await startHealth({ config, store, audit, metrics, now }), it => it.close())
   const addressOf = createAddressOf(config.trustedProxies)
-  const { tokenAlgorithm, dynamicRegistration, delegationDepth } = config
+  const { tokenAlgorithm, dynamicRegistration, delegationDepth, deviceGrant, ciba } = config
+  const mail = openMail(config, { isDev, now, log })
+  const { mailer } = mail
   const clientDocuments = config.clientDocuments
     ? { hosts: config.clientDocumentHosts, privateHosts: config.clientDocumentPrivateHosts }
     : undefined
@@ -78,7 +80,11 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
     await createAuthorizationServer({
       ...{ store, issuer, tokenAlgorithm, delegationDepth, log, now, addressOf },
       onToken: metrics.token,
-      people: { dynamicRegistration, clientDocuments, problemPage: async problem => problemPage(problem) },
+      people: {
+        ...{ dynamicRegistration, clientDocuments, deviceGrant, ciba },
+        problemPage: async problem => problemPage(problem),
+        tellAsked: createAskedMail({ store, mailer, issuer }),
+      },
     }),
     it => it.close(),
   )
@@ -91,8 +97,6 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   })
   const { barrier } = feed
   const resolveTxt = createResolveTxt(config.dnsServers)
-  const mail = openMail(config, { isDev, now, log })
-  const { mailer } = mail
   const api = await createApi({
     ...{ store, audit, now, issuer, isDev, barrier, log, addressOf },
     ...{ resolveTxt, mailer },
@@ -104,7 +108,7 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   const pages = opened.add(
     await openPages({
       ...{ config, store, now, addressOf, log, mail },
-      ...{ requests: oauth.requests, evidence: audit },
+      ...{ oauth, evidence: audit },
     }),
     it => it.close(),
   )

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import type { Audit } from '../audit/index.ts'
-import { type AuthorizationRequests, openKeptSecret } from '../oauth/index.ts'
+import { type AuthorizationServer, openKeptSecret } from '../oauth/index.ts'
 import { createPages, openAccounts, type Pages } from '../people/index.ts'
 import type { Store } from '../store/index.ts'
 import type { MailRoom } from './mail.ts'
@@ -16,10 +16,11 @@ export async function openPages(options: {
   addressOf(request: IncomingMessage): string
   log: Logger
   mail: MailRoom
-  requests: AuthorizationRequests
+  oauth: Pick<AuthorizationServer, 'requests' | 'waiting'>
   evidence: Pick<Audit, 'calls' | 'who'>
 }): Promise<Pages & { close(): Promise<void> }> {
-  const { config, store, now, addressOf, log, mail, requests, evidence } = options
+  const { config, store, now, addressOf, log, mail, oauth, evidence } = options
+  const { requests, waiting } = oauth
   const { issuer, passwordCost } = config
   const secret = await openKeptSecret(store, 'sessions')
   const accounts = openAccounts({
@@ -30,9 +31,10 @@ export async function openPages(options: {
   const onFault = (fault: unknown, reference: string) =>
     log.error({ err: fault, requestId: reference }, 'a page failed')
   const pages = createPages({
-    ...{ store, accounts, issuer, secret, now, addressOf, onFault, requests, evidence, ...mail },
+    ...{ store, accounts, issuer, secret, now, addressOf, onFault, requests, waiting, evidence, ...mail },
     onRefusal: ({ reference, ...page }) => log.info({ requestId: reference, ...page }, 'a page said no'),
     mayAdopt: config.consentMayAdoptAgents,
+    takesCodes: config.deviceGrant,
   })
   return {
     ...pages,

@@ -170,6 +170,20 @@ export const SETTINGS = {
     meaning:
       'Hosts whose documents may come from this machine or from a private network: for development, and for clients of your own.',
   },
+  deviceGrant: {
+    schema: BOOLEAN,
+    takes: 'true or false',
+    default: 'false',
+    meaning:
+      'Whether a program without a browser may show a code that a person types at `/device` (RFC 8628). Off, because people can be talked into typing somebody else’s.',
+  },
+  ciba: {
+    schema: BOOLEAN,
+    takes: 'true or false',
+    default: 'true',
+    meaning:
+      'Whether an agent with a credential of its own may ask a person of its organization who is not there (CIBA, poll mode). The person finds it in the mail and at *Your agents*, and answers on the same page as always.',
+  },
   consentMayAdoptAgents: {
     schema: BOOLEAN,
     takes: 'true or false',

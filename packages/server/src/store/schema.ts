@@ -65,6 +65,7 @@ export interface Database {
   evidenceHold: EvidenceHoldTable
   policyBase: { organizationId: string; revision: number; facts: string }
   oauthState: OauthStateTable
+  waitingRequest: WaitingRequestTable
   replay: { id: string; expiresAt: number }
 
   apiToken: ApiTokenTable
@@ -723,6 +724,28 @@ interface OauthStateTable {
   userCode: string | null
   expiresAt: number | null
   consumedAt: number | null
+}
+
+/** What a client asks of a person who is somewhere else; the client comes again until there is an answer. */
+interface WaitingRequestTable {
+  id: string
+  /** `device`: for whoever types its code. `backchannel`: for the one person whom the client names. */
+  kind: 'device' | 'backchannel'
+  /** Of what the client comes again with, and of what people type; SHA-256, base64url. */
+  secretHash: string
+  userCodeHash: string | null
+  clientId: string
+  personId: string | null
+  /** JSON of the parameters of the request. */
+  params: string
+  message: string
+  askedFrom: string
+  createdAt: ColumnType<string, string, never>
+  expiresAt: number
+  polledAt: number
+  /** JSON of what was granted; `"denied"` is a no, null is not answered. */
+  answer: string | null
+  usedAt: string | null
 }
 
 interface ApiTokenTable {

@@ -6,11 +6,15 @@ import type { RefreshKey } from '../grant/refresh-family.ts'
 import { refreshTokenGrant } from '../grant/refresh-token.ts'
 import { referenceOf } from '../refusals.ts'
 import type { Target } from '../token/target.ts'
+import { CIBA, DEVICE_CODE } from '../token/token-types.ts'
 import { available } from '../trouble.ts'
+import type { WaitingOptions } from '../waiting/asking.ts'
+import { polledGrant } from '../waiting/polled-grant.ts'
+import { WAIT_SECONDS } from '../waiting/waiting-request.ts'
 import { REVIEW, SESSION_COOKIE } from './authorize.ts'
 
 /** What oidc-provider has to be told where people authorize agents. */
-export interface PeopleOptions {
+export interface PeopleOptions extends WaitingOptions {
   /** Path of the page on which a request is answered. */
   pageOf: (id: string) => string
   /** The page for a request that cannot be sent back to its client. */
@@ -42,6 +46,21 @@ export function addPeopleGrants(
     ['refresh_token', 'scope', 'resource', 'authorization_details'],
     [],
   )
+  const more = ['resource', 'authorization_details']
+  if (people.deviceGrant)
+    provider.registerGrantType(
+      DEVICE_CODE,
+      polledGrant(options, 'device', 'device_code'),
+      ['device_code', ...more],
+      [],
+    )
+  if (people.ciba)
+    provider.registerGrantType(
+      CIBA,
+      polledGrant(options, 'backchannel', 'auth_req_id'),
+      ['auth_req_id', ...more],
+      [],
+    )
 }
 
 /** Everybody is asked every time, on a page of ours; what comes of it lasts as long as the request. */
@@ -70,7 +89,11 @@ export function forPeople({ pageOf, cookieKey }: PeopleOptions) {
     },
     findAccount: (_ctx: KoaContext, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
     expiresWithSession: () => false,
-    ttl: { AuthorizationCode: 60, Interaction: 900, Session: 900, Grant: 900 },
+    ttl: {
+      ...{ AuthorizationCode: 60, Interaction: 900, Session: 900, Grant: 900 },
+      DeviceCode: WAIT_SECONDS.device,
+      BackchannelAuthenticationRequest: WAIT_SECONDS.backchannel,
+    },
   }
 }
 

@@ -18,14 +18,7 @@ export function createPush(
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   const { protocol, findTarget, mayBegin } = options
   return async (request, response) => {
-    if (!mayBegin(request)) {
-      const body = JSON.stringify({
-        error: 'temporarily_unavailable',
-        error_description: 'too many requests',
-      })
-      response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '60' }).end(body)
-      return
-    }
+    if (!mayBegin(request)) return refuseTooMany(response)
     const form = (await readForm(request)) ?? new URLSearchParams()
     const refusal = await bindToKey(options, request, response, form)
     if (refusal) return answerRefusal(response, refusal)
@@ -62,8 +55,14 @@ function answerRefusal(response: ServerResponse, refusal: errors.OIDCProviderErr
   response.end(JSON.stringify({ error, error_description }))
 }
 
+/** The answer to a program that begins more than it may. */
+export function refuseTooMany(response: ServerResponse): void {
+  const body = JSON.stringify({ error: 'temporarily_unavailable', error_description: 'too many requests' })
+  response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '60' }).end(body)
+}
+
 /** The same request with another body, for a reader of streams. */
-function withForm(request: IncomingMessage, url: string, form: URLSearchParams): IncomingMessage {
+export function withForm(request: IncomingMessage, url: string, form: URLSearchParams): IncomingMessage {
   const body = Buffer.from(form.toString())
   const copy = new IncomingMessage(request.socket)
   const headers = { ...request.headers, 'content-length': String(body.length) }

@@ -27,6 +27,10 @@ export interface AuthorizationRequest {
      */
     canBeTold: boolean
   }
+  /** The one person who may answer; null for whoever has come with it. */
+  readonly onlyFor: string | null
+  /** What the client wants to be read beside it, in its own words; empty where it says nothing. */
+  readonly message: string
   /** The agent behind it; undefined as long as nobody has taken the client on. */
   readonly caller: Caller | undefined
   readonly target: Target
@@ -44,19 +48,26 @@ export interface AuthorizationRequest {
   readonly answered: string | null
 }
 
-/** The requests that wait for a person, each for the browser that it began in. */
+/** The requests that are asked in a browser, each in the one that it began in. */
 export interface AuthorizationRequests {
-  find(request: IncomingMessage, response: ServerResponse): Promise<AuthorizationRequest | undefined>
+  at(request: IncomingMessage, response: ServerResponse): OpenRequest
+}
+
+/** One request, while somebody is at it. */
+export interface OpenRequest {
+  /** Undefined where it has ended, or there never was one. */
+  find(): Promise<AuthorizationRequest | undefined>
   /** The request with the agent that stands behind its client in an organization: a client of a document has one in each. */
   within(request: AuthorizationRequest, organization: string): Promise<AuthorizationRequest>
   /** Answers with a grant, and says where the browser goes on. */
-  allow(
-    request: IncomingMessage,
-    response: ServerResponse,
-    answer: { person: string; grant: string; scopes: readonly string[]; isOffline: boolean },
-  ): Promise<string>
+  allow(answer: {
+    person: string
+    grant: string
+    scopes: readonly string[]
+    isOffline: boolean
+  }): Promise<string>
   /** Answers `access_denied`, and says where the browser goes on. */
-  deny(request: IncomingMessage, response: ServerResponse): Promise<string>
+  deny(by: { person: string; organization: string }): Promise<string>
 }
 
 const GRANT_SECONDS = 900
@@ -81,44 +92,54 @@ interface Options {
 
 export function createAuthorizationRequests(options: Options): AuthorizationRequests {
   const { provider } = options
-  const read = async (
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<Interaction | undefined> => {
-    try {
-      return await provider.interactionDetails(request, response)
-    } catch (error) {
-      if (error instanceof errors.SessionNotFound) return undefined
-      throw error
-    }
-  }
   return {
-    async find(request, response) {
-      const interaction = await read(request, response)
-      return interaction && describe(interaction, options)
-    },
-    async within(request, organization) {
-      if (request.client.kind !== 'metadata-document') return request
-      const key = clientKeyOf(request.clientId, organization)
-      return { ...request, caller: await options.findCaller(key) }
-    },
-    async allow(request, response, { person, grant: id, scopes, isOffline }) {
-      const { params, uid } = await provider.interactionDetails(request, response)
-      const jti = ofRequest(id, uid)
-      const grant = new provider.Grant({ jti, accountId: person, clientId: params['client_id'] ?? '' })
-      grant.addResourceScope(params['resource'] ?? '', scopes.join(' '))
-      if (isOffline) grant.addOIDCScope(OFFLINE)
-      const grantId = await grant.save(GRANT_SECONDS)
-      const result = { login: { accountId: person, remember: false }, consent: { grantId } }
-      return provider.interactionResult(request, response, result, { mergeWithLastSubmission: false })
-    },
-    deny: (request, response) =>
-      provider.interactionResult(
-        request,
-        response,
-        { error: 'access_denied', error_description: 'the person said no' },
-        { mergeWithLastSubmission: false },
-      ),
+    at: (request, response) => ({
+      async find() {
+        const interaction = await readInteraction(provider, request, response)
+        return interaction && describe(interaction, options)
+      },
+      within: (asked, organization) => withinOrganization(options, asked, organization),
+      async allow({ person, grant: id, scopes, isOffline }) {
+        const { params, uid } = await provider.interactionDetails(request, response)
+        const jti = ofRequest(id, uid)
+        const grant = new provider.Grant({ jti, accountId: person, clientId: params['client_id'] ?? '' })
+        grant.addResourceScope(params['resource'] ?? '', scopes.join(' '))
+        if (isOffline) grant.addOIDCScope(OFFLINE)
+        const grantId = await grant.save(GRANT_SECONDS)
+        const result = { login: { accountId: person, remember: false }, consent: { grantId } }
+        return provider.interactionResult(request, response, result, { mergeWithLastSubmission: false })
+      },
+      deny: () =>
+        provider.interactionResult(
+          request,
+          response,
+          { error: 'access_denied', error_description: 'the person said no' },
+          { mergeWithLastSubmission: false },
+        ),
+    }),
+  }
+}
+
+/** The request with the agent that an organization has for a client that is known by a document. */
+export async function withinOrganization(
+  { findCaller }: Pick<Options, 'findCaller'>,
+  request: AuthorizationRequest,
+  organization: string,
+): Promise<AuthorizationRequest> {
+  if (request.client.kind !== 'metadata-document') return request
+  return { ...request, caller: await findCaller(clientKeyOf(request.clientId, organization)) }
+}
+
+async function readInteraction(
+  provider: Provider,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<Interaction | undefined> {
+  try {
+    return await provider.interactionDetails(request, response)
+  } catch (error) {
+    if (error instanceof errors.SessionNotFound) return undefined
+    throw error
   }
 }
 
@@ -142,6 +163,8 @@ async function describe(
     id: interaction.uid,
     clientId: client_id,
     client: { name, uri, kind, returns, canBeTold },
+    onlyFor: null,
+    message: '',
     caller: await findCaller(client_id),
     target,
     requested: intersectScopes(asked, details?.permissions ?? target.scopes),

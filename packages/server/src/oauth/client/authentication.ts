@@ -5,6 +5,7 @@ import { errors, type KoaContext, Provider } from 'oidc-provider'
 import { hashSecret } from '../../store/index.ts'
 import type { FailureLimit } from '../failure-limit.ts'
 import type { Journal } from '../journal.ts'
+import { DEVICE_CODE } from '../token/token-types.ts'
 import { available, tooManyFailures } from '../trouble.ts'
 import { type Addressing, checkAssertion } from './assertion.ts'
 import type { Caller, CallerCredential } from './caller.ts'
@@ -42,7 +43,9 @@ export function attemptOf(ctx: KoaContext): Attempt {
 /** The caller and the credential it proved to hold; only called once oidc-provider has authenticated the client. */
 export function provenCaller(ctx: KoaContext): { caller: Caller; credential: CallerCredential } {
   const { caller, credential } = attemptOf(ctx)
-  if (!caller || !credential) throw new Error('unreachable: an authenticated client without a credential')
+  // It may ask before anybody has taken it on; there is nothing yet that it could have been given.
+  if (!caller) throw new errors.InvalidGrant('client_without_agent')
+  if (!credential) throw new Error('unreachable: an authenticated client without a credential')
   return { caller, credential }
 }
 
@@ -113,8 +116,8 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     const refused = (reason: string) => {
       attempt.refusal = reason
     }
-    const registration =
-      ASKING.has(route) || isDocument ? await available(findRegistration(id, refused)) : undefined
+    const mayAsk = ASKING.has(route) || route === 'device_authorization' || isWaiting(ctx)
+    const registration = mayAsk || isDocument ? await available(findRegistration(id, refused)) : undefined
     if (AT_THE_BROWSER.has(route)) return registration && clients(id, 'none', registration)
     if (isDocument && !registration) return undefined
     const caller = await available(
@@ -123,7 +126,7 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     if (caller) attempt.caller = caller
     attempt.refusal = caller ? caller.barred : 'client_unknown'
     if (ASKING.has(route) && !registration) attempt.refusal = 'redirect_missing'
-    // Before anybody has taken a client on it can ask all the same, by pushing or through a browser.
+    // Before anybody has taken a client on it can ask all the same: by pushing, through a browser, or by a code to type.
     const mayBeNobody = registration !== undefined && !caller
     if (attempt.refusal !== undefined && !mayBeNobody) return undefined
     const asking = ASKING.has(route) ? registration : undefined
@@ -180,6 +183,11 @@ const triedKeys = new WeakMap<KoaContext, TriedKey>()
 const AT_THE_BROWSER = new Set(['authorization', 'resume'])
 /** Where a request for authorization is taken. */
 const ASKING = new Set([...AT_THE_BROWSER, 'pushed_authorization_request'])
+
+/** Whether a client comes again to hear of a code that it shows somebody. */
+function isWaiting({ oidc }: KoaContext): boolean {
+  return oidc.route === 'token' && oidc.params['grant_type'] === DEVICE_CODE
+}
 
 function matchSecret({ caller }: Attempt, secret: string): CallerCredential | undefined {
   const hash = Buffer.from(hashSecret(secret))

@@ -3,6 +3,7 @@ import { clientKeyOf } from '../../directory/index.ts'
 import type { Store } from '../../store/index.ts'
 import type { GrantLookup } from '../grant/acting-grant.ts'
 import { findFamily, type RefreshKey, readRefreshToken } from '../grant/refresh-family.ts'
+import { findBySecret } from '../waiting/waiting-request.ts'
 import type { Caller } from './caller.ts'
 
 interface Options {
@@ -16,7 +17,7 @@ interface Options {
 
 /**
  * Finds the agent that stands behind a client known by a document. Each organization has its own, so it is what the request brings that
- * says which one is meant: a code, a refresh token, or a token to be taken back or asked about. What is read here is proven later.
+ * says which one is meant: a code, what it waits with, a refresh token, or a token to be taken back or asked about. What is read here is proven later.
  */
 export function createDocumentCallerLookup(
   options: Options,
@@ -31,9 +32,10 @@ async function organizationOf(
   { store, findGrant, grantOfCode, refreshKey }: Options,
   params: Record<string, unknown>,
 ): Promise<string | undefined> {
-  const { code } = params
-  if (typeof code === 'string') {
-    const grant = await grantOfCode(code)
+  const { code, device_code: waits } = params
+  if (typeof code === 'string' || typeof waits === 'string') {
+    const grant =
+      typeof code === 'string' ? await grantOfCode(code) : await grantOfWaiting(store, String(waits))
     return grant === undefined ? undefined : (await findGrant(grant))?.organization
   }
   for (const name of ['refresh_token', 'token', 'subject_token']) {
@@ -44,6 +46,11 @@ async function organizationOf(
     return organizationIn(value)
   }
   return undefined
+}
+
+async function grantOfWaiting(store: Store, secret: string): Promise<string | undefined> {
+  const { answer = null } = (await findBySecret(store, secret)) ?? {}
+  return answer === null || answer === 'denied' ? undefined : answer.grant
 }
 
 function organizationIn(token: string): string | undefined {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { DETAIL_TYPES } from '@valetkey/sdk/core'
 import type { ClientKeys, OidcClient, Provider } from 'oidc-provider'
-import { DELEGATE, TOKEN_EXCHANGE } from '../token/token-types.ts'
+import { CIBA, DELEGATE, DEVICE_CODE, TOKEN_EXCHANGE } from '../token/token-types.ts'
 import { applicationTypeOf } from './redirect-uri.ts'
 import type { Registration } from './registration.ts'
 
@@ -9,8 +9,8 @@ import type { Registration } from './registration.ts'
 export type ProofKind = 'secret' | 'key' | 'none'
 
 const MOST_CLIENTS = 10_000
-const FOR_PEOPLE = ['authorization_code', 'refresh_token']
-const FOR_AGENTS = ['client_credentials', TOKEN_EXCHANGE, DELEGATE, ...FOR_PEOPLE]
+const FOR_PEOPLE = ['authorization_code', 'refresh_token', DEVICE_CODE]
+const FOR_AGENTS = ['client_credentials', TOKEN_EXCHANGE, DELEGATE, CIBA, ...FOR_PEOPLE]
 /** A client that proves nothing acts for people only. */
 const GRANTS = {
   none: FOR_PEOPLE,
@@ -39,6 +39,7 @@ export function createClients(
     const details = { authorization_details_types: DETAIL_TYPES }
     const client = new provider.Client({ client_id: id, ...proof[kind], ...details, ...more })
     client.grantTypes = GRANTS[kind]
+    client.backchannelTokenDeliveryMode = 'poll'
     if (kind === 'key') Object.assign(client.asymmetricKeyStore, keys)
     return client
   }
@@ -59,7 +60,7 @@ function asking({ redirectUris, mustPush }: Registration): object {
   return {
     application_type: applicationTypeOf(redirectUris),
     redirect_uris: redirectUris,
-    grant_types: FOR_PEOPLE,
+    grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
     require_pushed_authorization_requests: mustPush,
   }

@@ -26,12 +26,15 @@ export function applicationTypeOf(uris: readonly string[]): 'native' | 'web' {
 
 /** Where a client returns to, as people are told. */
 export interface Returning {
-  /** A host of the web, a program on the person's own device, or an app by a scheme that any other app could take. */
-  kind: 'web' | 'loopback' | 'scheme'
-  /** The host, or the scheme without its colon. */
+  /**
+   * A host of the web, a program on the person's own device, an app by a scheme that any other app could take; or nowhere:
+   * a program on some other device that waits, or an agent that asked by the name of the person.
+   */
+  kind: 'web' | 'loopback' | 'scheme' | 'device' | 'backchannel'
+  /** The host, the scheme without its colon, or the address from which somebody waits. */
   name: string
-  /** As a Content-Security-Policy names it. */
-  source: string
+  /** As a Content-Security-Policy names it; undefined where the browser goes nowhere. */
+  source: string | undefined
 }
 
 export function describeRedirect(uri: string): Returning {

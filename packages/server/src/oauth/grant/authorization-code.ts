@@ -73,7 +73,7 @@ export function authorizationCodeGrant(
 }
 
 /** A client that proves itself by nothing else renews with this key alone (RFC 9449 §5). */
-function holderOf(ctx: KoaContext, { jkt }: ProvenKey): string | null {
+export function holderOf(ctx: KoaContext, { jkt }: ProvenKey): string | null {
   return methodOf(ctx) === 'none' ? (jkt ?? null) : null
 }
 

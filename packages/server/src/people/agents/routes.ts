@@ -1,15 +1,21 @@
 import type { Hono } from 'hono'
 import { type Context, revokeGrant, revokeGrants } from '../../directory/index.ts'
+import type { WaitingRequests } from '../../oauth/index.ts'
 import { messagePage, refuseForm } from '../pages/account.ts'
 import { agentPage, agentsPage, stopPage } from '../pages/agents.ts'
 import { wordsFor } from '../pages/languages.ts'
 import { redirectTo, toResponse } from '../pages/layout.ts'
 import type { Ask, Env } from '../sign-in.ts'
 import type { SignedIn, Stage } from '../stage.ts'
+import { readAsked } from './asked.ts'
 import { type ActingAgent, type Evidence, readAgents, readCalls } from './read.ts'
 
 /** *Your agents*: what acts for a person, what it did, and how it is stopped. Looking changes nothing. */
-export function addAgents(app: Hono<Env>, stage: Stage, evidence: Evidence): void {
+export function addAgents(
+  app: Hono<Env>,
+  stage: Stage,
+  { evidence, waiting }: { evidence: Evidence; waiting: WaitingRequests },
+): void {
   const base = `${stage.base}/agents`
   const visit = async (c: Ask) => {
     const who = await stage.whoIs(c)
@@ -26,7 +32,9 @@ export function addAgents(app: Hono<Env>, stage: Stage, evidence: Evidence): voi
   app.get('/agents', async c => {
     const at = await visit(c)
     if (!at) return signIn()
-    return toResponse(agentsPage({ ...at, done: await doneBy(at, c.req.query('stopped')) }))
+    const asked = await readAsked(at.ctx, waiting, at.person)
+    const done = await doneBy(at, c.req.query('stopped'))
+    return toResponse(agentsPage({ ...at, asked, waits: `${stage.base}/waiting`, done }))
   })
   app.get('/agents/stop', async c => {
     const at = await visit(c)

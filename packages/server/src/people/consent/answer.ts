@@ -40,9 +40,9 @@ export function passOn(visit: Visit, { offer, grant }: Situation): Promise<Respo
 }
 
 async function goOn(visit: Visit, grant: string, scopes: string[]): Promise<Response> {
-  const { c, requests, request, person } = visit
+  const { open, request, person } = visit
   const given = { person: person.id, grant, scopes, isOffline: request.isOffline }
-  return redirectTo(await requests.allow(c.env.incoming, c.env.outgoing, given))
+  return redirectTo(await open.allow(given))
 }
 
 /** The resources that are agreed to; none is the whole organization, undefined is that nothing was chosen. */
@@ -100,10 +100,9 @@ async function grantOnce(
 }
 
 /** Goes where the answer leads that was given by another click. */
-async function whenAnswered({ c, requests, path }: Visit): Promise<Response> {
-  const { incoming, outgoing } = c.env
+async function whenAnswered({ open, path }: Visit): Promise<Response> {
   for (const until = Date.now() + ANSWER_WAIT_MS; Date.now() < until; ) {
-    const request = await requests.find(incoming, outgoing)
+    const request = await open.find()
     if (!request) break
     if (request.answered !== null) return redirectTo(request.answered)
     await new Promise(resolve => setTimeout(resolve, 25))

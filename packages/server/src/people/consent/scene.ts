@@ -1,5 +1,10 @@
 import type { Context } from '../../directory/index.ts'
-import type { AuthorizationRequest, AuthorizationRequests } from '../../oauth/index.ts'
+import type {
+  AuthorizationRequest,
+  AuthorizationRequests,
+  OpenRequest,
+  WaitingRequests,
+} from '../../oauth/index.ts'
 import type { Desk } from '../pages/consent.ts'
 import type { Words } from '../pages/languages.ts'
 import type { Ask } from '../sign-in.ts'
@@ -8,13 +13,17 @@ import type { SignedIn, Stage } from '../stage.ts'
 /** What requests for consent rest on. */
 export interface ConsentOptions {
   requests: AuthorizationRequests
+  waiting: WaitingRequests
+  /** Whether codes of other devices may be typed here. */
+  takesCodes: boolean
   /** Whether people may take on agents that nobody knows, where their organization says nothing else. */
   mayAdopt: boolean
 }
 
-/** One request for consent, in the browser that it began in. */
-export interface Scene extends ConsentOptions {
+/** One request for consent, and the browser in which it is answered. */
+export interface Scene extends Pick<ConsentOptions, 'mayAdopt'> {
   c: Ask
+  open: OpenRequest
   stage: Stage
   words: Words
   request: AuthorizationRequest

@@ -76,6 +76,7 @@ async function readAsking({ words, request, stage }: Visit, { agent }: Situation
     known: agent,
     isFamiliar: agent?.isFamiliar ?? false,
     returns: client.returns,
+    message: request.message,
     server,
   }
 }

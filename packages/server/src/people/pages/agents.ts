@@ -1,3 +1,4 @@
+import type { AskedOf } from '../agents/asked.ts'
 import {
   type ActingAgent,
   type ActingCall,
@@ -21,17 +22,30 @@ export interface AgentsView {
 
 /** Everything that acts for somebody, and the way to stop it. */
 export function agentsPage(
-  view: AgentsView & { agents: readonly ActingAgent[]; done: string | undefined },
+  view: AgentsView & {
+    agents: readonly ActingAgent[]
+    asked: readonly AskedOf[]
+    /** Path below which what waits is answered. */
+    waits: string
+    done: string | undefined
+  },
 ): Page {
-  const { words, base, person, agents, done } = view
+  const { words, base, person, agents, asked, done } = view
   const { title, lead, none, unreadable, stopAll } = words.agents
   const isUnreadable = agents.some(({ calls }) => calls === undefined)
   const body = html`<p class="who">${words.account.as(person.name, person.email, person.organization.name)}</p><h1>${title}</h1>
-${done !== undefined && html`<p class="done" role="status">${done}</p>`}<p>${agents.length > 0 ? lead : none}</p>${isUnreadable && html`<p class="warn" role="status">${unreadable}</p>`}
+${done !== undefined && html`<p class="done" role="status">${done}</p>`}${asked.map(one => askedCard(view, one))}<p>${agents.length > 0 ? lead : none}</p>${isUnreadable && html`<p class="warn" role="status">${unreadable}</p>`}
 ${agents.map(agent => card(view, agent))}
 ${agents.length > 1 && html`<div class="row"><a class="button" href="${base}/stop">${stopAll}</a></div>`}
 <p><a href="${view.account}">${words.account.back}</a></p>`
   return { words, title, body }
+}
+
+function askedCard({ words, waits }: AgentsView & { waits: string }, one: AskedOf): Html {
+  const { asks, answer, until } = words.agents
+  return html`<section aria-labelledby="${one.id}"><h2 id="${one.id}">${asks(one.agent)}</h2>
+${one.message !== '' && html`<p>${words.consent.says(one.message)}</p>`}<p><small>${until(one.until)}</small></p>
+<div class="row"><a class="button" href="${waits}/${one.id}">${answer}</a></div></section>`
 }
 
 function card({ words, base, person }: AgentsView, agent: ActingAgent): Html {

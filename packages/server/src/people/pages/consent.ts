@@ -15,8 +15,8 @@ export interface Desk {
   action: string
   formToken: string
   person: Person
-  /** Where the form leads in the end, as a Content-Security-Policy names it. */
-  leadsTo: string
+  /** Where the form leads in the end, as a Content-Security-Policy names it; undefined stays here. */
+  leadsTo: string | undefined
 }
 
 /** Who asks. */
@@ -29,6 +29,8 @@ export interface Asking {
   known: { name: string; purpose: string; owner: { name: string; email: string } } | undefined
   isFamiliar: boolean
   returns: Returning
+  /** What it wants to be read, in its own words. */
+  message: string
   server: { name: string; url: string }
 }
 
@@ -77,7 +79,10 @@ function whoYouAre({ words, action, formToken, person }: Desk): Html {
 <input type="hidden" name="form" value="${formToken}"><button class="link" name="action" value="sign-out">${notYou}</button></form>`
 }
 
-function whoAsks({ consent }: Words, { vouchedBy, known, isFamiliar, returns, server }: Asking): Html {
+function whoAsks(
+  { consent }: Words,
+  { vouchedBy, known, isFamiliar, returns, message, server }: Asking,
+): Html {
   const made =
     vouchedBy === undefined
       ? known && consent.runBy(known.owner.name, known.owner.email)
@@ -85,10 +90,10 @@ function whoAsks({ consent }: Words, { vouchedBy, known, isFamiliar, returns, se
         ? consent.unverified
         : consent.vouched(vouchedBy)
   const here = vouchedBy !== undefined && known ? consent.takenOn(known.name, known.owner.name) : ''
-  const isOpen = returns.kind !== 'web'
+  const isOpen = returns.kind !== 'web' && returns.kind !== 'backchannel'
   return html`<div class="facts"><p${vouchedBy === null && html` class="warn"`}>${made} ${here} ${known?.purpose ?? ''}${isFamiliar ? '' : ` ${consent.first}`}${vouchedBy !== undefined && !known && ` ${consent.owner}`}</p>
 <p>${consent.at(server.name, server.url)}</p>
-<p>${consent.returns[returns.kind](returns.name)}${isOpen && html` <span class="warn">${consent.started}</span>`}</p></div>`
+<p>${consent.returns[returns.kind](returns.name)}${isOpen && html` <span class="warn">${consent.started}</span>`}</p>${message !== '' && html`<p>${consent.says(message)}</p>`}</div>`
 }
 
 function sofar({ consent }: Words, { labels, on, until }: NonNullable<ConsentView['already']>): Html {

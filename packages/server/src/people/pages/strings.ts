@@ -198,6 +198,20 @@ password. It is good once, for ${days} days:
 ${url}
 `,
     },
+    asked: {
+      subject: (agent: string) => `${agent} waits for your answer`,
+      text: (name: string, agent: string, message: string, url: string) =>
+        `Hello ${name},
+
+the agent ${agent} asks to act for you.${message === '' ? '' : ` It says: “${message}”`}
+
+Look at what it asks for, and let it, or do not, here:
+
+${url}
+
+Nothing happens before you have answered. What you do not know, refuse.
+`,
+    },
     changed: {
       subject: 'How you sign in was changed',
       what: {
@@ -253,9 +267,12 @@ If that was not you, tell your administrator at once, and look at ${issuer}/acco
     returns: {
       web: (host: string) => `Your answer goes to ${host}.`,
       loopback: (host: string) => `Your answer goes to a program on this device (${host}).`,
+      device: (from: string) => `It waits on another device, from the address ${from}.`,
+      backchannel: () => 'It asks because nobody is at its screen, and waits for your answer.',
       scheme: (scheme: string) => `Your answer goes to whichever app on this device opens ${scheme}: links.`,
     },
     started: 'Allow it only if you have just started it yourself.',
+    says: (message: string) => `It says: “${message}”`,
     thisDevice: 'a program on this device',
     scopes: 'What it may do',
     more: 'What it asks for now',
@@ -292,8 +309,24 @@ If that was not you, tell your administrator at once, and look at ${issuer}/acco
     nowhere: 'Choose at least one, or everything that you can reach.',
     changed: 'Something has changed while you were reading. Please look again.',
   },
+  device: {
+    title: 'Connect a program on another device',
+    lead: 'Type the code that it shows.',
+    warning:
+      'Only a code that you see on a device of your own, of a program that you have just started. Nobody else ever needs you to type one.',
+    code: 'Code',
+    submit: 'Go on',
+    unknown: 'No program waits for that code. Look at it once more; after ten minutes it shows a new one.',
+    tooMany: 'Too many tries. Wait fifteen minutes, then try again.',
+  },
+  answered: {
+    title: 'That is answered',
+    text: 'The program hears of it by itself. You can close this page.',
+  },
   agents: {
     title: 'Your agents',
+    asks: (agent: string) => `${agent} waits for your answer`,
+    answer: 'Look at it',
     lead: 'These may act for you. They can never do more than you can yourself.',
     none: 'No agent acts for you.',
     unreadable: 'What they did cannot be shown at the moment.',
