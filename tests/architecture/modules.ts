@@ -11,7 +11,7 @@ export const MODULES: Record<string, Module> = {
   'sdk/core': { imports: [], packages: ['zod'] },
   'sdk/engine': { imports: ['sdk/core'], packages: ['@marcbachmann/cel-js', '@cfworker/json-schema'] },
   'sdk/contract': { imports: ['sdk/core'], packages: ['zod'] },
-  'sdk/evidence': { imports: ['sdk/core'], packages: [] },
+  'sdk/evidence': { imports: ['sdk/core'], packages: ['zod'] },
   'sdk/dpop': { imports: ['sdk/core'], packages: ['zod'] },
   'sdk/agent': { imports: ['sdk/core'], packages: ['jose', 'zod', '@napi-rs/keyring'] },
   'sdk/guard': {

@@ -56,6 +56,12 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
       'facts',
       c => c.credentials.create({ agent: 'support-bot', publicKey: KEY as never }),
     ],
+    'evidence.export': ['event', c => c.evidence.export({ organization: 'northwind' })],
+    'evidence.erase': [
+      'event',
+      (c, { maya }) => c.evidence.erase({ organization: 'northwind', person: maya.id, reason: 'left' }),
+    ],
+    'evidence.rotateKey': ['event', c => c.evidence.rotateKey({})],
     'servers.create': ['facts', c => c.servers.create({ name: 'crm', url: 'https://crm.test/mcp' })],
     'servers.update': ['facts', c => c.servers.update({ id: 'billing', mode: 'audit' })],
     'servers.setUpstreamCredential': [

@@ -1,5 +1,6 @@
 import type { AttemptRecord, OutcomeRecord } from '@valetkey/sdk/core'
 import type { Store } from '../../packages/server/src/store/index.ts'
+import { POINT_JWK } from './shipping.ts'
 
 const writerOf = (counter: number, epoch: number) => ({
   ...{ point: 'pnt_1', epoch, counter },
@@ -142,7 +143,7 @@ export async function insertNames(store: Store): Promise<void> {
         serverId: 'srv_billing',
         serverKeyId: 'sky_1',
         kind: 'guard',
-        publicJwk: '{}',
+        publicJwk: POINT_JWK,
         sealingJwk: null,
         epoch: 1,
         version: '0',

@@ -8,13 +8,14 @@ import {
   newNoteSeed,
   openNote,
   parseCheckpoint,
+  parseTrust,
   parseVkey,
   rootOf,
 } from '@valetkey/sdk/evidence'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Audit, openAudit, record } from '../../packages/server/src/audit/index.ts'
 import { openStore, type Store } from '../../packages/server/src/store/index.ts'
-import { parseTrust, startWitness, type Witness } from '../../packages/server/src/witness/index.ts'
+import { startWitness, type Witness } from '../../packages/server/src/witness/index.ts'
 import { NOW } from './audit-evidence.ts'
 import { attempt, insertNames } from './audit-samples.ts'
 import { describeOnBoth, freshDirectory, MASTER_KEY } from './databases.ts'

@@ -13,6 +13,9 @@ import type { Audit, Ingested } from '../../packages/server/src/audit/index.ts'
 
 const KEYS = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
+/** The public key that all points of the samples share. */
+export const POINT_JWK = JSON.stringify(KEYS.publicKey.export({ format: 'jwk' }))
+
 /** Records as a point ships them: parted, in the order of their numbers, each organization's under a signature. */
 export function toShipments(point: string, key: KeyObject, records: readonly CallRecord[]): Shipment[] {
   const lanes: { organization: string | null; epoch: number; records: CallRecord[] }[] = []

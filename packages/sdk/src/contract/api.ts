@@ -1,6 +1,7 @@
 import { access } from './access.ts'
 import { agents } from './agents.ts'
 import { delegations } from './delegations.ts'
+import { evidence } from './evidence.ts'
 import { federation } from './federation.ts'
 import { signingKeys } from './keys.ts'
 import { organizations } from './organizations.ts'
@@ -30,6 +31,7 @@ export const api = {
   ...revocations,
   ...signingKeys,
   ...record,
+  ...evidence,
 } as const satisfies Api
 
 export type AdminApi = typeof api

@@ -62,6 +62,7 @@ async function call(route: Route, input: Record<string, unknown>, options: Clien
       Promise.reject(unreachable(options.baseUrl, reason)),
     )
   }
+  if (route.streams && response.ok) return response.body
   const text = await response.text()
   const body = text === '' ? {} : parseBody(response.status, text)
   if (response.ok) return body

@@ -35,7 +35,9 @@ export function toOpenApi(api: Api, info: { title: string; version: string }): o
         responses: {
           200: {
             description: 'OK',
-            content: { 'application/json': { schema: z.toJSONSchema(route.returns) } },
+            content: route.streams
+              ? { 'text/plain': { schema: { type: 'string' } } }
+              : { 'application/json': { schema: z.toJSONSchema(route.returns) } },
           },
         },
       }

@@ -11,6 +11,8 @@ export interface Route {
   idempotent?: true
   /** Takes a body of up to 16 MB; without, it may have 1 MB. */
   largeBody?: true
+  /** Answers with text of this type as it is made, and not with JSON; `returns` is the stream. */
+  streams?: string
   query?: z.ZodObject
   body?: z.ZodObject
   returns: z.ZodType

@@ -2,6 +2,7 @@
  * Hides how records are made provable: what is hashed, what is committed to, what is signed, how a log of them is a tree
  * whose every state can be proved, and how all of it is checked by whoever has the public keys.
  */
+export * from './bundle/index.ts'
 export { type Checkpoint, checkpointText, parseCheckpoint } from './checkpoint.ts'
 export { commitTo, newCommitmentKey } from './commitment.ts'
 export { leafHash, sha256 } from './hash.ts'
@@ -33,3 +34,4 @@ export {
   shipmentDigest,
   signShipment,
 } from './shipment.ts'
+export { parseTrust, type Trust } from './trust.ts'

@@ -70,6 +70,16 @@ export function unpackData(packed: Uint8Array | null, count: number): StoredData
   return data
 }
 
+/** The data of a bundle without that of some of its entries. */
+export function withoutData(
+  bundle: { first: number; count: number; data: Uint8Array | null },
+  [from, count]: readonly [number, number],
+): Buffer | null {
+  const { first, count: held, data } = bundle
+  const isErased = (index: number) => index >= from && index < from + count
+  return packData(unpackData(data, held).map((each, i) => (isErased(first + i) ? null : each)))
+}
+
 /** What the log knows an entry by. */
 export function hashOf(entry: StoredEntry): Buffer {
   return 'leaf' in entry ? leafHash(entry.leaf) : entry.hash

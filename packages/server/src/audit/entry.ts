@@ -226,7 +226,8 @@ export function shipmentEntry(delivery: Delivery, places: readonly Place[], rece
   }
 }
 
-function runsOf(places: readonly Place[]): (string | [number, number])[] {
+/** Places that follow each other as one: `[first, count]`. */
+export function runsOf(places: readonly Place[]): (string | [number, number])[] {
   const runs: (string | [number, number])[] = []
   for (const place of places) {
     const last = runs.at(-1)

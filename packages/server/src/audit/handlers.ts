@@ -1,6 +1,7 @@
 import type { AdminApi, Parsed } from '@valetkey/sdk/contract'
 import type { Db } from '../store/index.ts'
 import type { Audit } from './open.ts'
+import { proofHandlers } from './proof/handlers.ts'
 import { namesOf } from './question/names.ts'
 import { callSentence } from './question/sentence.ts'
 
@@ -9,6 +10,7 @@ type Reading = { store: { db: Db } }
 /** The operations of the admin API that ask the evidence. */
 export function auditHandlers(audit: Audit) {
   return {
+    evidence: proofHandlers(audit),
     audit: {
       calls: (_ctx: unknown, input: Parsed<AdminApi['audit']['calls']>) => audit.calls(input),
       counts: (_ctx: unknown, input: Parsed<AdminApi['audit']['counts']>) => audit.counts(input),

@@ -1,6 +1,7 @@
 import type { StoredData, StoredEntry } from './bundle.ts'
 import type { Batch, Entry } from './entry.ts'
 import type { Ingested } from './ingest.ts'
+import type { Erasure } from './proof/erase.ts'
 import type { Answer, Question, Summary, SummaryQuestion } from './question/rows.ts'
 
 /** A log of one organization as it stands. When a log must begin anew, the old one stays and another generation follows it. */
@@ -59,6 +60,8 @@ export interface Ledger {
   tile(log: number, level: number, index: number): Promise<Buffer>
   /** Entries from one index to another, the second excluded. */
   entries(log: number, from: number, to: number): Promise<LogEntry[]>
+  /** Erases what lies beside entries, for good; the entries stay, and what is erased already is passed over. */
+  erase(erasure: Erasure): Promise<void>
   /** Begins another generation of a log, empty; what comes from now on goes there. */
   beginGeneration(name: string): Promise<LogState>
 

@@ -11,6 +11,7 @@ import { createLogs, type Logs, type WitnessAddress } from './log/logs.ts'
 import { moveOutbox } from './outbox.ts'
 import { openPostgresLedger } from './postgres/ledger.ts'
 import { createProgress } from './progress.ts'
+import { createProof, type Proof } from './proof/proof.ts'
 import type { CallQuery } from './question/asked.ts'
 import { findCalls, getCall, type RecordedCall } from './question/calls.ts'
 import { findChanges } from './question/changes.ts'
@@ -63,6 +64,7 @@ export interface Audit {
   get(decision: string): Promise<RecordedCall>
   /** The logs that all of it is in, and what proves them. */
   readonly logs: Logs
+  readonly proof: Proof
   figures(): Promise<AuditFigures>
   /** Resolves when all changes that were recorded before this call can be found, and all that was stored is signed. */
   flush(): Promise<void>
@@ -114,6 +116,11 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     setInterval(() => anchors.wake(), ANCHOR_EVERY_MS).unref(),
   ]
   const counts = { accepted: 0, repeated: 0, conflicts: 0 }
+  const anchored: Logs = { ...logs, anchor: () => anchors.round() }
+  async function flush(): Promise<void> {
+    await moves.round()
+    await seals.round()
+  }
   return {
     async ingest(point, epoch, shipments) {
       if (halted) throw halted
@@ -136,7 +143,8 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       return findChanges(ledger, store, query, now())
     },
     get: decision => getCall(ledger, decision),
-    logs: { ...logs, anchor: () => anchors.round() },
+    logs: anchored,
+    proof: createProof({ store, ledger, logs: anchored, flush, now }),
     async figures() {
       const { outbox } = await store.db
         .selectFrom('auditOutbox')
@@ -144,10 +152,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         .executeTakeFirstOrThrow()
       return { ...counts, missing: await ledger.missing(), outbox: outbox }
     },
-    async flush() {
-      await moves.round()
-      await seals.round()
-    },
+    flush,
     async close() {
       for (const timer of timers) clearInterval(timer)
       forget()

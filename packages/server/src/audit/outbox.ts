@@ -1,6 +1,7 @@
 import type { Store } from '../store/index.ts'
-import { eventEntry } from './entry.ts'
+import { ENVIRONMENT_LOG, eventEntry } from './entry.ts'
 import type { Ledger } from './ledger.ts'
+import { erasuresIn } from './proof/erase.ts'
 import type { ChangeEvent } from './record.ts'
 
 const ROWS_A_TIME = 500
@@ -10,7 +11,7 @@ const ROWS_A_TIME = 500
  * the evidence knows by their id, so none is lost and none is there twice; nor is it on several nodes at once. Says
  * whether there were any.
  */
-export async function moveOutbox(store: Store, ledger: Pick<Ledger, 'append'>): Promise<boolean> {
+export async function moveOutbox(store: Store, ledger: Pick<Ledger, 'append' | 'erase'>): Promise<boolean> {
   for (let hasMoved = false; ; hasMoved = true) {
     const rows = await store.db
       .selectFrom('auditOutbox')
@@ -21,6 +22,8 @@ export async function moveOutbox(store: Store, ledger: Pick<Ledger, 'append'>): 
     if (rows.length === 0) return hasMoved
     // What `record` wrote.
     const events = rows.map(row => JSON.parse(row.body) as ChangeEvent & { id: string; at: string })
+    // What is on record as erased is erased, also when a crash came between the two.
+    for (const erasure of erasuresIn(events, ENVIRONMENT_LOG)) await ledger.erase(erasure)
     await ledger.append(events.map(eventEntry))
     const ids = rows.map(({ id }) => id)
     await store.write(tx => tx.deleteFrom('auditOutbox').where('id', 'in', ids).execute())

@@ -4,22 +4,25 @@ export interface Rounds {
   wake(): void
   /** Resolves when a round that began after this call is done. */
   round(): Promise<void>
+  /** Does other work while no round is under way. */
+  apart<T>(work: () => Promise<T>): Promise<T>
 }
 
 /** A failed round is reported and nothing else: the next one is the retry. */
 export function createRounds(work: () => Promise<void>, onError: (error: unknown) => void): Rounds {
-  let last: Promise<void> = Promise.resolve()
-  let waiting = false
-  function round(): Promise<void> {
-    if (waiting) return last
-    waiting = true
-    last = last
-      .catch(() => undefined)
-      .then(() => {
-        waiting = false
-        return work()
-      })
-    return last
+  let last: Promise<unknown> = Promise.resolve()
+  let waiting: Promise<void> | undefined
+  function apart<T>(work: () => Promise<T>): Promise<T> {
+    const next = last.catch(() => undefined).then(work)
+    last = next
+    return next
   }
-  return { round, wake: () => void round().catch(onError) }
+  function round(): Promise<void> {
+    waiting ??= apart(() => {
+      waiting = undefined
+      return work()
+    })
+    return waiting
+  }
+  return { round, apart, wake: () => void round().catch(onError) }
 }

@@ -10,6 +10,7 @@ export const COMMANDS: CommandTable = {
   demo: () => import('./run/demo.ts'),
   serve: () => import('./run/serve.ts'),
   gateway: () => import('./run/gateway.ts'),
+  witness: () => import('./run/witness.ts'),
   login: () => import('./login.ts'),
   whoami: () => import('./whoami.ts'),
   org: () => import('./organization/org.ts'),

@@ -23,7 +23,7 @@ export type Handlers = { [G in keyof AdminApi]: { [O in keyof AdminApi[G]]: Hand
 
 /** What other modules and the configuration bring to the table. */
 export interface HandlerParts {
-  evidence: { audit: Handlers['audit']; decisions: Pick<Handlers['decisions'], 'get'> }
+  evidence: Pick<Handlers, 'audit' | 'evidence'> & { decisions: Pick<Handlers['decisions'], 'get'> }
   policy: Handlers['policy'] & Pick<Handlers['access'], 'whatIf'>
   waitForPoints: directory.WaitForPoints
   resolveTxt: directory.ResolveTxt
@@ -219,6 +219,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     },
     decisions: { check: directory.checkDecision, get: evidence.decisions.get },
     audit: evidence.audit,
+    evidence: evidence.evidence,
     policy: { apply: policy.apply },
     apiTokens: {
       list: directory.listApiTokens,

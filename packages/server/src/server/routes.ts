@@ -79,6 +79,8 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
         : runOnce(ctx, { key, operation, input }, ctx => run(ctx, input)))
       const revision = await noting.token(route, input, answer)
       if (revision !== null) c.header(REVISION_HEADER, revision)
+      if (route.streams)
+        return c.body(answer as ReadableStream<Uint8Array>, 200, { 'content-type': route.streams })
       // What leaves is what the contract says, and nothing more.
       return c.json(route.returns.parse(answer))
     })

@@ -8,6 +8,7 @@ import {
   joinParts,
   newNoteSeed,
   openNote,
+  parseTrust,
   parseVkey,
   publicKeyOf,
   rootOf,
@@ -15,7 +16,7 @@ import {
   signNote,
 } from '@valetkey/sdk/evidence'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { addCheckpoint, parseTrust } from './add-checkpoint.ts'
+import { addCheckpoint } from './add-checkpoint.ts'
 import { startWitness } from './server.ts'
 import { openWitnessState } from './state.ts'
 

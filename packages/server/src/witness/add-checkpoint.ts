@@ -1,35 +1,14 @@
 import { AppError } from '@valetkey/sdk/core'
 import {
-  createNoteVerifier,
   isConsistent,
   type NoteSigner,
-  type NoteVerifier,
   openNote,
   parseCheckpoint,
-  parseVkey,
   partNote,
   signatureLine,
+  type Trust,
 } from '@valetkey/sdk/evidence'
 import type { WitnessState } from './state.ts'
-
-/** Whose logs are cosigned: one by its key, or, as `auth.example.com/log/*+KEY`, all that lie below a name under one key. */
-export type Trust = (origin: string) => NoteVerifier[]
-
-export function parseTrust(lines: readonly string[]): Trust {
-  const exact: NoteVerifier[] = []
-  const below: { prefix: string; key: Buffer }[] = []
-  for (const line of lines) {
-    const [, prefix, key] = /^([^+\s]+\/)\*\+([A-Za-z0-9+/]{43}=)$/.exec(line.trim()) ?? []
-    if (prefix === undefined || key === undefined) exact.push(parseVkey(line))
-    else below.push({ prefix, key: Buffer.from(key, 'base64') })
-  }
-  return origin => [
-    ...exact.filter(({ name }) => name === origin),
-    ...below
-      .filter(({ prefix }) => origin.startsWith(prefix))
-      .map(({ key }) => createNoteVerifier(origin, 'ed25519', key)),
-  ]
-}
 
 export interface WitnessAnswer {
   status: 200 | 400 | 403 | 404 | 409 | 422

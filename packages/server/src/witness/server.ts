@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { NoteSigner } from '@valetkey/sdk/evidence'
-import { addCheckpoint, type Trust } from './add-checkpoint.ts'
+import type { NoteSigner, Trust } from '@valetkey/sdk/evidence'
+import { addCheckpoint } from './add-checkpoint.ts'
 import { openWitnessState } from './state.ts'
 
 export interface WitnessSettings {

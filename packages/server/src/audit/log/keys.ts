@@ -6,7 +6,7 @@ import {
   newNoteSeed,
   publicKeyOf,
 } from '@valetkey/sdk/evidence'
-import type { Store, Tx } from '../../store/index.ts'
+import type { Db, Store, Tx } from '../../store/index.ts'
 import { record } from '../record.ts'
 
 /** The keys that checkpoints are signed with. After a rotation both sign, until the next one: whoever knows one can go on. */
@@ -17,6 +17,8 @@ export interface LogKeys {
   vkeys(origin: string): string[]
   /** The public keys that sign at present, base64. */
   present: readonly string[]
+  /** Changes with every rotation. */
+  state: string
 }
 
 interface KeyRow {
@@ -35,6 +37,16 @@ export async function loadLogKeys(store: Store, now: () => number): Promise<LogK
     return listKeys(tx)
   })
   return toKeys(store, rows)
+}
+
+/** The keys as they are now: another node may have made a new one. */
+export async function reloadLogKeys(store: Store, known: LogKeys): Promise<LogKeys> {
+  const rows = await listKeys(store.db)
+  return stateOf(rows) === known.state ? known : toKeys(store, rows)
+}
+
+function stateOf(rows: readonly KeyRow[]): string {
+  return rows.map(({ id, state }) => `${id} ${state}`).join('\n')
 }
 
 /** Makes a new key the one that signs. The one before goes on signing beside it until the next rotation. */
@@ -63,7 +75,7 @@ async function insertKey(store: Store, tx: Tx, actor: string, now: number): Prom
     )
 }
 
-async function listKeys(tx: Tx): Promise<KeyRow[]> {
+async function listKeys(tx: Tx | Db): Promise<KeyRow[]> {
   const rows = await tx
     .selectFrom('logKey')
     .select(['id', 'publicKey', 'sealedSeed', 'state'])
@@ -81,6 +93,7 @@ function toKeys(store: Store, rows: readonly KeyRow[]): LogKeys {
     .map(({ id, sealedSeed }) => Buffer.from(store.secrets.open(sealedSeed, `log-key:${id}`), 'base64'))
   if (seeds.length === 0) throw new AppError('secret.unreadable', 'There is no key to sign the logs with.')
   return {
+    state: stateOf(rows),
     present: sorted.filter(({ state }) => state !== 'retired').map(({ publicKey }) => publicKey),
     signers: origin => seeds.map(seed => createNoteSigner(origin, 'ed25519', seed)),
     vkeys: origin =>

@@ -1,8 +1,9 @@
+import { signNote } from '@valetkey/sdk/evidence'
 import type { Store } from '../../store/index.ts'
 import type { Ledger, LogState } from '../ledger.ts'
 import { acceptLoss } from './acceptance.ts'
 import { createAnchor } from './anchor.ts'
-import { type LogKeys, loadLogKeys, rotateLogKey } from './keys.ts'
+import { type LogKeys, loadLogKeys, reloadLogKeys, rotateLogKey } from './keys.ts'
 import { openMemory } from './memory.ts'
 import { createSealer } from './sealer.ts'
 import { createTrees, type Trees } from './trees.ts'
@@ -45,7 +46,9 @@ export interface Logs {
   readonly trees: Trees
   /** Entries from one index to another, the second excluded. */
   entries: Ledger['entries']
-  /** Makes a new key the one that signs. */
+  /** Signs a text that is no checkpoint with the keys of a log. */
+  signText(log: Pick<LogState, 'name' | 'generation'>, text: string): string
+  /** Makes a new key the one that signs, on every node with its next checkpoint. */
   rotateKey(actor: string): Promise<void>
   close(): void
 }
@@ -71,9 +74,13 @@ export async function createLogs(options: LogsOptions): Promise<Logs> {
   const anchor = createAnchor({ ledger, sealer, trees, witnesses: clients, now, onError })
   return {
     async seal() {
+      keys = await reloadLogKeys(store, keys)
       await sealer.seal()
     },
-    anchor,
+    async anchor() {
+      keys = await reloadLogKeys(store, keys)
+      await anchor()
+    },
     list: () => ledger.logs(),
     find: async name => (await ledger.logs([name])).at(-1),
     originOf: sealer.originOf,
@@ -82,6 +89,7 @@ export async function createLogs(options: LogsOptions): Promise<Logs> {
     witnesses: witnesses.map(({ vkey }) => vkey),
     trees,
     entries: ledger.entries,
+    signText: (log, text) => signNote(text, keys.signers(sealer.originOf(log))),
     async rotateKey(actor) {
       await store.write(tx => rotateLogKey(store, tx, actor, now()))
       keys = await loadLogKeys(store, now)

@@ -6,7 +6,16 @@ import type { Entry } from '../entry.ts'
 import { appendEntries, type Ingested, ingestBatch } from '../ingest.ts'
 import type { Ledger } from '../ledger.ts'
 import { createTerms } from '../terms.ts'
-import { beginGeneration, growLogs, keepNotes, listAnchors, listLogs, readEntries, readTile } from './logs.ts'
+import {
+  beginGeneration,
+  eraseData,
+  growLogs,
+  keepNotes,
+  listAnchors,
+  listLogs,
+  readEntries,
+  readTile,
+} from './logs.ts'
 import { createNames } from './names.ts'
 import { ask, lookUp, summarize } from './reader.ts'
 import { createWeek, MIGRATIONS, weekOf } from './schema.ts'
@@ -56,6 +65,7 @@ export async function openPostgresLedger(
     anchors: log => available(listAnchors(store.db, log)),
     tile: (log, level, index) => available(readTile(store.db, log, level, index)),
     entries: (log, from, to) => available(readEntries(store.db, log, from, to)),
+    erase: erasure => available(store.write(tx => eraseData(tx, erasure))),
     async beginGeneration(name) {
       await available(store.write(tx => beginGeneration(tx, name)))
       const begun = (await available(listLogs(store.db, [name]))).at(-1)

@@ -10,9 +10,11 @@ import {
   TILE,
   unpackData,
   unpackEntries,
+  withoutData,
 } from '../bundle.ts'
 import type { GrownLog, KeptNote, LogEntry, LogState } from '../ledger.ts'
 import { type GrownTile, growTree, openTile, TILE_HASHES, TOP_LEVEL } from '../log/growth.ts'
+import type { Erasure } from '../proof/erase.ts'
 
 interface TreeRow extends Omit<LogState, 'note' | 'cosigned'> {
   edge: Buffer
@@ -91,7 +93,7 @@ async function mergeBundles(tx: Tx, log: number, from: number, to: number): Prom
   if (first === last) return
   const { rows } = await sql<BundleRow>`
     select first, count, entries, data from audit_bundle
-    where log = ${log} and first >= ${first} and first < ${last} order by first`.execute(tx)
+    where log = ${log} and first >= ${first} and first < ${last} order by first for update`.execute(tx)
   for (const [tile, parts] of Map.groupBy(rows, row => Math.floor(row.first / TILE) * TILE)) {
     if (parts.length === 1) continue
     const entries = parts.flatMap(part => unpackEntries(part.entries))
@@ -156,6 +158,20 @@ export async function keepNotes(tx: Tx, notes: readonly KeptNote[]): Promise<voi
         anchor = greatest(audit_note.anchor, excluded.anchor),
         cosigned = greatest(audit_note.cosigned, excluded.cosigned)`.execute(tx)
     await sql`delete from audit_note where log = ${log} and size < ${size} and anchor = 0`.execute(tx)
+  }
+}
+
+/** Erases what lies beside entries. Rows are locked, so that packing them anew does not bring back what was erased. */
+export async function eraseData(tx: Tx, { log, generation, places }: Erasure): Promise<void> {
+  for (const [from, count] of places) {
+    const { rows } = await sql<BundleRow & { log: number }>`
+      select log, first, count, entries, data from audit_bundle
+      where log = (select id from audit_log where name = ${log} and generation = ${generation})
+        and first + count > ${from} and first >= ${Math.floor(from / TILE) * TILE} and first < ${from + count}
+      order by first for update`.execute(tx)
+    for (const { log: id, first, count: held, data } of rows)
+      await sql`update audit_bundle set data = ${withoutData({ first, count: held, data }, [from, count])}
+        where log = ${id} and first = ${first}`.execute(tx)
   }
 }
 

@@ -3,10 +3,12 @@ import { dirname, join } from 'node:path'
 import type { Batch, Entry } from '../entry.ts'
 import type { Ingested } from '../ingest.ts'
 import type { GrownLog, KeptNote, LogEntry, LogState } from '../ledger.ts'
+import type { Erasure } from '../proof/erase.ts'
 import type { Answer, FoundRecord, Question, Summary, SummaryQuestion } from '../question/rows.ts'
 import { createTerms } from '../terms.ts'
 import type { View } from './bundles.ts'
 import { openMain } from './connection.ts'
+import { eraseData } from './erase.ts'
 import { beginGeneration, growLogs, keepNotes, listAnchors, listLogs, readEntries, readTile } from './logs.ts'
 import { createReader } from './reader.ts'
 import { type BuiltSegment, buildSegment, publishSegment } from './segment-build.ts'
@@ -24,6 +26,7 @@ export interface EvidenceFile {
   anchors(log: number): Promise<string[]>
   tile(log: number, level: number, number: number): Promise<Buffer>
   entries(log: number, from: number, to: number): Promise<LogEntry[]>
+  erase(erasure: Erasure): Promise<void>
   beginGeneration(name: string): Promise<LogState>
   ask(question: Question): Promise<Answer>
   summarize(question: SummaryQuestion): Promise<Summary>
@@ -83,6 +86,11 @@ export function openEvidenceFile(settings: FileSettings, now: () => number = Dat
     anchors: log => inTurn(() => listAnchors(database, log)),
     tile: (log, level, number) => inTurn(() => readTile(view(), log, level, number)),
     entries: (log, from, to) => inTurn(() => readEntries(view(), log, from, to)),
+    erase: erasure =>
+      inTurn(() => {
+        eraseData(database, directory, erasure)
+        writing().reload()
+      }),
     beginGeneration: name =>
       inTurn(() => {
         const begun = beginGeneration(database, name)

@@ -69,6 +69,8 @@ export async function openSqliteLedger(options: SqliteOptions): Promise<Ledger> 
     anchors: log => available(reader.anchors(log)),
     tile: (log, level, index) => available(reader.tile(log, level, index)),
     entries: (log, from, to) => available(reader.entries(log, from, to)),
+    // Never while a segment is being built from what is to be erased.
+    erase: erasure => available(builds.apart(() => writer.erase(erasure))),
     beginGeneration: name => available(writer.beginGeneration(name)),
     ask: question => available(reader.ask(question)),
     summarize: question => available(reader.summarize(question)),

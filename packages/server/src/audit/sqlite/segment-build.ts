@@ -119,7 +119,8 @@ function copyBundles(database: Sqlite.Database, source: string): void {
   flush()
 }
 
-function makeDurable(draft: string, path: string, directory: string): void {
+/** Gives a finished file its name; it is on the disk, and so is the name. */
+export function makeDurable(draft: string, path: string, directory: string): void {
   sync(draft)
   renameSync(draft, path)
   if (process.platform !== 'win32') sync(directory)

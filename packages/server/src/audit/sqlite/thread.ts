@@ -66,6 +66,7 @@ export function startThread(settings: FileSettings & { isBackground?: boolean })
     anchors: log => call('anchors', log),
     tile: (log, level, number) => call('tile', log, level, number),
     entries: (log, from, to) => call('entries', log, from, to),
+    erase: erasure => call('erase', erasure),
     beginGeneration: name => call('beginGeneration', name),
     ask: question => call('ask', question),
     summarize: question => call('summarize', question),

@@ -1,6 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import { type Command, Option } from 'commander'
+import { addExport } from '../evidence/export.ts'
+import { addLogs } from '../evidence/logs.ts'
+import { addVerify } from '../evidence/verify.ts'
 import { addCommand, addGroup, allPages, type Session, wholeNumber, withSession } from '../session.ts'
 import { type Io, parseSpan, printable, type View } from '../terminal/index.ts'
 import { addFilters, type CallFlags, spanOf, toQuery } from './call-query.ts'
@@ -85,6 +88,9 @@ export function register(program: Command, io: Io): void {
     .option('--on <time>', 'on that whole day')
     .option('--limit <count>', 'at most so many', wholeNumber, 100)
     .action(withSession(io, changes))
+  addExport(group, io)
+  addVerify(group, io)
+  addLogs(group, io)
 }
 
 async function query(session: Session, words: string[], flags: CallFlags & { limit: number }): Promise<void> {

@@ -3,10 +3,11 @@ import { resolve } from 'node:path'
 import { AppError } from '@valetkey/sdk/core'
 import type { Command } from 'commander'
 import { pino } from 'pino'
-import { type Gateway, type Listen, startGateway } from '../../gateway/index.ts'
+import { type Gateway, startGateway } from '../../gateway/index.ts'
 import { checkUrl } from '../context.ts'
 import { addExamples, collect, wholeNumber } from '../session.ts'
 import { type Io, UsageError } from '../terminal/index.ts'
+import { parseListen } from './listen.ts'
 import { untilStopped } from './stop.ts'
 
 interface Options {
@@ -170,16 +171,4 @@ function describe(gateway: Gateway, options: Options & { url: string; directory:
   return `valetkey gateway: stands before ${server.name}, every call decided\n${lines
     .map(([name, value]) => `  ${name?.padEnd(15)} ${value}\n`)
     .join('')}`
-}
-
-/** `4620`, `:4620`, `HOST:PORT` or `[IPv6]:PORT`; without a host, on loopback. */
-function parseListen(text: string): Listen {
-  const [, host = '', port] = /^(?:(\[[0-9a-f:.]+\]|[A-Za-z0-9.-]*):)?(\d{1,5})$/i.exec(text) ?? []
-  if (port === undefined || Number(port) > 65_535)
-    throw new UsageError(
-      `"${text}" is not an address to listen on.`,
-      'It is a port, or HOST:PORT.',
-      'For example --listen 127.0.0.1:4620',
-    )
-  return { host: host.replace(/^\[|\]$/g, '') || '127.0.0.1', port: Number(port) }
 }

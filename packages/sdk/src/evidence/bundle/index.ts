@@ -1,0 +1,14 @@
+/** Hides how an evidence bundle is written, read and held against public keys. */
+export { compareWithClaims } from './compare.ts'
+export { ERASED } from './erasures.ts'
+export {
+  type BundleAbout,
+  type BundleEntry,
+  bundleHead,
+  consistencyLine,
+  endLine,
+  endText,
+  entryLine,
+} from './format.ts'
+export type { BundleReport, Claim, Finding, FindingKind, MissingRecords } from './report.ts'
+export { type BundleVerifier, createBundleVerifier, type VerifyTerms } from './verify.ts'

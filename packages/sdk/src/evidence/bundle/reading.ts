@@ -1,0 +1,63 @@
+import type { KeyObject } from 'node:crypto'
+import type { Checkpoint } from '../checkpoint.ts'
+import type { openNote } from '../note.ts'
+import { createCounterCheck } from './counters.ts'
+import type { CheckedEntry } from './entry-check.ts'
+import { createErasureCheck } from './erasures.ts'
+import type { BundleAbout } from './format.ts'
+import { createLeaves, type Leaves } from './leaves.ts'
+import { type Claim, type Finding, type FindingKind, MOST_FINDINGS } from './report.ts'
+import type { ShipmentEntry } from './shipments.ts'
+
+/** A signed checkpoint of the bundle. */
+export interface OpenedCheckpoint extends Checkpoint {
+  signed: ReturnType<typeof openNote>['signed']
+}
+
+/** What was read of a bundle so far. */
+export interface Reading {
+  about: BundleAbout | null
+  points: Map<string, KeyObject>
+  checkpoints: OpenedCheckpoint[]
+  consistent: { from: number; size: number; proof: Buffer[] }[]
+  leaves: Leaves
+  /** Entries of a bundle that is not whole, to be checked against the newest checkpoint. */
+  proven: { entry: CheckedEntry; proof: Buffer[] }[]
+  shipments: ShipmentEntry[]
+  /** Of the log of heads: what it says of others. */
+  heads: Claim[]
+  counters: ReturnType<typeof createCounterCheck>
+  erasures: ReturnType<typeof createErasureCheck>
+  entries: number
+  pruned: number
+  highest: number
+  isEnded: boolean
+  findings: Finding[]
+}
+
+export function newReading(): Reading {
+  return {
+    ...{ about: null, points: new Map(), checkpoints: [], consistent: [], leaves: createLeaves() },
+    ...{
+      proven: [],
+      shipments: [],
+      heads: [],
+      counters: createCounterCheck(),
+      erasures: createErasureCheck(),
+    },
+    ...{ entries: 0, pruned: 0, highest: -1, isEnded: false, findings: [] },
+  }
+}
+
+/** Notes something that does not hold. One cause may be met on many lines, and is said once. */
+export function note(
+  { findings }: Pick<Reading, 'findings'>,
+  kind: FindingKind,
+  at: { first: number; last: number; id?: string | null } | null,
+  sentence: string,
+): void {
+  if (findings.length >= MOST_FINDINGS) return
+  const { first = null, last = null, id = null } = at ?? {}
+  if (findings.some(each => each.first === first && each.kind === kind && each.sentence === sentence)) return
+  findings.push({ kind, first, last, id, sentence })
+}

@@ -1,0 +1,215 @@
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { JsonObject } from '@valetkey/sdk/core'
+import {
+  type BundleReport,
+  type Claim,
+  checkReceipt,
+  compareWithClaims,
+  createBundleVerifier,
+  type Finding,
+  leafHash,
+  openNote,
+  parseCheckpoint,
+  parseReceipt,
+  parseTrust,
+  parseVkey,
+  partNote,
+  type VerifyTerms,
+} from '@valetkey/sdk/evidence'
+import type { Command } from 'commander'
+import { addCommand, collectWhole, wholeNumber, withPrinter } from '../session.ts'
+import { EXIT, type Io, type Printer, printable, UsageError, type View } from '../terminal/index.ts'
+
+interface Options {
+  key: string[]
+  keyFile?: string
+  witness: string[]
+  quorum?: number
+  checkpoint: string[]
+}
+
+/** What was found out about one file. */
+export interface Verified {
+  file: string
+  kind: 'bundle' | 'receipt'
+  origin: string | null
+  records: number
+  signedBy: string[]
+  cosigned: { name: string; at: string }[]
+  findings: Finding[]
+  missing: BundleReport['missing']
+  erased: number
+  pruned: number
+  shipments: number
+  holds: boolean
+}
+
+const view: View<Verified> = {
+  kind: 'VerifiedEvidence',
+  name: ({ file }) => file,
+  columns: [
+    { header: 'FILE', value: ({ file }) => file },
+    { header: 'HOLDS', value: ({ holds }) => (holds ? 'yes' : 'no') },
+    { header: 'RECORDS', value: ({ records }) => String(records) },
+    { header: 'LOG', value: ({ origin }) => origin ?? '' },
+    { header: 'FINDINGS', value: ({ findings }) => findings.map(({ sentence }) => sentence).join(' ') },
+  ],
+}
+
+/** Adds `valetkey audit verify`, which needs no authority. */
+export function addVerify(group: Command, io: Io): void {
+  addCommand(group, 'verify <files...>', {
+    summary:
+      'Hold exported evidence or receipts against public keys, offline; ends with 8 where it does not hold',
+    examples: [
+      [
+        'valetkey audit verify northwind.evidence --key-file northwind.keys',
+        'names every record that was bent',
+      ],
+      ['valetkey audit verify dec_01m80.tlog-proof --key-file northwind.keys', 'one record, by its receipt'],
+    ],
+  })
+    .option('--key <key>', 'a key of the log, as "audit keys" gives it; several times', collectWhole, [])
+    .option('--key-file <file>', 'file with such keys, one a line')
+    .option('--witness <key>', 'a witness whose signature is asked for; several times', collectWhole, [])
+    .option('--quorum <count>', 'how many of the witnesses must have signed; else one', wholeNumber)
+    .option('--checkpoint <file>', 'a checkpoint that was kept; several times', collectWhole, [])
+    .action(withPrinter(io, (print, files: string[], options: Options) => verify(io, print, files, options)))
+}
+
+async function verify(io: Io, print: Printer, files: string[], options: Options): Promise<void> {
+  const terms = await readTerms(io, options)
+  const kept = await Promise.all(options.checkpoint.map(file => readCheckpoint(io, file, terms)))
+  const read = await Promise.all(files.map(file => verifyFile(io, file, terms)))
+  const claims = [...kept.flat(), ...read.flatMap(({ claims }) => claims)]
+  const verified = read.map(({ verified, report }) => {
+    if (report) verified.findings.push(...compareWithClaims(report, claims))
+    verified.holds = verified.findings.length === 0
+    return verified
+  })
+  if (print.human) for (const each of verified) print.say(toLines(each).map(printable).join('\n'))
+  else print.list(view, verified)
+  if (verified.some(({ holds }) => !holds)) io.exitCode = EXIT.integrity
+}
+
+async function readTerms(io: Io, options: Options): Promise<VerifyTerms> {
+  const inFile = options.keyFile === undefined ? [] : await readLines(io, options.keyFile)
+  const keys = [...options.key, ...inFile]
+  if (keys.length === 0)
+    throw new UsageError(
+      'No key is trusted.',
+      'Evidence proves nothing by keys that come with it.',
+      'Name the key of the log: --key or --key-file, as "valetkey audit keys" gave it to you.',
+    )
+  const witnesses = options.witness.map(parseVkey)
+  return {
+    ...{ trust: parseTrust(keys), witnesses },
+    ...(options.quorum !== undefined && { quorum: options.quorum }),
+  }
+}
+
+async function readLines({ cwd }: Io, file: string): Promise<string[]> {
+  const text = await readFile(resolve(cwd, file), 'utf8')
+  return text.split('\n').filter(line => line.trim() !== '' && !line.startsWith('#'))
+}
+
+/** A checkpoint that somebody kept, as what it claims; it has to be signed as well. */
+async function readCheckpoint({ cwd }: Io, file: string, { trust }: VerifyTerms): Promise<Claim[]> {
+  const text = await readFile(resolve(cwd, file), 'utf8')
+  const checkpoint = parseCheckpoint(partNote(text).text)
+  openNote(text, trust(checkpoint.origin))
+  return [{ ...checkpoint, by: `the checkpoint in ${file}` }]
+}
+
+interface Read {
+  verified: Verified
+  report?: BundleReport
+  claims: Claim[]
+}
+
+const RECEIPT = 'c2sp.org/tlog-proof@'
+
+async function verifyFile({ cwd }: Io, file: string, terms: VerifyTerms): Promise<Read> {
+  const path = resolve(cwd, file)
+  const verifier = createBundleVerifier(terms)
+  let isFirst = true
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    if (isFirst && chunk.toString('latin1', 0, RECEIPT.length) === RECEIPT)
+      return verifyReceipt(file, await readFile(path, 'utf8'), terms)
+    verifier.push(chunk)
+    isFirst = false
+  }
+  const report = verifier.end()
+  const { about, checkpoint, entries, findings, missing, erased, pruned, shipments } = report
+  const verified: Verified = {
+    ...{ file, kind: 'bundle', origin: about?.origin ?? null, records: entries },
+    ...{ signedBy: checkpoint?.keys ?? [], cosigned: checkpoint?.cosigned ?? [] },
+    ...{ missing, erased, pruned, shipments, holds: false },
+    // What is wrong with one record says more than that something is.
+    findings: findings.toSorted((a, b) => Number(a.first === null) - Number(b.first === null)),
+  }
+  return {
+    verified,
+    report,
+    claims: report.claims.map(claim => ({ ...claim, by: `${claim.by} in ${file}` })),
+  }
+}
+
+function verifyReceipt(file: string, text: string, { trust }: VerifyTerms): Read {
+  const verified: Verified = {
+    ...{ file, kind: 'receipt', origin: null, records: 1, signedBy: [], cosigned: [] },
+    ...{ missing: [], erased: 0, pruned: 0, shipments: 0, holds: false, findings: [] },
+  }
+  try {
+    const receipt = parseReceipt(text)
+    const leaf = receipt.extra?.toString('utf8') ?? ''
+    const { origin } = parseCheckpoint(partNote(receipt.checkpoint).text)
+    const checkpoint = checkReceipt(receipt, leafHash(leaf), trust(origin))
+    const { type, id, at } = JSON.parse(leaf) as JsonObject
+    const signedBy = checkpoint.signed.map(({ vkey }) => vkey)
+    Object.assign(verified, { origin, signedBy })
+    const proved = `${type} ${id} of ${at} is record ${receipt.index} of ${checkpoint.size}`
+    return {
+      verified: { ...verified, file: `${file}: ${proved}` },
+      claims: [{ ...checkpoint, by: `the receipt ${file}` }],
+    }
+  } catch (error) {
+    const sentence = error instanceof Error ? error.message : String(error)
+    verified.findings.push({ kind: 'malformed', first: null, last: null, id: null, sentence })
+    return { verified, claims: [] }
+  }
+}
+
+/** What people read: the verdict, whose word it rests on, what is missing, what does not hold. */
+function toLines(verified: Verified): string[] {
+  const { file, kind, origin, records, signedBy, cosigned, findings, missing, holds } = verified
+  const { erased, pruned, shipments } = verified
+  const what = kind === 'receipt' ? `in ${origin}` : `${count(records, 'record')} of ${origin}, as signed`
+  const many = `${count(findings.length, 'thing')} ${findings.length === 1 ? 'does' : 'do'} not hold`
+  const notes = [
+    ...(shipments > 0 ? [`${count(shipments, 'shipment')} as the enforcement points signed them`] : []),
+    ...(erased > 0 ? [`${count(erased, 'record')} without what was erased`] : []),
+    ...(pruned > 0 ? [`${count(pruned, 'record')} of which the hash was kept`] : []),
+  ]
+  return [
+    holds ? `✓ ${file}: ${what}` : `✗ ${file}: ${many}`,
+    ...findings.slice(0, 20).map(({ kind, sentence }) => `    ${kind.padEnd(10)} ${sentence}`),
+    ...(findings.length > 20 ? [`    … and ${findings.length - 20} more; --json names them`] : []),
+    ...signedBy.map(key => `    signed by  ${key}`),
+    ...cosigned.map(({ name, at }) => `    seen by    ${name} at ${at}`),
+    ...(notes.length > 0 ? [`    with       ${notes.join('; ')}`] : []),
+    ...missing
+      .slice(0, 20)
+      .map(
+        ({ point, epoch, counter }) =>
+          `    missing    record ${counter} of start ${epoch} of ${point} never arrived`,
+      ),
+    ...(missing.length > 20 ? [`    missing    … and ${missing.length - 20} more; --json names them`] : []),
+  ]
+}
+
+function count(number: number, thing: string): string {
+  return `${number} ${thing}${number === 1 ? '' : 's'}`
+}

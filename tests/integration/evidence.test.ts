@@ -1,0 +1,243 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { verifyBundle } from '../../examples/verify/verify.ts'
+import { attempt, outcome } from '../storage/audit-samples.ts'
+import { POINT_JWK, ship } from '../storage/shipping.ts'
+import { openEvidence, verify } from './evidence-stage.ts'
+import { northwind, type Product, start } from './product.ts'
+import { openTerminal } from './terminal.ts'
+
+/** Northwind's calls as an enforcement point shipped them, on Acme and on Jane. */
+async function shipped(product: Product) {
+  const { organization, agent, server, maya } = await northwind(product)
+  await product.store.write(async tx => {
+    const key = { id: 'sky_1', serverId: server.id, hash: 'h', label: '', createdAt: '', createdBy: maya.id }
+    await tx
+      .insertInto('serverKey')
+      .values({ ...key, revokedAt: null, lastUsedAt: null })
+      .execute()
+    await tx
+      .insertInto('enforcementPoint')
+      .values({
+        ...{ id: 'pnt_1', serverId: server.id, serverKeyId: 'sky_1', kind: 'guard', publicJwk: POINT_JWK },
+        ...{ sealingJwk: null, epoch: 1, version: '0', sessionHash: 's', registeredAt: '', lastSeenAt: '' },
+        ...{ leaseUntil: 0, recordCounter: 0, recordGaps: 0 },
+      })
+      .execute()
+  })
+  const common = {
+    organization: organization.id,
+    agent: agent.id,
+    owner: maya.id,
+    server: server.id,
+    chain: [],
+  }
+  const at = new Date(product.now() - 60_000).toISOString()
+  const records = Array.from({ length: 12 }, (_, i) => {
+    const resource = i % 3 === 0 ? 'customer/jane' : 'customer/acme'
+    const person = i % 4 === 0 ? maya.id : null
+    const call = attempt(2 * i + 1, {
+      ...common,
+      at,
+      resource,
+      person,
+      arguments: { note: `note ${i} of jane doe` },
+    })
+    return [call, outcome(2 * i + 2, call.id, { organization: organization.id, at })]
+  }).flat()
+  await ship(product.audit, 'pnt_1', 1, records)
+  await product.audit.flush()
+  return { organization, maya, records }
+}
+
+test('200: an export of a question holds what was asked for, each with its proof, and is itself on record', async () => {
+  await using product = await start()
+  const { organization } = await shipped(product)
+  await using terminal = await openTerminal(product)
+  const path = (name: string) => join(terminal.directory, name)
+  const keys = await terminal.valetkey(['audit', 'key', 'ls'])
+  await writeFile(path('keys'), keys.out)
+  const exporting = [
+    'audit',
+    'export',
+    'resource:customer/jane',
+    '--org',
+    'northwind',
+    '--file',
+    'jane.evidence',
+  ]
+  expect((await terminal.valetkey(exporting)).code).toBe(0)
+  const bundle = await readFile(path('jane.evidence'), 'utf8')
+  const entries = bundle.split('\n').filter(line => line.startsWith('entry'))
+  // Four calls and how they ended.
+  expect(entries).toHaveLength(8)
+  expect(verifyBundle(Buffer.from(bundle), keys.out.trim().split('\n'))).toEqual([])
+  const verified = await terminal.valetkey([
+    'audit',
+    'verify',
+    'jane.evidence',
+    '--key-file',
+    'keys',
+    '--json',
+  ])
+  expect(JSON.parse(verified.out).items).toMatchObject([
+    { origin: `auth.test/log/${organization.id}`, records: 8, holds: true, findings: [] },
+  ])
+  const [exported] = (await product.audit.changes({ limit: 1, type: 'evidence.exported' })).items
+  expect(exported).toMatchObject({ detail: { query: { q: 'resource:customer/jane' } } })
+  // A proof that is of another record, and a record without one.
+  const [first = '', second = ''] = entries
+  const proofOf = (line: string) => line.split('\t')[6] ?? ''
+  for (const bent of [
+    bundle.replace(first, first.replace(proofOf(first), proofOf(second))),
+    bundle.replace(first, first.split('\t').slice(0, 6).join('\t')),
+    bundle.replace('customer/jane', 'customer/june'),
+    bundle.replace(/^consistency.*\n/m, '').replace('"isWhole":false', '"isWhole":true'),
+  ]) {
+    await writeFile(path('bent.evidence'), bent)
+    const said = await terminal.valetkey(['audit', 'verify', 'bent.evidence', '--key-file', 'keys'])
+    expect(said.code, said.out).toBe(8)
+    expect(verifyBundle(Buffer.from(bent), keys.out.trim().split('\n'))).not.toEqual([])
+  }
+})
+
+test('200: a receipt proves one record to whoever has the key, and no other', async () => {
+  await using product = await start()
+  const { records } = await shipped(product)
+  await using terminal = await openTerminal(product)
+  const path = (name: string) => join(terminal.directory, name)
+  await writeFile(path('keys'), (await terminal.valetkey(['audit', 'key', 'ls'])).out)
+  const id = records[4]?.id ?? ''
+  const written = await terminal.valetkey(['audit', 'receipt', id, '--file', 'one.tlog-proof'])
+  expect(written.out).toMatch(/^Wrote one\.tlog-proof: record \d+ of the \d+ in auth\.test\/log\/org_/)
+  const verifying = ['audit', 'verify', 'one.tlog-proof', '--key-file', 'keys']
+  const verified = await terminal.valetkey(verifying)
+  expect(verified).toMatchObject({ code: 0, out: expect.stringContaining(`attempt ${id} of`) })
+  const receipt = await readFile(path('one.tlog-proof'), 'utf8')
+  const extra = /^extra (.+)$/m.exec(receipt)?.[1] ?? ''
+  const other = Buffer.from(Buffer.from(extra, 'base64').toString().replace('permit', 'deny')).toString(
+    'base64',
+  )
+  await writeFile(path('one.tlog-proof'), receipt.replace(extra, other))
+  expect(await terminal.valetkey(verifying)).toMatchObject({
+    code: 8,
+    out: expect.stringContaining('is another one than this'),
+  })
+  expect((await terminal.valetkey(['audit', 'receipt', 'dec_nobody'])).code).toBe(4)
+  expect((await terminal.valetkey(['audit', 'verify', 'one.tlog-proof'])).code).toBe(2)
+})
+
+test('200: what is erased is gone from every answer, and the log stays valid and says so', async () => {
+  await using product = await start()
+  const { organization, maya, records } = await shipped(product)
+  await using terminal = await openTerminal(product)
+  const before = await exportOf(product, organization.id)
+  const first = records[0]?.id ?? ''
+  expect(before).toContain('note 0 of jane doe')
+  const erase = [
+    'audit',
+    'erase',
+    '--org',
+    'northwind',
+    '--resource',
+    'customer/jane',
+    '--reason',
+    'her request',
+  ]
+  expect((await terminal.valetkey(erase)).out).toBe('Erased what lay beside 4 records.\n')
+  expect(await product.audit.get(first)).toMatchObject({ arguments: null, isErased: true })
+  const after = await exportOf(product, organization.id)
+  for (const i of [0, 3, 6, 9]) expect(after).not.toContain(`note ${i} of jane doe`)
+  expect(after).toContain('note 1 of jane doe')
+  const trust = product.audit.logs.trust()
+  expect(verify(after, trust)).toMatchObject({ findings: [], erased: 4 })
+  expect(verifyBundle(Buffer.from(after), trust)).toEqual([])
+  // All that was there is there: only what lay beside it is gone.
+  const hashes = (bundle: string) => [...bundle.matchAll(/^entry\t(\d+)\t(\S+)/gm)].map(([line]) => line)
+  expect(hashes(after).slice(0, hashes(before).length)).toEqual(hashes(before))
+  // A person: what was done for her, and what was changed of her, but not the record of the erasure itself.
+  const person = maya.email
+  const erasing = ['audit', 'erase', '--org', 'northwind', '--person', person, '--reason', 'left']
+  expect((await terminal.valetkey(erasing)).out).toMatch(/^Erased what lay beside [34] records\.\n$/)
+  expect((await terminal.valetkey(erasing)).out).toBe('Erased what lay beside 0 records.\n')
+  const last = await exportOf(product, organization.id)
+  expect(last.split('\n').filter(line => line.includes(person))).toEqual([])
+  expect(verify(last, trust).findings).toEqual([])
+})
+
+test('what can be erased is asked for and explained', async () => {
+  await using product = await start()
+  await shipped(product)
+  const admin = product.client()
+  await expect(admin.evidence.erase({ reason: 'x' })).rejects.toMatchObject({ status: 400 })
+  await expect(admin.evidence.erase({ record: 'dec_x', reason: '' })).rejects.toMatchObject({ status: 400 })
+  await expect(
+    product.client('audit:read').evidence.erase({ record: 'dec_x', reason: 'x' }),
+  ).rejects.toMatchObject({ status: 403 })
+  await expect(admin.evidence.erase({ person: 'nobody@x.test', reason: 'x' })).rejects.toMatchObject({
+    status: 404,
+  })
+  await expect(admin.evidence.export({})).rejects.toMatchObject({ status: 400 })
+  await expect(admin.evidence.export({ organization: 'nowhere' })).rejects.toMatchObject({ status: 404 })
+  await expect(admin.evidence.export({ organization: 'northwind', generation: 7 })).rejects.toMatchObject({
+    status: 404,
+  })
+})
+
+test('numbers that never arrived are listed, also where the point lost them in the middle', async () => {
+  await using evidence = await openEvidence()
+  const calls = [1, 2, 5, 6, 9].map(counter => attempt(counter))
+  await ship(evidence.audit, 'pnt_1', 1, calls.slice(0, 3))
+  await ship(evidence.audit, 'pnt_1', 1, calls.slice(3))
+  const report = verify(await evidence.export(), evidence.trust())
+  expect(report.findings).toEqual([])
+  expect(report.missing).toEqual([
+    { point: 'pnt_1', epoch: 1, counter: 4 },
+    { point: 'pnt_1', epoch: 1, counter: 8 },
+  ])
+  // One of them comes late.
+  await ship(evidence.audit, 'pnt_1', 1, [
+    attempt(8, { writer: { point: 'pnt_1', epoch: 1, counter: 8, previous: 6 } }),
+  ])
+  expect(verify(await evidence.export(), evidence.trust()).missing).toEqual([
+    { point: 'pnt_1', epoch: 1, counter: 4 },
+  ])
+})
+
+test('a rotated key signs what others can go on to verify, and each rotation is on record', async () => {
+  await using product = await start()
+  const { organization } = await shipped(product)
+  await using terminal = await openTerminal(product)
+  const [before = ''] = product.audit.logs.trust()
+  const rotated = await terminal.valetkey(['audit', 'key', 'rotate'])
+  const now = rotated.out.trim().split('\n')
+  expect(now).toHaveLength(2)
+  expect(now[1]).toBe(before)
+  const bundle = await exportOf(product, organization.id)
+  for (const key of now) expect(verify(bundle, [key]).findings).toEqual([])
+  await terminal.valetkey(['audit', 'key', 'rotate'])
+  expect(verify(await exportOf(product, organization.id), [before]).findings).not.toEqual([])
+  const { items } = await product.audit.changes({ limit: 10, type: 'log_key.created' })
+  expect(items).toHaveLength(3)
+})
+
+test('audit logs and audit checkpoint say how far everything is signed', async () => {
+  await using product = await start()
+  const { organization } = await shipped(product)
+  await using terminal = await openTerminal(product)
+  const logs = JSON.parse((await terminal.valetkey(['audit', 'logs', '--json'])).out).items
+  expect(logs.map(({ name }: { name: string }) => name)).toEqual(['environment', organization.id])
+  const checkpoint = await terminal.valetkey(['audit', 'checkpoint', '--org', 'northwind'])
+  expect(checkpoint.out).toMatch(new RegExp(`^auth\\.test/log/${organization.id}\n\\d+\n`))
+  expect((await terminal.valetkey(['audit', 'checkpoint'])).code).toBe(2)
+  await product.audit.logs.anchor()
+  expect((await terminal.valetkey(['audit', 'checkpoint'])).out).toMatch(/^auth\.test\/log\/heads\n1\n/)
+})
+
+async function exportOf(product: Product, organization: string): Promise<string> {
+  const pieces: string[] = []
+  for await (const piece of await product.audit.proof.export({ organization }, 'tok_auditor'))
+    pieces.push(piece)
+  return pieces.join('')
+}
