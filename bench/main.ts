@@ -7,8 +7,14 @@ export interface Result {
   stages: Record<string, number | string>
 }
 
+/** What may be said beside the name of a bench. */
+export interface Options {
+  /** How many records of calls there are, where a bench is about them. */
+  records?: number
+}
+
 /** Benches by name, loaded when they are called. */
-const BENCHES: Record<string, () => Promise<{ run(): Promise<Result> }>> = {
+const BENCHES: Record<string, () => Promise<{ run(options: Options): Promise<Result> }>> = {
   decide: () => import('./decide.ts'),
   check: () => import('./check.ts'),
   list: () => import('./list.ts'),
@@ -20,17 +26,25 @@ const BENCHES: Record<string, () => Promise<{ run(): Promise<Result> }>> = {
   token: () => import('./token.ts'),
   authorize: () => import('./authorize.ts'),
   start: () => import('./start.ts'),
+  'audit-ingest': () => import('./audit-ingest.ts'),
+  'audit-query': () => import('./audit-query.ts'),
 }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: 'boolean', default: false },
+    records: { type: 'string' },
     /** Keeps what is found in `results.json`, and writes the table of README.md from all that is kept. */
     'write-readme': { type: 'boolean', default: false },
   },
 })
 const names = positionals.length > 0 ? positionals : Object.keys(BENCHES)
+const options: Options = values.records === undefined ? {} : { records: Number(values.records) }
+if (options.records !== undefined && !(options.records >= 1000)) {
+  process.stderr.write('--records takes a number, at least 1000.\n')
+  process.exit(2)
+}
 const [cpu] = cpus()
 const machine = {
   cpu: cpu?.model ?? 'unknown',
@@ -47,7 +61,7 @@ for (const name of names) {
     process.exit(2)
   }
   const bench = await load()
-  const { figures, stages } = await bench.run()
+  const { figures, stages } = await bench.run(options)
   found[name] = { figures, stages }
   if (values.json) process.stdout.write(`${JSON.stringify({ name, figures, stages, machine })}\n`)
   else process.stdout.write(toText(name, figures, stages))

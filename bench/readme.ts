@@ -155,6 +155,42 @@ const ROWS: Row[] = [
     ],
   },
   {
+    bench: 'audit-ingest',
+    what: 'records an authority takes in, SQLite, PostgreSQL; against the speed with a tenth of them there',
+    values: [
+      { of: figure('sqlite_per_s'), unit: 'a second', least: 20_000 },
+      { of: figure('postgres_per_s'), unit: 'a second', least: 10_000 },
+      { of: figure('ratio_10m_to_1m'), unit: '', least: 0.8 },
+    ],
+  },
+  {
+    bench: 'audit-ingest',
+    what: 'a record on disk with all indexes, SQLite, PostgreSQL',
+    values: [
+      { of: figure('bytes_sqlite'), unit: 'bytes', most: 500 },
+      { of: figure('bytes_postgres'), unit: 'bytes', most: 800 },
+    ],
+  },
+  {
+    bench: 'audit-ingest',
+    what: 'what a call waits for its record at 1 caller, at 256, in commits of this disk; CPU of a record',
+    values: [
+      { of: figure('fdatasyncs_p50_1'), unit: '', most: 1 },
+      { of: figure('fdatasyncs_p50_256'), unit: '', most: 2 },
+      { of: figure('cpu_us'), unit: 'µs', most: 25 },
+    ],
+  },
+  ...(['sqlite', 'postgres'] as const).map(
+    (database): Row => ({
+      bench: 'audit-query',
+      what: `who touched a customer on a day, ${database === 'sqlite' ? 'SQLite' : 'PostgreSQL'}: cold, warm`,
+      values: [
+        { of: figure(`cold_ms_${database}`), unit: 'ms', most: 500 },
+        { of: figure(`warm_ms_${database}`), unit: 'ms', most: 100 },
+      ],
+    }),
+  ),
+  {
     bench: 'start',
     what: '`valetkey dev` answers; idles at',
     values: [

@@ -10,6 +10,8 @@ import { findAccount, preparePrograms } from './postgres-binaries.ts'
 export interface PostgresServer {
   /** Of the database `postgres`, whose user may create others. */
   url: string
+  /** Where its files lie. */
+  directory: string
   start(): Promise<void>
   /** `crash` ends it as a power cut would: nothing is written any more, and the next start recovers from the log. */
   stop(how: 'orderly' | 'crash'): Promise<void>
@@ -67,6 +69,7 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
   const watch = watchOver(workDir, join(data, 'postmaster.pid'))
   return {
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    directory: workDir,
     start,
     stop,
     async close() {
