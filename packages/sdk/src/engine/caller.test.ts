@@ -16,13 +16,22 @@ const principal =
     ...{ id, seq, kind, name: id },
     status,
   })
-const agent = (id: string) => (owner: string) => ({
-  ...{ id, principal: id, owner, kind: 'both' as const },
-  ceiling: ['p:*'],
-})
+const agent =
+  (id: string) =>
+  (owner: string, ceiling = ['p:*', 'q:*']) => ({
+    ...{ id, principal: id, owner, kind: 'both' as const },
+    ceiling,
+  })
 const credential = (id: string, of: string) => (expiresAt: number | null) => ({ id, agent: of, expiresAt })
 const grant = (more: object) => ({
-  ...{ id: 'gnt_1', agent: 'agt_1', person: 'usr_2', scopes: ['p:*'], resources: [1], expiresAt: null },
+  ...{
+    id: 'gnt_1',
+    agent: 'agt_1',
+    person: 'usr_2',
+    scopes: ['p:*', 'q:*'],
+    resources: [1],
+    expiresAt: null,
+  },
   ...more,
 })
 const link = (more: object) => ({
@@ -50,7 +59,13 @@ const organizationForms: Record<string, readonly (object | null)[]> = {
   ],
   'principal agt_1': [principal('agt_1', 3, 'agent')('active'), principal('agt_1', 3, 'agent')('suspended')],
   'principal agt_2': [principal('agt_2', 4, 'agent')('active'), principal('agt_2', 4, 'agent')('retired')],
-  'agent agt_1': [agent('agt_1')('usr_1'), agent('agt_1')('usr_2'), null],
+  'agent agt_1': [
+    agent('agt_1')('usr_1'),
+    agent('agt_1')('usr_2'),
+    agent('agt_1')('usr_1', ['p:*']),
+    agent('agt_1')('usr_1', ['q:*']),
+    null,
+  ],
   'agent agt_2': [agent('agt_2')('usr_1')],
   'credential crd_1': [null, T0 + 20, T0 - 1]
     .map(end => credential('crd_1', 'agt_1')(end))
@@ -63,6 +78,7 @@ const organizationForms: Record<string, readonly (object | null)[]> = {
     grant({ server: 'srv_2' }),
     grant({ agent: 'agt_2' }),
     grant({ scopes: [] }),
+    grant({ scopes: ['q:*'], elevated: { 'p:read': T0 + 25 } }),
     null,
   ],
   'link lnk_1': [link({}), link({ grant: null }), link({ expiresAt: T0 + 10 }), null],
@@ -74,26 +90,34 @@ function opOf<Op>(key: string, value: object | null | undefined): Op {
   return { fact, id, value: value ?? null } as Op
 }
 
+/** A tool for each, on either server. */
+const PERMISSIONS = ['p:read', 'q:read']
 const rest: CatalogueOp[] = [
-  {
-    fact: 'permission',
-    id: 'prm_1',
-    value: { id: 'prm_1', slug: 'p:read', type: 'organization', bit: 0, risk: 'read', condition: null },
-  },
+  ...PERMISSIONS.map((slug, bit): CatalogueOp => {
+    const value = {
+      id: `prm_${bit}`,
+      slug,
+      type: 'organization',
+      bit,
+      risk: 'read',
+      condition: null,
+    } as const
+    return { fact: 'permission', id: value.id, value }
+  }),
   {
     fact: 'role',
     id: 'rol_1',
-    value: { id: 'rol_1', slug: 'r', type: 'organization', permissions: ['p:read'] },
+    value: { id: 'rol_1', slug: 'r', type: 'organization', permissions: PERMISSIONS },
   },
 ]
-const tools = ['srv_1', 'srv_2'].map(
-  (of): CatalogueOp => ({
-    fact: 'tool',
-    id: `tol_${of}`,
-    value: {
-      ...{ id: `tol_${of}`, server: of, kind: 'prompt', name: 't', permission: 'p:read', definition: null },
+const tools = ['srv_1', 'srv_2'].flatMap(of =>
+  PERMISSIONS.map((permission): CatalogueOp => {
+    const id = `tol_${of}_${permission}`
+    const value = {
+      ...({ id, server: of, kind: 'prompt', name: permission, permission, definition: null } as const),
       ...({ inputSchema: null, resource: null, condition: null, risk: 'read', mode: null } as const),
-    } as const,
+    }
+    return { fact: 'tool', id, value }
   }),
 )
 const given = [2, 3, 4].map((who): OrganizationOp => {
@@ -104,10 +128,18 @@ const given = [2, 3, 4].map((who): OrganizationOp => {
 const callers: Caller[] = [
   { agent: 'agt_1', credential: 'crd_1', person: null, grant: null, chain: [] },
   { agent: 'agt_1', credential: 'crd_1', person: 'usr_2', grant: 'gnt_1', chain: [] },
+  { agent: 'agt_1', credential: 'crd_1', person: 'usr_2', grant: 'gnt_1', chain: [], scopes: ['p:*'] },
   { agent: 'agt_2', credential: 'crd_2', person: 'usr_2', grant: 'gnt_1', chain: ['lnk_1'] },
   { agent: 'agt_2', credential: 'crd_2', person: null, grant: null, chain: ['lnk_1'], key: 'key_2' },
 ].map(who => ({
-  ...{ organization: ORG, client: 'c', token: 'jti_1', key: 'key_1', scopes: ['p:*'], expiresAt: T0 + 40 },
+  ...{
+    organization: ORG,
+    client: 'c',
+    token: 'jti_1',
+    key: 'key_1',
+    scopes: ['p:*', 'q:*'],
+    expiresAt: T0 + 40,
+  },
   ...who,
 }))
 
@@ -124,7 +156,7 @@ const step = fc.record({
     ...Array.from({ length: 6 }, () => 'nothing'),
   ),
   // Just before something ends, just when it does, and long after.
-  now: fc.constantFrom(...[0, 9, 10, 19, 20, 29, 30, 39, 40, 60].map(ms => T0 + ms)),
+  now: fc.constantFrom(...[0, 9, 10, 19, 20, 24, 25, 29, 30, 39, 40, 60].map(ms => T0 + ms)),
   server: fc.constantFrom('srv_1', 'srv_2'),
 })
 
@@ -165,13 +197,15 @@ test('a caller that calls again and again is decided as one that was never seen 
         // With an index made anew, too: nothing may hang on there either.
         const fresh = snapshot.fork(ORG)
         for (const [n, caller] of known.entries()) {
-          const ask = (who: Caller): DecisionRequest => ({
-            ...{ id: 'dec_1', now: at, server: of, caller: who },
-            action: { kind: 'prompt', name: 't', arguments: {}, definition: null },
-          })
-          const again = decide(ask(caller), snapshot)
-          expect(again).toEqual(decide(ask({ ...(callers[n] as Caller) }), fresh))
-          reasons.add(again.reason)
+          for (const name of PERMISSIONS) {
+            const ask = (who: Caller): DecisionRequest => ({
+              ...{ id: 'dec_1', now: at, server: of, caller: who },
+              action: { kind: 'prompt', name, arguments: {}, definition: null },
+            })
+            const again = decide(ask(caller), snapshot)
+            expect(again).toEqual(decide(ask({ ...(callers[n] as Caller) }), fresh))
+            reasons.add(again.reason)
+          }
         }
       }
     }),
@@ -185,6 +219,7 @@ test('a caller that calls again and again is decided as one that was never seen 
     'suspended',
     'stale',
     'scope_missing',
+    'agent_ceiling',
     'delegation_expired',
   ])
     expect(reasons).toContain(reason)

@@ -9,15 +9,7 @@ import { reachOf } from './reach.ts'
 import type { Rule } from './rule.ts'
 import { meet, resolveAddress, type Target, wholeOf } from './target.ts'
 import { type Address, escapeSegment } from './template.ts'
-import {
-  carriesScope,
-  conditionInput,
-  findRule,
-  isKnown,
-  type Refusal,
-  reachesCeiling,
-  type Walk,
-} from './walk.ts'
+import { carries, carriesScope, conditionInput, findRule, isKnown, type Refusal, type Walk } from './walk.ts'
 
 /** Of a resource that there is none of, no more is said than fits into a record. */
 const MOST_SOUGHT = 1_024
@@ -43,9 +35,9 @@ export function checkArguments(walk: Walk): Refusal | null {
 export function checkScope(walk: Walk): Refusal | null {
   const permission = walk.rule?.fact.permission
   const { caller, now } = walk.request
-  if (permission === undefined || !carriesScope(walk, caller, permission, now))
-    return { reason: 'scope_missing', detail: permission ?? null }
-  if (reachesCeiling(walk, permission)) return null
+  if (permission === undefined) return { reason: 'scope_missing', detail: null }
+  if (carries(walk, caller, permission, now)) return null
+  if (!carriesScope(walk, caller, permission, now)) return { reason: 'scope_missing', detail: permission }
   const { seat, chain } = walk
   const short = [seat, ...chain.map(({ from }) => from)].find(
     one => !anyCovers(one?.agent.ceiling ?? [], permission),

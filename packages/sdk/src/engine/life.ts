@@ -49,10 +49,18 @@ export function isGranted({ tree }: OrganizationView, { resources }: GrantFact, 
 
 /** Whether a grant holds a permission now. */
 export function grantCovers(
-  { scopes, elevated }: Pick<GrantFact, 'scopes' | 'elevated'>,
+  grant: Pick<GrantFact, 'scopes' | 'elevated'>,
   permission: string,
   now: number,
 ): boolean {
-  if (anyCovers(scopes, permission)) return true
-  return elevated !== undefined && Object.hasOwn(elevated, permission) && (elevated[permission] ?? 0) > now
+  return coveredUntil(grant, permission) > now
+}
+
+/** Until when a grant holds a permission, as long as it stands; 0 where it never does. */
+export function coveredUntil(
+  { scopes, elevated }: Pick<GrantFact, 'scopes' | 'elevated'>,
+  permission: string,
+): number {
+  if (anyCovers(scopes, permission)) return Number.POSITIVE_INFINITY
+  return elevated !== undefined && Object.hasOwn(elevated, permission) ? (elevated[permission] ?? 0) : 0
 }

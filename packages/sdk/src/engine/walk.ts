@@ -2,7 +2,7 @@ import { anyCovers, type Carrier, type GrantFact, type PrincipalFact, type Reaso
 import { type Bounds, boundsOn } from './bounds.ts'
 import type { ServerView } from './catalogue.ts'
 import type { ConditionInput } from './condition.ts'
-import { grantCovers } from './life.ts'
+import { coveredUntil, grantCovers } from './life.ts'
 import type { LinkView } from './link.ts'
 import { type OrganizationView, personOf, type Seat, seatOf } from './organization.ts'
 import type { Action, Caller, DecisionRequest } from './request.ts'
@@ -41,6 +41,9 @@ export interface Standing {
   refusal: Refusal | null
   from: number
   until: number
+  /** The permission that its token, grant and ceilings were last found to carry, and until when they do. */
+  carried: string
+  carriedUntil: number
 }
 
 /** What the walk has found so far. */
@@ -120,7 +123,7 @@ function findParties(
     bounds: boundsOn(organization, grant?.fact, caller),
     chain: chainOf(organization, caller),
     // Not known for any moment yet.
-    standing: { refusal: null, from: 0, until: 0 },
+    standing: { refusal: null, from: 0, until: 0, carried: '', carriedUntil: 0 },
   }
 }
 
@@ -144,6 +147,17 @@ export function begin(request: DecisionRequest, snapshot: Snapshot): Walk {
     sought: null,
     assignments: NOBODY,
   }
+}
+
+/** Whether token, grant and ceilings carry a permission at this moment. */
+export function carries(parties: Parties, caller: Caller, permission: string, now: number): boolean {
+  const { standing, grant } = parties
+  // Nothing has changed since, and what the grant holds for a while only has not ended.
+  if (standing.carried === permission && now < standing.carriedUntil) return true
+  if (!carriesScope(parties, caller, permission, now) || !reachesCeiling(parties, permission)) return false
+  standing.carried = permission
+  standing.carriedUntil = grant ? coveredUntil(grant, permission) : Number.POSITIVE_INFINITY
+  return true
 }
 
 /** Whether the token carries a permission, and the grant behind it too, at this moment. */
