@@ -222,3 +222,20 @@ test.each([
   },
   60_000,
 )
+
+test('a renewal during which its point starts anew is none: what the later start holds says nothing of the earlier one', async () => {
+  const world = { starts: [], fault: 'none' as const, pause: async () => undefined, check: () => undefined }
+  const start = await begin(store, 'pnt_twice', world)
+  await load(store, start, world)
+  const startingAnew: Store = {
+    ...store,
+    async write(work) {
+      const value = await store.write(work)
+      await begin(store, 'pnt_twice', world)
+      return value
+    },
+  }
+  const request = { applied: { [organization]: start.held ?? 0 }, dropped: [] }
+  const [answer] = await renewLeases(startingAnew, [{ session: start.session, request }], TERMS, time)
+  expect(answer).toBeUndefined()
+})

@@ -43,9 +43,10 @@ export async function renewLeases(
     return extended
   })
   const heads = await readHeads(store, live)
-  return renewals.map(renewal =>
-    live.includes(renewal) ? { ...terms, heads: heads.get(renewal.session.point) ?? {} } : undefined,
-  )
+  return renewals.map(renewal => {
+    const own = live.includes(renewal) ? heads.get(renewal.session.hash) : undefined
+    return own && { ...terms, heads: own }
+  })
 }
 
 /** Gives those renewals whose starts were not fenced meanwhile. */
@@ -111,24 +112,28 @@ async function dropOrganizations(tx: Tx, point: string, dropped: readonly string
     .execute()
 }
 
-/** By point and organization. */
+/**
+ * By session and organization. A start that was fenced since its lease was written has none: what its point holds by now
+ * is what the later start does, and without a head of all that it holds itself it must not go on.
+ */
 async function readHeads(
   store: Store,
   renewals: readonly Renewal[],
 ): Promise<Map<string, Record<string, number>>> {
   const heads = new Map<string, Record<string, number>>()
   if (renewals.length === 0) return heads
-  const points = renewals.map(({ session }) => session.point)
+  const hashes = renewals.map(({ session }) => session.hash)
   const rows = await store.db
-    .selectFrom('enforcementPointOrganization')
-    .innerJoin('organization', 'organization.id', 'enforcementPointOrganization.organizationId')
-    .where('pointId', 'in', points)
-    .select(['pointId', 'organization.id', 'organization.revision'])
+    .selectFrom('enforcementPoint')
+    .leftJoin('enforcementPointOrganization', 'enforcementPointOrganization.pointId', 'enforcementPoint.id')
+    .leftJoin('organization', 'organization.id', 'enforcementPointOrganization.organizationId')
+    .where('sessionHash', 'in', hashes)
+    .select(['sessionHash', 'organization.id', 'organization.revision'])
     .execute()
-  for (const { pointId, id, revision } of rows) {
-    const own = heads.get(pointId) ?? {}
-    own[id] = revision
-    heads.set(pointId, own)
+  for (const { sessionHash, id, revision } of rows) {
+    const own = heads.get(sessionHash) ?? {}
+    if (id !== null && revision !== null) own[id] = revision
+    heads.set(sessionHash, own)
   }
   return heads
 }

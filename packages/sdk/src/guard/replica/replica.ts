@@ -89,6 +89,9 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     const asked = lease.mark()
     const answer = await link.lease({ applied, dropped: [] })
     heads = answer.heads
+    const unnamed = Object.keys(applied).filter(id => answer.heads[id] === undefined)
+    if (unnamed.length > 0)
+      return options.log(`The authority does not say how far ${unnamed.join(', ')} is: no lease.`)
     // The lease holds only once all that was written before it was granted is applied here.
     const behind = () =>
       Object.entries(answer.heads).filter(([id, head]) => (snapshot.revisionOf(id) ?? head) < head)
