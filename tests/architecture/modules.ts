@@ -94,7 +94,10 @@ export const MODULES: Record<string, Module> = {
     ],
     packages: ['hono', 'jose', 'kysely', 'zod'],
   },
-  'server/gateway': { imports: ['sdk/core', 'sdk/guard', 'sdk/agent'], packages: ['undici'] },
+  'server/gateway': {
+    imports: ['sdk/core', 'sdk/guard', 'sdk/agent'],
+    packages: ['undici', '@modelcontextprotocol/server', '@modelcontextprotocol/client'],
+  },
   'server/witness': { imports: ['sdk/core', 'sdk/evidence'], packages: ['zod'] },
   'server/server': {
     imports: [

@@ -19,8 +19,8 @@ export interface GuardOptions extends Partial<Omit<PointOptions, 'kind'>> {
 
 /** The enforcement point in front of an MCP server in the same process. */
 export interface Guard {
-  /** Resolves once calls can be decided; until then they are refused. */
-  ready(): Promise<void>
+  /** Resolves with the server that its key names once calls can be decided; until then they are refused. */
+  ready(): Promise<{ id: string; name: string; url: string }>
   /** Guards a handler: answers the metadata document, refuses what is not permitted, hands on the rest. */
   fetch(handler: Handler): (request: Request) => Promise<Response>
   /** The same for `node:http`, Express and the like; other paths go to `next`. */
@@ -104,7 +104,7 @@ export function createGuard(options: GuardOptions = {}): Guard {
   }
 
   return {
-    ready: async () => void (await starting.opened),
+    ready: async () => (await starting.opened).point.server,
     fetch: handler => {
       const attached = attach(handler)
       return async request => toResponse(await handle(attached, fromWeb(request)))

@@ -4,6 +4,7 @@ import { addConfirmOptions, type ConfirmOptions, confirm } from '../confirm.ts'
 import { findAgent } from '../find.ts'
 import { addCommand, addGroup, allPages, collect, type Session, withSession } from '../session.ts'
 import type { Io, View } from '../terminal/index.ts'
+import { addEnroll } from './enroll.ts'
 
 type Agent = Output<AdminApi['agents']['get']>
 
@@ -90,6 +91,7 @@ export function register(program: Command, io: Io): void {
     .option('--no-dpop', 'bearer tokens do')
     .addOption(kindOption())
     .action(withSession(io, set))
+  addEnroll(group, io)
   addConfirmOptions(
     addCommand(group, 'suspend <agent>', {
       summary: 'Stop an agent at once; it can be resumed',
