@@ -23,8 +23,11 @@ export interface ActingGrant {
   readonly isRevoked: boolean
 }
 
-/** Finds a grant by its id, whoever's it is. */
-export type GrantLookup = (id: string) => Promise<ActingGrant | undefined>
+/** Finds a grant by its id, whoever's it is, as it is now or was in a moment of its organization. */
+export type GrantLookup = (
+  id: string,
+  moment?: { organization: string; revision: number },
+) => Promise<ActingGrant | undefined>
 
 const findGrant = prepareQuery((db, { id }: { id: string }) =>
   db
@@ -46,26 +49,53 @@ const findGrant = prepareQuery((db, { id }: { id: string }) =>
     .where('grant.id', '=', id),
 )
 
-/** Nothing of it is kept: a grant that was revoked a moment ago fails at the very next request. */
+/** So many are kept; the oldest makes room. */
+const MOST_KEPT = 10_000
+
+/**
+ * Reads a grant from the database; what was found before is good for a moment of the same organization in which the
+ * revision is the same, since whatever changes a grant or its person raises that.
+ */
 export function createGrantLookup(store: Store, now: () => number): GrantLookup {
-  return async id => {
+  const kept = new Map<string, { grant: Stored; revision: number }>()
+  return async (id, moment) => {
     if (!isId(id, 'grant')) return undefined
+    const known = kept.get(id)
+    if (known && known.revision === moment?.revision && known.grant.organization === moment.organization)
+      return at(known.grant, now())
+    kept.delete(id)
     const [row] = await findGrant(store.db, { id })
     if (!row) return undefined
-    const { scopes, expiresAt, revokedAt, frozenAt, ...rest } = row
-    const lasting = JSON.parse(scopes) as string[]
-    const elevated = Object.entries(JSON.parse(rest.elevated) as Record<string, number>).filter(
-      ([permission, until]) => until >= now() + 1000 && !anyCovers(lasting, permission),
-    )
-    return {
-      id,
-      ...rest,
-      scopes: [...lasting, ...elevated.map(([permission]) => permission)],
-      elevated: Object.fromEntries(elevated),
-      details: rest.details === null ? null : parseDetails(rest.details),
-      expiresAt: expiresAt === null ? null : Date.parse(expiresAt),
-      isRevoked: revokedAt !== null || frozenAt !== null,
-    }
+    const grant = read(id, row)
+    if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value ?? '')
+    if (moment?.organization === grant.organization) kept.set(id, { grant, revision: moment.revision })
+    return at(grant, now())
+  }
+}
+
+/** A grant as it stands there, whatever the time is; its scopes are those that it holds as long as it lasts. */
+type Stored = ActingGrant
+
+function read(id: string, row: Awaited<ReturnType<typeof findGrant>>[number]): Stored {
+  const { scopes, elevated, details, expiresAt, revokedAt, frozenAt, ...rest } = row
+  return {
+    ...{ id, ...rest },
+    scopes: JSON.parse(scopes) as string[],
+    elevated: JSON.parse(elevated) as Record<string, number>,
+    details: details === null ? null : parseDetails(details),
+    expiresAt: expiresAt === null ? null : Date.parse(expiresAt),
+    isRevoked: revokedAt !== null || frozenAt !== null,
+  }
+}
+
+function at(grant: Stored, now: number): ActingGrant {
+  const lasting = Object.entries(grant.elevated).filter(
+    ([permission, until]) => until >= now + 1000 && !anyCovers(grant.scopes, permission),
+  )
+  return {
+    ...grant,
+    scopes: [...grant.scopes, ...lasting.map(([permission]) => permission)],
+    elevated: Object.fromEntries(lasting),
   }
 }
 

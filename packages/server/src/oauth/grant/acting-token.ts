@@ -86,7 +86,7 @@ async function requireGrant(
   id: string,
   caller: Caller,
 ): Promise<ActingGrant> {
-  const grant = await available(findGrant(id))
+  const grant = await available(findGrant(id, caller))
   const refuse = (reason: string) => new errors.InvalidGrant(reason)
   if (!grant || grant.organization !== caller.organization || grant.agent !== caller.agent)
     throw refuse('grant_unknown')

@@ -78,7 +78,7 @@ async function findActingGrant(
   if (id === undefined) return undefined
   const refuse = (reason: string) => new errors.InvalidGrant(reason)
   if (typeof id !== 'string') throw refuse('grant_repeated')
-  const grant = await available(findGrant(id))
+  const grant = await available(findGrant(id, caller))
   if (!grant) throw refuse('grant_unknown')
   if (grant.organization !== caller.organization || grant.agent !== caller.agent)
     throw refuse('grant_foreign')

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { isId, isoTime, newId } from '@valetkey/sdk/core'
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import { record } from '../../audit/index.ts'
 import { type Database, prepareQuery, type Store, type Tx } from '../../store/index.ts'
 import type { ActingToken } from './acting-token.ts'
@@ -119,17 +119,20 @@ interface Move {
   settled: number
 }
 
-const moveOn = prepareQuery((db, values: Move) =>
-  db
+/** Moves a live family on if it is this token's turn; either way says where it stands. */
+const moveOn = prepareQuery((db, { id, counter, next, now, settled }: Move) => {
+  const isTurn = sql<boolean>`counter = ${counter} and rotated_at < ${settled}`
+  return db
     .updateTable('refreshFamily')
-    .set({ counter: values.next, rotatedAt: values.now })
-    .where('id', '=', values.id)
-    .where('counter', '=', values.counter)
-    .where('rotatedAt', '<', values.settled)
+    .set({
+      counter: sql<number>`case when ${isTurn} then ${next} else counter end`,
+      rotatedAt: sql<number>`case when ${isTurn} then ${now} else rotated_at end`,
+    })
+    .where('id', '=', id)
     .where('revokedAt', 'is', null)
-    .where('expiresAt', '>', values.now)
-    .returning('id'),
-)
+    .where('expiresAt', '>', now)
+    .returning(['counter', 'rotatedAt', 'expiresAt', 'revokedAt'])
+})
 
 /**
  * Uses a token up. Of many at once one moves the family on, in one statement; the others, and whoever did not get the
@@ -141,15 +144,20 @@ export async function renew(
   { family: id, counter }: { family: string; counter: number },
   now: number,
 ): Promise<Renewal> {
-  const moved = await moveOn(tx, { id, counter, next: counter + 1, now, settled: now - GRACE_MS })
-  if (moved.length === 1) return { kind: 'renewed', counter: counter + 1 }
-  const row = await findFamily({ db: tx }, id)
-  if (!row || row.revokedAt !== null || Number(row.expiresAt) <= now) return { kind: 'ended' }
-  return isCurrent(row, counter, now) ? { kind: 'renewed', counter: Number(row.counter) } : { kind: 'reused' }
+  const move = { id, counter, next: counter + 1, now, settled: now - GRACE_MS }
+  const [stands] = await moveOn(tx, move)
+  if (!stands) return { kind: 'ended' }
+  return isCurrent(stands, counter, now)
+    ? { kind: 'renewed', counter: Number(stands.counter) }
+    : { kind: 'reused' }
 }
 
 /** Whether a token of this number is good: it is its turn, or was a moment ago. */
-export function isCurrent(family: Family, counter: number, now: number): boolean {
+export function isCurrent(
+  family: Pick<Family, 'counter' | 'rotatedAt' | 'expiresAt' | 'revokedAt'>,
+  counter: number,
+  now: number,
+): boolean {
   if (family.revokedAt !== null || Number(family.expiresAt) <= now) return false
   const current = Number(family.counter)
   return counter === current || (counter === current - 1 && now - Number(family.rotatedAt) <= GRACE_MS)
