@@ -14,6 +14,7 @@ const pages = [
   'docs/enforcement.md',
   'docs/clients.md',
   'docs/evidence.md',
+  'docs/signals.md',
 ]
 /** Words that follow the name in prose and in what is signed. */
 const NO_COMMANDS = new Set(['serves', 'shipment', 'evidence'])

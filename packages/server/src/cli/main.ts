@@ -40,6 +40,7 @@ export const COMMANDS: CommandTable = {
   revoke: () => import('./revocation/revoke.ts'),
   freeze: () => import('./revocation/freeze.ts'),
   thaw: () => import('./revocation/thaw.ts'),
+  measure: () => import('./run/measure.ts'),
   apply: () => import('./policy/apply.ts'),
   lint: () => import('./policy/lint.ts'),
   explain: () => import('./question/explain.ts'),
