@@ -66,29 +66,64 @@ const readChain = prepareQuery((db, { id }: { id: string }) =>
 
 type Row = Awaited<ReturnType<typeof readChain>>[number]
 
-/** Finds the chain that ends with a link, whoever's it is. `offered` may not have been taken up yet. */
-export type ChainLookup = (id: string, offered?: boolean) => Promise<Chain | undefined>
+/** Who asks for a chain: the revision of its organization that was read for this very request. */
+interface Asker {
+  organization: string
+  revision: number
+}
 
-/** Nothing of it is kept: what was taken back a moment ago fails at the very next request. */
+/** Finds the chain that ends with a link, whoever's it is. `offered` may not have been taken up yet. */
+export type ChainLookup = (id: string, asker: Asker, offered?: boolean) => Promise<Chain | undefined>
+
+/** So many are kept; the oldest makes room. */
+const MOST_KEPT = 10_000
+
+/** What was read of a chain, and all that does not depend on the time. */
+interface Read {
+  revision: number
+  rows: readonly Row[]
+  chain: Omit<Chain, 'broken'>
+}
+
+/**
+ * What was found before is good as long as the organization's revision is the same, which whoever asks has just read: all that a
+ * chain rests on are facts. What was taken back a moment ago fails at the very next request.
+ */
 export function createChainLookup(store: Store, now: () => number): ChainLookup {
-  return async (id, offered = false) => {
+  const kept = new Map<string, Read>()
+  return async (id, { organization, revision }, offered = false) => {
     if (!isId(id, 'delegation')) return undefined
-    const rows = await readChain(store.db, { id })
-    const last = rows.at(-1)
-    if (!last) return undefined
-    return {
-      organization: last.organization,
-      links: rows.map(toLink),
-      delegate: last.delegate,
-      grant:
-        last.grant === null ? null : { id: last.grant, person: last.person ?? '', server: last.grantServer },
-      scopes: rows.flatMap(boundsOf).reduce(intersectScopes),
-      expiresAt: Math.min(...rows.flatMap(endsOf)),
-      broken: rows
-        .map(row => breakOf(row, { now: now(), offered: offered && row === last }))
-        .find(reason => reason !== undefined),
-    }
+    const known = kept.get(id)
+    const isHere = known?.chain.organization === organization && known.revision === revision
+    const read = isHere && !offered ? known : await readOne(store, id, revision)
+    if (!read) return undefined
+    kept.delete(id)
+    const [oldest] = kept.keys()
+    if (kept.size >= MOST_KEPT && oldest !== undefined) kept.delete(oldest)
+    // One that nobody has taken up is no fact yet, and the revision is that of the asker's own organization.
+    if (!offered && read.chain.organization === organization) kept.set(id, read)
+    const last = read.rows.at(-1)
+    const broken = read.rows
+      .map(row => breakOf(row, { now: now(), offered: offered && row === last }))
+      .find(reason => reason !== undefined)
+    return { ...read.chain, broken }
   }
+}
+
+async function readOne(store: Store, id: string, revision: number): Promise<Read | undefined> {
+  const rows = await readChain(store.db, { id })
+  const last = rows.at(-1)
+  if (!last) return undefined
+  const chain = {
+    organization: last.organization,
+    links: rows.map(toLink),
+    delegate: last.delegate,
+    grant:
+      last.grant === null ? null : { id: last.grant, person: last.person ?? '', server: last.grantServer },
+    scopes: rows.flatMap(boundsOf).reduce(intersectScopes),
+    expiresAt: Math.min(...rows.flatMap(endsOf)),
+  }
+  return { revision, rows, chain }
 }
 
 function toLink({ id, delegator, delegate, scopes, expiresAt }: Row): Link {

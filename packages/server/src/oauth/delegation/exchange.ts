@@ -74,7 +74,7 @@ async function requireChain(
   { link, handle }: Subject,
   caller: Caller,
 ): Promise<Chain> {
-  const chain = await available(findChain(link, handle !== undefined))
+  const chain = await available(findChain(link, caller, handle !== undefined))
   if (!chain) throw unacceptable('delegation_unknown')
   if (chain.delegate !== caller.agent || chain.organization !== caller.organization)
     throw unacceptable('delegation_foreign')
