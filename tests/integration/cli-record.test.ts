@@ -140,6 +140,35 @@ test('audit count counts by what calls have in common, and over time', async () 
   expect((await count('--by', 'agnet')).err).toContain('Did you mean "agent"?')
 })
 
+test('how long records are kept, and what is held, is said on the command line', async () => {
+  await using product = await start()
+  await record(product)
+  await using terminal = await openTerminal(product)
+  const audit = (...argv: string[]) => terminal.valetkey(['audit', ...argv])
+  const set = JSON.parse((await audit('retention', 'set', 'calls', '400', '--json')).out)
+  expect(set).toMatchObject({ kind: 'Retention', item: { records: 'calls', days: 400 } })
+  expect((await audit('retention', 'ls')).out).toContain('400 days')
+  const held = await audit(
+    'hold',
+    'add',
+    '--reason',
+    'case 7',
+    '--person',
+    'maya@northwind.test',
+    '-o',
+    'name',
+  )
+  const id = held.out.trim()
+  expect(id).toMatch(/^hld_/)
+  expect((await audit('hold', 'ls')).out).toContain('case 7')
+  expect((await audit('hold', 'release', id, '--reason', 'settled')).code).toBe(0)
+  expect((await audit('hold', 'release', id, '--reason', 'settled')).code).toBe(4)
+  expect((await audit('retention', 'set', 'calls', '3')).code).toBe(7)
+  expect((await audit('retention', 'set', 'cals', '30')).code).toBe(2)
+  expect((await audit('retention', 'set', 'calls', 'forever')).code).toBe(0)
+  expect((await audit('retention', 'ls', '-o', 'name')).out).toBe('')
+})
+
 test('calls are found by an agent that let another one act', async () => {
   await using product = await start()
   const { organization, server } = await northwind(product)

@@ -61,6 +61,18 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
       'event',
       (c, { maya }) => c.evidence.erase({ organization: 'northwind', person: maya.id, reason: 'left' }),
     ],
+    'evidence.setRetention': [
+      'event',
+      c => c.evidence.setRetention({ organization: 'northwind', records: 'calls', days: 400 }),
+    ],
+    'evidence.hold': ['event', c => c.evidence.hold({ organization: 'northwind', reason: 'a case' })],
+    'evidence.release': [
+      'event',
+      async c => {
+        const { id } = await c.evidence.hold({ organization: 'northwind', reason: 'a case' })
+        return c.evidence.release({ id, reason: 'settled' })
+      },
+    ],
     'evidence.rotateKey': ['event', c => c.evidence.rotateKey({})],
     'servers.create': ['facts', c => c.servers.create({ name: 'crm', url: 'https://crm.test/mcp' })],
     'servers.update': ['facts', c => c.servers.update({ id: 'billing', mode: 'audit' })],

@@ -26,6 +26,25 @@ const EvidenceLog = z.object({
   keys: z.array(z.string()),
 })
 
+const RetentionRule = z.object({
+  organization: z.string(),
+  /** Calls with their outcomes, or recorded changes. */
+  records: z.enum(['calls', 'changes']),
+  /** Fewer would let records go that enforcement points are still sending. */
+  days: z.number().int().min(7).max(36_500),
+})
+
+const LegalHold = z.object({
+  id: z.string(),
+  organization: z.string(),
+  /** Whose records must stay; null where it is all of the organization's. */
+  person: z.string().nullable(),
+  reason: z.string(),
+  createdAt: s.Time,
+  createdBy: z.string(),
+  releasedAt: s.Time.nullable(),
+})
+
 /** The logs that all records are in, and what proves them. */
 export const evidence = {
   evidence: {
@@ -80,6 +99,46 @@ export const evidence = {
         reason: s.Text.min(1),
       }),
       returns: z.object({ erased: z.number().int(), ids: z.array(z.string()) }),
+    },
+    retention: {
+      method: 'GET',
+      path: '/evidence/retention',
+      summary: 'How long records are kept; what is not named is kept for ever',
+      permission: 'audit:read',
+      query: z.object({ organization: s.Ref.optional() }),
+      returns: z.object({ items: z.array(RetentionRule) }),
+    },
+    setRetention: {
+      method: 'PUT',
+      path: '/evidence/retention',
+      summary: 'Say how long the records of an organization are kept; what goes stays proved by its hash',
+      permission: 'audit:write',
+      body: RetentionRule.extend({ organization: s.Ref, days: RetentionRule.shape.days.nullable() }),
+      returns: RetentionRule.extend({ days: RetentionRule.shape.days.nullable() }),
+    },
+    holds: {
+      method: 'GET',
+      path: '/evidence/holds',
+      summary: 'List legal holds, also those that were released',
+      permission: 'audit:read',
+      query: z.object({ organization: s.Ref.optional() }),
+      returns: z.object({ items: z.array(LegalHold) }),
+    },
+    hold: {
+      method: 'POST',
+      path: '/evidence/holds',
+      summary: 'Keep all records of an organization, or those about one person, until the hold is released',
+      permission: 'audit:write',
+      body: z.object({ organization: s.Ref, person: s.Ref.optional(), reason: s.Text.min(1) }),
+      returns: LegalHold,
+    },
+    release: {
+      method: 'POST',
+      path: '/evidence/holds/:id/release',
+      summary: 'Release a legal hold',
+      permission: 'audit:write',
+      body: z.object({ reason: s.Text.min(1) }),
+      returns: LegalHold,
     },
     rotateKey: {
       method: 'POST',

@@ -80,6 +80,18 @@ export function withoutData(
   return packData(unpackData(data, held).map((each, i) => (isErased(first + i) ? null : each)))
 }
 
+/** A bundle of which some entries are only known by their hash any more. */
+export function withoutEntries(
+  bundle: { first: number; count: number; entries: Uint8Array; data: Uint8Array | null },
+  run: readonly [number, number],
+): { entries: Buffer; data: Buffer | null } {
+  const isGone = (index: number) => index >= run[0] && index < run[0] + run[1]
+  const entries = unpackEntries(bundle.entries).map((entry, i) =>
+    isGone(bundle.first + i) ? { hash: hashOf(entry) } : entry,
+  )
+  return { entries: packEntries(entries), data: withoutData(bundle, run) }
+}
+
 /** What the log knows an entry by. */
 export function hashOf(entry: StoredEntry): Buffer {
   return 'leaf' in entry ? leafHash(entry.leaf) : entry.hash

@@ -3,6 +3,7 @@ import type { Batch, Entry } from './entry.ts'
 import type { Ingested } from './ingest.ts'
 import type { Erasure } from './proof/erase.ts'
 import type { Answer, Question, Summary, SummaryQuestion } from './question/rows.ts'
+import type { Expiry } from './retention/expiry.ts'
 
 /** A log of one organization as it stands. When a log must begin anew, the old one stays and another generation follows it. */
 export interface LogState {
@@ -62,6 +63,8 @@ export interface Ledger {
   entries(log: number, from: number, to: number): Promise<LogEntry[]>
   /** Erases what lies beside entries, for good; the entries stay, and what is erased already is passed over. */
   erase(erasure: Erasure): Promise<void>
+  /** Takes out records that were kept for long enough: of their entries the hashes stay. Gives how many. */
+  expire(expiries: readonly Expiry[]): Promise<number>
   /** Begins another generation of a log, empty; what comes from now on goes there. */
   beginGeneration(name: string): Promise<LogState>
 

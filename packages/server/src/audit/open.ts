@@ -17,6 +17,7 @@ import { findCalls, getCall, type RecordedCall } from './question/calls.ts'
 import { findChanges } from './question/changes.ts'
 import { type CountQuery, findCounts } from './question/counts.ts'
 import { findWho } from './question/who.ts'
+import { createRetention, type Retention } from './retention/retention.ts'
 import { createRounds } from './rounds.ts'
 import { openSqliteLedger } from './sqlite/ledger.ts'
 import { createTerms } from './terms.ts'
@@ -24,6 +25,7 @@ import { createTerms } from './terms.ts'
 const ROUND_EVERY_MS = 2000
 const SEAL_EVERY_MS = 1000
 const ANCHOR_EVERY_MS = 10 * 60_000
+const EXPIRE_EVERY_MS = 3_600_000
 const HEAD_RECORDS = 100_000
 
 export interface AuditOptions {
@@ -65,6 +67,7 @@ export interface Audit {
   /** The logs that all of it is in, and what proves them. */
   readonly logs: Logs
   readonly proof: Proof
+  readonly retention: Retention
   figures(): Promise<AuditFigures>
   /** Resolves when all changes that were recorded before this call can be found, and all that was stored is signed. */
   flush(): Promise<void>
@@ -105,6 +108,8 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
   const anchors = createRounds(async () => {
     if (!halted) await logs.anchor().catch(halt)
   }, onError)
+  const retention = createRetention({ store, ledger, now })
+  const expiries = createRounds(async () => void (await retention.expire()), onError)
   const forget = store.onChange(() => moves.wake())
   moves.wake()
   seals.wake()
@@ -114,6 +119,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     setInterval(() => moves.wake(), ROUND_EVERY_MS).unref(),
     setInterval(() => seals.wake(), SEAL_EVERY_MS).unref(),
     setInterval(() => anchors.wake(), ANCHOR_EVERY_MS).unref(),
+    setInterval(() => expiries.wake(), EXPIRE_EVERY_MS).unref(),
   ]
   const counts = { accepted: 0, repeated: 0, conflicts: 0 }
   const anchored: Logs = { ...logs, anchor: () => anchors.round() }
@@ -152,10 +158,12 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         .executeTakeFirstOrThrow()
       return { ...counts, missing: await ledger.missing(), outbox: outbox }
     },
+    retention: { ...retention, expire: () => expiries.apart(retention.expire) },
     flush,
     async close() {
       for (const timer of timers) clearInterval(timer)
       forget()
+      await expiries.apart(async () => undefined).catch(onError)
       // What cannot be moved on or signed now stays where it is, for the next start.
       await moves.round().catch(onError)
       await seals.round().catch(onError)

@@ -6,6 +6,7 @@ import type { Entry } from '../entry.ts'
 import { appendEntries, type Ingested, ingestBatch } from '../ingest.ts'
 import type { Ledger } from '../ledger.ts'
 import { createTerms } from '../terms.ts'
+import { expireRecords } from './expire.ts'
 import {
   beginGeneration,
   eraseData,
@@ -42,7 +43,16 @@ export async function openPostgresLedger(
     for (const batch of batches) {
       const entries = batch.deliveries.flatMap(delivery => delivery.entries)
       const ids = await prepare(entries, batch.receivedAt)
-      results.push(await store.write(tx => ingestBatch(createStoreTx(tx, ids, batch.receivedAt), batch)))
+      const write = () => store.write(tx => ingestBatch(createStoreTx(tx, ids, batch.receivedAt), batch))
+      results.push(
+        await write().catch(async error => {
+          if (!isWithoutPartition(error)) throw error
+          // It was there, and dropped since: its time is over.
+          weeks.forget()
+          await prepare(entries, batch.receivedAt)
+          return write()
+        }),
+      )
     }
     return results
   }
@@ -66,6 +76,7 @@ export async function openPostgresLedger(
     tile: (log, level, index) => available(readTile(store.db, log, level, index)),
     entries: (log, from, to) => available(readEntries(store.db, log, from, to)),
     erase: erasure => available(store.write(tx => eraseData(tx, erasure))),
+    expire: expiries => available(expireRecords(store, names, expiries)),
     async beginGeneration(name) {
       await available(store.write(tx => beginGeneration(tx, name)))
       const begun = (await available(listLogs(store.db, [name]))).at(-1)
@@ -100,10 +111,18 @@ async function migrate(tx: Tx, now: number): Promise<void> {
   }
 }
 
+/** PostgreSQL: no partition of the relation takes the row. */
+function isWithoutPartition(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if ('code' in cause && cause.code === '23514') return true
+  return false
+}
+
 /** Makes the partition of a week before the first record of it comes, and the next one ahead of time. */
 function createWeeks(store: Store) {
   const known = new Set<number>()
   return {
+    forget: () => known.clear(),
     async ensure(times: readonly number[]): Promise<void> {
       const wanted = new Set(times.map(weekOf))
       for (const week of wanted) {

@@ -7,6 +7,7 @@ import { readQuestion } from '../question/asked.ts'
 import { findOrganization, resolveCalls } from '../question/resolve.ts'
 import { type FoundRecord, only, type RecordFilter } from '../question/rows.ts'
 import { type ChangeEvent, recordAll } from '../record.ts'
+import { standingHolds } from '../retention/retention.ts'
 import type { ProofParts } from './proof.ts'
 
 export type ErasureWish = Parsed<AdminApi['evidence']['erase']>
@@ -39,6 +40,11 @@ export async function eraseEvidence(parts: ProofParts, wish: ErasureWish, actor:
       found.set(row.log, [...(found.get(row.log) ?? []), row])
     }
   const known = await logs.list()
+  await refuseWhatIsHeld(
+    store,
+    [...found.keys()].flatMap(id => known.find(log => log.id === id)?.name ?? []),
+    filters,
+  )
   const events: ChangeEvent[] = []
   const ids = new Set<string>()
   for (const [id, rows] of found) {
@@ -54,6 +60,22 @@ export async function eraseEvidence(parts: ProofParts, wish: ErasureWish, actor:
   if (events.length > 0) await store.write(tx => recordAll(tx, events, now()))
   await flush()
   return { erased: ids.size, ids: [...ids].slice(0, 1_000) }
+}
+
+/** What must be kept for a court is not erased; another person's hold stands in the way of nothing but a wish for all of something. */
+async function refuseWhatIsHeld(
+  store: ProofParts['store'],
+  organizations: readonly string[],
+  filters: readonly RecordFilter[],
+): Promise<void> {
+  const persons = filters[0]?.named?.person?.any
+  for (const organization of organizations)
+    for (const { id, personId, reason } of await standingHolds(store.db, organization))
+      if (personId === null || !persons || persons.includes(personId))
+        throw new AppError(
+          'conflict.state',
+          `These records are held (${id}: ${reason}). Release the hold first.`,
+        )
 }
 
 /** What is to be looked for: calls for a person or on a resource, and changes of the person. */

@@ -71,7 +71,7 @@ export async function findOrganization(db: Db, name: string): Promise<string> {
   return idOrUnknown('organization', name, 'org_', known)
 }
 
-async function findPrincipals(
+export async function findPrincipals(
   db: Db,
   what: 'agent' | 'person' | 'owner',
   name: string,

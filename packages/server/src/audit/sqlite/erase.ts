@@ -5,7 +5,7 @@ import { withoutData } from '../bundle.ts'
 import type { Erasure } from '../proof/erase.ts'
 import { headTables, SEGMENT_TABLES } from './schema.ts'
 import { makeDurable } from './segment-build.ts'
-import { listHeads, listSegments, type Segment } from './segments.ts'
+import { listHeads, listSegments, nextFile, type Segment } from './segments.ts'
 
 type Row = { first: number; count: number; data: Buffer | null }
 
@@ -56,8 +56,7 @@ function replaceSegment(
   erasure: Erasure,
 ): void {
   const { number, file } = segment
-  const [, times = '0'] = /^segment-\d+\.(\d+)\.db$/.exec(file) ?? []
-  const next = `segment-${number}.${Number(times) + 1}.db`
+  const next = nextFile(segment)
   const draft = join(directory, `${next}.draft`)
   copyFileSync(join(directory, file), draft)
   const copy = new Sqlite(draft)

@@ -5,10 +5,19 @@ import type { Ingested } from '../ingest.ts'
 import type { GrownLog, KeptNote, LogEntry, LogState } from '../ledger.ts'
 import type { Erasure } from '../proof/erase.ts'
 import type { Answer, FoundRecord, Question, Summary, SummaryQuestion } from '../question/rows.ts'
+import type { Expiry } from '../retention/expiry.ts'
 import { createTerms } from '../terms.ts'
 import type { View } from './bundles.ts'
 import { openMain } from './connection.ts'
 import { eraseData } from './erase.ts'
+import {
+  expireInHeads,
+  expiringSegments,
+  numberExpiries,
+  type RebuiltSegment,
+  rebuildSegment,
+  replaceSegment,
+} from './expire.ts'
 import { beginGeneration, growLogs, keepNotes, listAnchors, listLogs, readEntries, readTile } from './logs.ts'
 import { createReader } from './reader.ts'
 import { type BuiltSegment, buildSegment, publishSegment } from './segment-build.ts'
@@ -28,6 +37,12 @@ export interface EvidenceFile {
   entries(log: number, from: number, to: number): Promise<LogEntry[]>
   erase(erasure: Erasure): Promise<void>
   beginGeneration(name: string): Promise<LogState>
+  /** Takes a portion of what has to go out of the heads; gives how many records that were. */
+  expireInHeads(expiries: readonly Expiry[]): Promise<number>
+  /** Segments that hold something which has to go. */
+  expiring(expiries: readonly Expiry[]): Promise<number[]>
+  rebuild(segment: number, expiries: readonly Expiry[]): Promise<RebuiltSegment>
+  replace(rebuilt: RebuiltSegment): Promise<void>
   ask(question: Question): Promise<Answer>
   summarize(question: SummaryQuestion): Promise<Summary>
   lookUp(id: string): Promise<FoundRecord[]>
@@ -89,6 +104,21 @@ export function openEvidenceFile(settings: FileSettings, now: () => number = Dat
     erase: erasure =>
       inTurn(() => {
         eraseData(database, directory, erasure)
+        writing().reload()
+      }),
+    expireInHeads: expiries =>
+      inTurn(() => {
+        const gone = expireInHeads(database, numberExpiries(database, expiries))
+        if (gone > 0) writing().reload()
+        return gone
+      }),
+    expiring: expiries =>
+      inTurn(() => expiringSegments(database, opened, numberExpiries(database, expiries))),
+    rebuild: (segment, expiries) =>
+      inTurn(() => rebuildSegment(database, directory, segment, numberExpiries(database, expiries))),
+    replace: rebuilt =>
+      inTurn(() => {
+        replaceSegment(database, directory, rebuilt)
         writing().reload()
       }),
     beginGeneration: name =>

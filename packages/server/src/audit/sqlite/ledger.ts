@@ -4,8 +4,9 @@ import { available } from '../available.ts'
 import type { Batch } from '../entry.ts'
 import type { Ingested } from '../ingest.ts'
 import type { GrownLog, Ledger } from '../ledger.ts'
+import type { Expiry } from '../retention/expiry.ts'
 import { createRounds } from '../rounds.ts'
-import { openEvidenceFile } from './file.ts'
+import { type EvidenceFile, openEvidenceFile } from './file.ts'
 import { startThread } from './thread.ts'
 
 export interface SqliteOptions {
@@ -35,15 +36,32 @@ export async function openSqliteLedger(options: SqliteOptions): Promise<Ledger> 
   let isClosing = false
   const builds = createRounds(async () => {
     if (isMemory || isClosing) return
-    for (const head of await writer.waitingHeads()) {
-      const builder = startThread({ ...settings, access: 'read', isBackground: true })
-      try {
-        await writer.publish(await builder.build(head))
-      } finally {
-        await builder.close()
-      }
-    }
+    const heads = await writer.waitingHeads()
+    await inBackground(heads, async (builder, head) => writer.publish(await builder.build(head)))
   }, onError)
+  async function inBackground(
+    numbers: readonly number[],
+    work: (builder: EvidenceFile, number: number) => Promise<void>,
+  ): Promise<void> {
+    if (numbers.length === 0) return
+    const builder = startThread({ ...settings, access: 'read', isBackground: true })
+    try {
+      for (const number of numbers) await work(builder, number)
+    } finally {
+      await builder.close()
+    }
+  }
+  async function expire(expiries: readonly Expiry[]): Promise<number> {
+    let gone = 0
+    for (let some = -1; some !== 0; gone += some) some = await writer.expireInHeads(expiries)
+    const segments = isMemory ? [] : await reader.expiring(expiries)
+    await inBackground(segments, async (builder, segment) => {
+      const rebuilt = await builder.rebuild(segment, expiries)
+      await writer.replace(rebuilt)
+      gone += rebuilt.gone
+    })
+    return gone
+  }
   builds.wake()
   const queue = createQueue(batches => writer.ingest(batches))
   return {
@@ -71,6 +89,8 @@ export async function openSqliteLedger(options: SqliteOptions): Promise<Ledger> 
     entries: (log, from, to) => available(reader.entries(log, from, to)),
     // Never while a segment is being built from what is to be erased.
     erase: erasure => available(builds.apart(() => writer.erase(erasure))),
+    // Nor while one is being built from what has to go.
+    expire: expiries => available(builds.apart(() => expire(expiries))),
     beginGeneration: name => available(writer.beginGeneration(name)),
     ask: question => available(reader.ask(question)),
     summarize: question => available(reader.summarize(question)),

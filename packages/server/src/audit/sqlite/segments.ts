@@ -16,6 +16,12 @@ export interface Segment {
   maxKey: Buffer | null
 }
 
+/** The name of the file that takes the place of a segment's. */
+export function nextFile({ number, file }: Pick<Segment, 'number' | 'file'>): string {
+  const [, times = '0'] = /^segment-\d+\.(\d+)\.db$/.exec(file) ?? []
+  return `segment-${number}.${Number(times) + 1}.db`
+}
+
 const MOST_OPEN = 256
 
 /** Segments that are open in this thread: opened when they are asked for, those unused for longest closed. */

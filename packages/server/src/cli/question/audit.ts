@@ -3,6 +3,7 @@ import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import { type Command, Option } from 'commander'
 import { addExport } from '../evidence/export.ts'
 import { addLogs } from '../evidence/logs.ts'
+import { addRetention } from '../evidence/retention.ts'
 import { addVerify } from '../evidence/verify.ts'
 import { addCommand, addGroup, allPages, type Session, wholeNumber, withSession } from '../session.ts'
 import { type Io, parseSpan, printable, type View } from '../terminal/index.ts'
@@ -91,6 +92,7 @@ export function register(program: Command, io: Io): void {
   addExport(group, io)
   addVerify(group, io)
   addLogs(group, io)
+  addRetention(group, io)
 }
 
 async function query(session: Session, words: string[], flags: CallFlags & { limit: number }): Promise<void> {
