@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -27,11 +27,31 @@ describe('valetkey demo', () => {
     expect(story.steps.map(({ status }) => status)).toEqual([
       ...[401, 'answered', 'permitted', 'refused'],
       ...['refused', 'answered', 'permitted', 'answered'],
-      ...['permitted', 'refused', 'answered'],
+      ...['permitted', 'refused'],
       ...['answered', 'permitted', 'permitted', 'refused', 'refused'],
       ...['answered', 'permitted', 'refused'],
       ...['confirmed', 401, 401, 'shut out', 'permitted'],
+      ...['answered', 'proved', 'proved', 'found'],
     ])
+  })
+
+  test('README.md tells it as it goes', () => {
+    const transcript =
+      /## What the demo shows\n\n```\n([\s\S]*?)```/.exec(readFileSync('README.md', 'utf8'))?.[1] ?? ''
+    const told = [...transcript.matchAll(/^ {1,2}(\d+) {2}(.+)$/gm)]
+    expect(told.length).toBeGreaterThan(5)
+    for (const [, number, title] of told) expect(story.steps[Number(number) - 1]?.title).toBe(title)
+  })
+
+  test('it ends with the question in one line, a receipt, and a changed byte that the verifier names', () => {
+    const [question, receipt, whole, bent] = story.steps.slice(-4)
+    expect(question?.text).toMatch(
+      /^2 agents touched customer\/acme on billing .*support-bot made .*authorized by maya/,
+    )
+    expect(receipt?.title).toMatch(/^valetkey audit receipt dec_\w+$/)
+    expect(whole?.text).toMatch(/^\d+ records are what was signed; [1-9]\d* shipments/)
+    expect(bent?.text).toMatch(/^record \d+ \(attempt dec_\w+\) was changed/)
+    expect(story.proved.named).toBe(story.proved.bent)
   })
 
   test("a guessed id of another tenant's invoice opens nothing, and why says where it ended", () => {

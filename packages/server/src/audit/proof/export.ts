@@ -177,7 +177,7 @@ function createPointLines(db: Db) {
   const known = new Set<string>()
   return {
     async linesFor(entries: readonly BundleEntry[]): Promise<string> {
-      const named = entries.flatMap(({ leaf }) => /"point":"(pnt_\w{1,40})"/.exec(leaf ?? '')?.[1] ?? [])
+      const named = entries.flatMap(({ leaf }) => /"point":"(pnt_[\w-]{1,60})"/.exec(leaf ?? '')?.[1] ?? [])
       const fresh = [...new Set(named)].filter(id => !known.has(id))
       if (fresh.length === 0) return ''
       for (const id of fresh) known.add(id)

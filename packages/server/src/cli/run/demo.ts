@@ -66,6 +66,8 @@ const SIGNS: Partial<Record<Step['status'] & string, string>> = {
   permitted: '✓',
   refused: '✗',
   'shut out': '✗',
+  proved: '✓',
+  found: '✗',
 }
 
 function toText(step: Step): string {

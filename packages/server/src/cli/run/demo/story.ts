@@ -1,9 +1,9 @@
 import { join } from 'node:path'
-import type { AdminApi, Client as ApiClient } from '@valetkey/sdk/contract'
 import { letItAct } from './consent.ts'
 import { type Demotion, demoteThePerson } from './demotion.ts'
 import { dieWithIt, handOn } from './hand-on.ts'
 import { guessForeignId } from './other-tenant.ts'
+import { type Proved, proveIt } from './proof.ts'
 import { type Revocation, revokeAndCall } from './shut-out.ts'
 import { type Cast, type Closer, type Stage, setTheStage } from './stage.ts'
 import { callAsBeat, round, type Step, type Tell } from './telling.ts'
@@ -14,6 +14,7 @@ export interface Story {
   steps: Step[]
   demotion: Demotion
   revocation: Revocation
+  proved: Proved
   totalMs: number
 }
 
@@ -31,8 +32,9 @@ export async function tellStory(stage: Stage & { onStep(step: Step): void }): Pr
   }
   try {
     const cast = await setTheStage(stage, closers)
-    const { demotion, revocation } = await play(cast, tell, closers)
-    return { steps, demotion, revocation, totalMs: Math.round(performance.now() - startedAt) }
+    const played = await play(cast, tell, closers)
+    const proved = await proveIt(cast, stage.directory, tell)
+    return { steps, ...played, proved, totalMs: Math.round(performance.now() - startedAt) }
   } finally {
     for (const close of closers.reverse()) await close()
   }
@@ -59,10 +61,6 @@ async function play(
   )
   await guessForeignId(cast, tell)
   await useFiles(cast, tell)
-  await tell("Which agent touched acme's billing data today, and who authorized it?", async () => {
-    const since = new Date(new Date().setUTCHours(0, 0, 0, 0)).toISOString()
-    return { status: 'answered', text: await whoTouched(api, since) }
-  })
   const demotion = await demoteThePerson(cast, await letItAct(cast, tell, closers), tell)
   const handedOn = await handOn(cast, tell, closers)
   const revocation = await revokeAndCall(api, supportBot, billing, READ, tell, from =>
@@ -92,15 +90,4 @@ async function useFiles({ files, supportBot }: Cast, tell: Tell): Promise<void> 
   await tell('write_file "handbook.txt"', () =>
     callAsBeat(atFiles, { name: 'write_file', arguments: { path, content: 'hacked' } }),
   )
-}
-
-/** Records arrive within a moment of the call; the answer is asked for until they are there. */
-async function whoTouched(api: ApiClient<AdminApi>, since: string): Promise<string> {
-  const question = { organization: 'northwind', resource: 'customer/acme', server: 'billing', since }
-  for (let round = 0; ; round++) {
-    const { sentence, rows } = await api.audit.who(question)
-    const seen = rows.reduce((sum, row) => sum + row.permitted + row.refused, 0)
-    if (seen >= 2 || round === 50) return sentence
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
 }

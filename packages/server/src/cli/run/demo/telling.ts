@@ -5,7 +5,7 @@ export interface Step {
   step: number
   title: string
   /** HTTP status, or what the client understood. */
-  status: number | 'permitted' | 'refused' | 'answered' | 'confirmed' | 'shut out'
+  status: number | 'permitted' | 'refused' | 'answered' | 'confirmed' | 'shut out' | 'proved' | 'found'
   /** What a person reads. */
   text: string
   ms: number
