@@ -241,3 +241,14 @@ async function exportOf(product: Product, organization: string): Promise<string>
     pieces.push(piece)
   return pieces.join('')
 }
+
+test('a change is on record with the trace of its request, and an enforcement point with the key that it signs with', async () => {
+  await using product = await start()
+  await northwind(product)
+  const trace = `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01`
+  await product.request('PATCH', '/agents/support-bot', { purpose: 'answers' }, { traceparent: trace })
+  await product.request('PATCH', '/agents/support-bot', { purpose: 'asks' }, { traceparent: 'x'.repeat(500) })
+  const { items } = await product.audit.changes({ limit: 2, type: 'agent.updated' })
+  expect(items.map(each => each.trace)).toEqual([null, trace])
+  expect(items[1]?.detail).toMatchObject({ before: { purpose: '' }, after: { purpose: 'answers' } })
+})

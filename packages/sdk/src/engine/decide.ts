@@ -42,6 +42,7 @@ export function decide(request: DecisionRequest, snapshot: Snapshot, explain = f
   const walk = begin(request, snapshot)
   const legs: Leg[] | undefined = explain ? [] : undefined
   let refusal: Refusal | null = null
+  let failed: LegName | null = null
   for (const { leg, check } of WALK) {
     if (refusal) {
       legs?.push({ leg, result: 'not_reached', detail: null })
@@ -49,12 +50,18 @@ export function decide(request: DecisionRequest, snapshot: Snapshot, explain = f
     }
     refusal = check(walk)
     legs?.push({ leg, result: refusal ? 'failed' : 'passed', detail: refusal?.detail ?? null })
-    if (refusal && !legs) break
+    if (!refusal) continue
+    failed = leg
+    if (!legs) break
   }
-  return toDecision(walk, refusal, legs ?? UNRECORDED)
+  return toDecision(walk, refusal, { failed, legs: legs ?? UNRECORDED })
 }
 
-function toDecision(walk: Walk, refusal: Refusal | null, legs: readonly Leg[]): Decision {
+function toDecision(
+  walk: Walk,
+  refusal: Refusal | null,
+  { failed, legs }: Pick<Decision, 'failed' | 'legs'>,
+): Decision {
   const fact = walk.rule?.fact
   const { targets, organization } = walk
   return {
@@ -73,6 +80,7 @@ function toDecision(walk: Walk, refusal: Refusal | null, legs: readonly Leg[]): 
       catalogue: walk.snapshot.catalogue.revision,
       organization: organization?.revision ?? -1,
     },
+    failed,
     legs,
     missing: legs.length > 0 && refusal?.missing ? explainMissing(walk, refusal.missing) : null,
   }

@@ -106,6 +106,8 @@ export interface Decision {
   otherResources: readonly string[]
   assignments: readonly Carrier[]
   revision: Revision
+  /** The leg that failed: those before it passed, those after it were not reached. */
+  failed: LegName | null
   /** Only with `explain`. */
   legs: readonly Leg[]
   /** Only with `explain`, where a role is what was missing. */

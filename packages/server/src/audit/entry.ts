@@ -178,8 +178,8 @@ function outcomeColumns({ outcome, durationMs }: OutcomeRecord, { point }: Write
 
 /** A recorded change as an entry. What it says of people and things lies beside the log, as with calls. */
 export function eventEntry(event: ChangeEvent & { id: string; at: string }): Entry {
-  const { id, at, organization, type, actor, target, detail = {} } = event
-  const record = { v: 1, type, id, at, organization, actor, target, detail }
+  const { id, at, organization, type, actor, target, detail = {}, trace } = event
+  const record = { v: 1, type, id, at, organization, actor, target, detail, trace }
   const { leaf, data } = partRecord(record)
   const sealed = data === null ? { leaf, data: null, dataKey: null } : commit(leaf, data)
   return {

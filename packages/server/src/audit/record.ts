@@ -13,6 +13,8 @@ export interface ChangeEvent {
   target: string
   /** What changed, before and after; never a secret. */
   detail?: JsonObject
+  /** The trace that it was part of. */
+  trace?: string
 }
 
 /**
@@ -33,9 +35,9 @@ export function recordAll(tx: Tx, events: readonly ChangeEvent[], now: number): 
 
 const insertRows = prepareInsert('auditOutbox', ['id', 'organizationId', 'at', 'body'])
 
-function toRow({ organization, type, actor, target, detail = {} }: ChangeEvent, now: number) {
+function toRow({ organization, type, actor, target, detail = {}, trace }: ChangeEvent, now: number) {
   const id = newId('event', now)
   const at = isoTime(now)
-  const body = JSON.stringify({ id, at, organization, type, actor, target, detail })
+  const body = JSON.stringify({ id, at, organization, type, actor, target, detail, trace })
   return { id, organizationId: organization, at, body }
 }

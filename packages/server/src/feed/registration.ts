@@ -1,6 +1,6 @@
-import { AppError, isoTime, newSecret, type RegisterRequest } from '@valetkey/sdk/core'
+import { AppError, isoTime, type JsonObject, newSecret, type RegisterRequest } from '@valetkey/sdk/core'
 import { sql } from 'kysely'
-import { findServerKey } from '../directory/index.ts'
+import { findServerKey, recordBy } from '../directory/index.ts'
 import { type Db, hashSecret, type Store, type Tx } from '../store/index.ts'
 import { PROOF_SECONDS, type ProvenKey, verifyProof } from './proof.ts'
 import { fencedId } from './session.ts'
@@ -50,6 +50,7 @@ export async function beginStart(store: Store, proven: Proven, now: number): Pro
       throw new AppError('auth.invalid', 'This proof was used before.')
     await fenceEarlierStart(tx, proven.point, now)
     const epoch = await insertStart(tx, { ...proven, key, sessionHash: hashSecret(session) }, now)
+    await recordStart(store, tx, { ...proven, key, epoch }, now)
     const fingerprintKey = store.secrets.derive(`fingerprint ${key.server.id}`)
     return { point: proven.point, epoch, session, server: key.server, fingerprintKey }
   })
@@ -93,6 +94,20 @@ async function fenceEarlierStart(tx: Tx, point: string, now: number): Promise<vo
   if (!earlier) return
   await insertReplay(tx, fencedId(earlier.sessionHash), now / 1000 + FENCED_SECONDS)
   await tx.deleteFrom('enforcementPointOrganization').where('pointId', '=', point).execute()
+}
+
+/** By which key a point signs what it ships from now on: so that whoever has the log need not take our word for it. */
+function recordStart(
+  store: Store,
+  tx: Tx,
+  { point, publicJwk, key, epoch, request }: Proven & { key: UsedKey; epoch: number },
+  now: number,
+): Promise<void> {
+  const actor = { id: key.id, name: key.id, permissions: [] }
+  const { kind, version } = request
+  const detail = { server: key.server.id, kind, version, epoch, publicJwk: { ...publicJwk } as JsonObject }
+  const event = { organization: null, type: 'point.registered', target: point, detail }
+  return recordBy({ store, actor, now: () => now }, tx, event)
 }
 
 async function insertStart(

@@ -42,6 +42,8 @@ export const RecordedChange = z.object({
   actor: z.string(),
   target: z.string(),
   detail: z.record(z.string(), z.json()),
+  /** The trace that the request belonged to. */
+  trace: z.string().nullable().default(null),
 })
 /** A question about recorded calls. The members beside `q` are for programs: what is in one of them is not in `q`. */
 export const CallQuery = Page.extend({

@@ -41,6 +41,7 @@ export function toAttempt(
     grant: who.grant,
     id: decision.id,
     kind: target.kind,
+    leg: decision.failed,
     method: message.method ?? '',
     mode: decision.mode,
     organization: who.organization,

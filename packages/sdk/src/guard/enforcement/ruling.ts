@@ -143,6 +143,7 @@ function refusal(point: Point, caller: Caller, target: Target, reason: Reason, d
       catalogue: snapshot.catalogue.revision,
       organization: snapshot.revisionOf(caller.organization) ?? -1,
     },
+    failed: null,
     legs: [],
     missing: null,
   }

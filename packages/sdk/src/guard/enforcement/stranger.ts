@@ -43,6 +43,7 @@ export function createStrangerLog(): StrangerLog {
       decision: 'deny',
       reason,
       detail,
+      leg: null,
       enforced: true,
       mode,
       assignments: [],

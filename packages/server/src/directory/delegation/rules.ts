@@ -63,13 +63,19 @@ export async function putDelegationRule(
         }
     if (before) await tx.updateTable('delegationRule').set(bounds).where('id', '=', row.id).execute()
     else await tx.insertInto('delegationRule').values(row).execute()
-    const rule = toRule(row, await namesOf(tx, [row]))
+    const names = await namesOf(tx, [row])
+    const rule = toRule(row, names)
     const { from, to, scopes, beyond } = rule
+    const old = before && toRule(before, names)
     await recordBy(ctx, tx, {
       organization: organization.id,
       type: before ? 'delegation_rule.updated' : 'delegation_rule.created',
       target: row.id,
-      detail: { from, to, scopes, beyond },
+      detail: {
+        ...{ from, to },
+        before: old ? { scopes: old.scopes, beyond: old.beyond } : null,
+        after: { scopes, beyond },
+      },
     })
     return rule
   })
