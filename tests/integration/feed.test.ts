@@ -89,6 +89,19 @@ describe('registration', () => {
     expect(response.status).toBe(200)
   })
 
+  test('by which key a point signs is on record with each of its starts', async () => {
+    const { epoch } = await startPoint(sendTo(feed), seeded.serverKey, await newKeys())
+    const outbox = await store.db.selectFrom('auditOutbox').select('body').execute()
+    const [event] = outbox
+      .map(({ body }) => JSON.parse(body))
+      .filter(({ type }) => type === 'point.registered')
+    const { id, publicJwk } = await store.db
+      .selectFrom('enforcementPoint')
+      .selectAll()
+      .executeTakeFirstOrThrow()
+    expect(event).toMatchObject({ target: id, detail: { epoch, publicJwk: JSON.parse(publicJwk) } })
+  })
+
   test('a proof is worth nothing for another issuer, key, server key or time, and only once', async () => {
     const keys = await newKeys()
     const { serverKey } = seeded

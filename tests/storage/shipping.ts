@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { type CallRecord, canonicalJson, partRecord, type Shipment, type Writer } from '@valetkey/sdk/core'
 import {
   type CheckedShipment,
@@ -11,10 +11,19 @@ import {
 } from '@valetkey/sdk/evidence'
 import type { Audit, Ingested } from '../../packages/server/src/audit/index.ts'
 
-const KEYS = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+/** The same in every process of a test. */
+const JWK = {
+  kty: 'EC',
+  crv: 'P-256',
+  x: 'NNSnY_mze8MgLNqu-waID4PVO4mthOW_Yb6_3ZFqAiE',
+  y: 'k5Bxy2rZh_Pa1QFh4wb0GahQlM69k2eENytrHKhJUnQ',
+  d: '6siQ9MRBDSvt-AOKYC3W7j9swHn9qW09tsu9i9Z1Qk8',
+}
+const PRIVATE_KEY = createPrivateKey({ key: JWK, format: 'jwk' })
+const PUBLIC_KEY = createPublicKey(PRIVATE_KEY)
 
 /** The public key that all points of the samples share. */
-export const POINT_JWK = JSON.stringify(KEYS.publicKey.export({ format: 'jwk' }))
+export const POINT_JWK = JSON.stringify(PUBLIC_KEY.export({ format: 'jwk' }))
 
 /** Records as a point ships them: parted, in the order of their numbers, each organization's under a signature. */
 export function toShipments(point: string, key: KeyObject, records: readonly CallRecord[]): Shipment[] {
@@ -59,8 +68,8 @@ export function checkedShipments(
   epoch: number,
   records: readonly CallRecord[],
 ): CheckedShipment[] {
-  const from = { point, epoch, key: KEYS.publicKey }
-  return toShipments(point, KEYS.privateKey, records).map(shipment => checkShipment(shipment, from))
+  const from = { point, epoch, key: PUBLIC_KEY }
+  return toShipments(point, PRIVATE_KEY, records).map(shipment => checkShipment(shipment, from))
 }
 
 /** Ships records as the present start `epoch` of a point. */
