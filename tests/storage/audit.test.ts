@@ -1,11 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { auditHandlers, record } from '../../packages/server/src/audit/index.ts'
+import { auditHandlers, openAudit, record } from '../../packages/server/src/audit/index.ts'
+import { openStore } from '../../packages/server/src/store/index.ts'
+import { verify } from '../integration/evidence-stage.ts'
 import { NOW, openEvidence, openTestAudit } from './audit-evidence.ts'
-import { attempt, outcome, refusal } from './audit-samples.ts'
-import { describeOnBoth, freshDirectory } from './databases.ts'
+import { attempt, insertNames, outcome, refusal } from './audit-samples.ts'
+import { describeOnBoth, freshDirectory, MASTER_KEY } from './databases.ts'
 import { ship } from './shipping.ts'
 
 describeOnBoth('evidence is kept', (open, place) => {
@@ -141,7 +144,7 @@ describeOnBoth('evidence is kept', (open, place) => {
         agentName: nasty,
         tool: nasty,
         resource: `customer/${nasty}`,
-        arguments: { text: nasty, big: 'x'.repeat(1_000_000) },
+        arguments: { text: nasty, big: 'x'.repeat(10_000_000) },
       }),
       attempt(2, {
         resource: `customer/${'é'.repeat(5000)}/below`,
@@ -166,6 +169,12 @@ describeOnBoth('evidence is kept', (open, place) => {
       (await auditHandlers(evidence.audit).decisions.get(evidence, { id: attempt(3).id })).sentence,
     ]
     for (const sentence of answers) expect(sentence).not.toMatch(/[\p{Cc}\u202e]/u)
+    // And it can be proved: no character of a record makes two lines or fields of one.
+    await evidence.audit.flush()
+    const pieces: string[] = []
+    const whole = { organization: 'northwind' }
+    for await (const piece of await evidence.audit.proof.export(whole, 'tok_1')) pieces.push(piece)
+    expect(verify(pieces.join(''), evidence.audit.logs.trust()).findings).toEqual([])
   })
 
   test('a recorded change is found in the evidence and leaves the facts, also when the move is cut short', async () => {
@@ -206,19 +215,35 @@ describeOnBoth('evidence is kept', (open, place) => {
   })
 })
 
-test('a disk that fills refuses with audit.unavailable; what was acknowledged is there and nothing else', () => {
+test('a disk that fills refuses with audit.unavailable; what was acknowledged is there, and signed once there is room', async () => {
   const script = join(import.meta.dirname, 'audit-full-disk.ts')
-  const file = join(freshDirectory(), 'audit.db')
+  const directory = freshDirectory()
+  const url = `sqlite:${join(directory, 'valetkey.db')}`
+  const path = join(directory, 'audit', 'evidence.db')
+  const prepared = await openStore({ url, masterKey: MASTER_KEY })
+  await insertNames(prepared)
+  await prepared.close()
+  // There is no room left either to remember what is signed.
+  mkdirSync(dirname(path))
+  writeFileSync(join(dirname(path), 'checkpoints'), `${'x'.repeat(1_023_990)}\n`)
   // A limit on the size of files, in KiB, is what any user can set; writing past it fails as on a full disk.
-  const output = execFileSync('bash', [
-    '-c',
-    'ulimit -f 1000; exec "$0" "$1" "$2"',
-    process.execPath,
-    script,
-    file,
-  ])
-  const { acknowledged, found, errors } = JSON.parse(output.toString())
+  const limited = ['-c', 'ulimit -f 1000; exec "$0" "$@"', process.execPath, script, url, path]
+  const output = execFileSync('bash', limited)
+  const { acknowledged, found, errors, sealErrors } = JSON.parse(output.toString())
   expect(errors).toEqual(['audit.unavailable', 'audit.unavailable', 'audit.unavailable'])
+  expect(sealErrors.length).toBeGreaterThan(0)
+  expect(new Set(sealErrors)).toEqual(new Set(['audit.unavailable']))
   expect(acknowledged).toBeGreaterThan(0)
   expect(found).toBe(acknowledged)
+  const store = await openStore({ url, masterKey: MASTER_KEY })
+  const audit = await openAudit({ store, path, origin: 'auth.test/log', now: () => NOW })
+  await audit.flush()
+  const pieces: string[] = []
+  for await (const piece of await audit.proof.export({ organization: 'northwind' }, 'tok_1'))
+    pieces.push(piece)
+  const report = verify(pieces.join(''), audit.logs.trust())
+  expect(report.findings).toEqual([])
+  expect(pieces.join('').match(/"type":"attempt"/g)).toHaveLength(acknowledged)
+  await audit.close()
+  await store.close()
 })

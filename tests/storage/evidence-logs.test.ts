@@ -266,6 +266,46 @@ describe('evidence that was restored from an older copy', () => {
     await witness.close()
   })
 
+  test('facts that were restored while the evidence was not are found out, and go on record where that is accepted', async () => {
+    const directory = freshDirectory()
+    const url = `sqlite:${join(directory, 'valetkey.db')}`
+    const path = join(directory, 'audit', 'evidence.db')
+    const change = (store: Store, target: string) =>
+      store.write(tx =>
+        record(tx, { organization: null, type: 'agent.revoked', actor: 'tok_1', target }, NOW),
+      )
+    /** What a node does in a day. */
+    async function work(target: string) {
+      const store = await openStore({ url, masterKey: MASTER_KEY })
+      try {
+        const audit = await openAudit({ store, path, ...options })
+        await change(store, target)
+        await audit.flush()
+        await audit.close()
+      } finally {
+        await store.close()
+      }
+    }
+    await work('agt_1')
+    cpSync(join(directory, 'valetkey.db'), join(directory, 'backup.db'))
+    await work('agt_2')
+    for (const name of ['valetkey.db', 'valetkey.db-wal', 'valetkey.db-shm'])
+      rmSync(join(directory, name), { force: true })
+    cpSync(join(directory, 'backup.db'), join(directory, 'valetkey.db'))
+    await expect(work('agt_3')).rejects.toMatchObject({
+      code: 'audit.rolled_back',
+      message: expect.stringContaining('what was revoked since would act again'),
+    })
+    renameSync(join(directory, 'audit', 'checkpoints'), join(directory, 'audit', 'checkpoints.accepted'))
+    await work('agt_3')
+    const store = await openStore({ url, masterKey: MASTER_KEY })
+    const audit = await openAudit({ store, path, ...options })
+    const { items } = await audit.changes({ limit: 10, type: 'facts.restored' })
+    expect(items[0]?.detail).toEqual({ kept: 2, recorded: 3 })
+    await audit.close()
+    await store.close()
+  })
+
   test('an accepted loss goes on record, in another generation of each log that lost something', async () => {
     const { store, path, copy } = await restored()
     restore(path, copy, false)

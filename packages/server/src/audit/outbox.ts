@@ -1,4 +1,4 @@
-import type { Store } from '../store/index.ts'
+import type { Db, Store, Tx } from '../store/index.ts'
 import { ENVIRONMENT_LOG, eventEntry } from './entry.ts'
 import type { Ledger } from './ledger.ts'
 import { erasuresIn } from './proof/erase.ts'
@@ -26,7 +26,32 @@ export async function moveOutbox(store: Store, ledger: Pick<Ledger, 'append' | '
     for (const erasure of erasuresIn(events, ENVIRONMENT_LOG)) await ledger.erase(erasure)
     await ledger.append(events.map(eventEntry))
     const ids = rows.map(({ id }) => id)
-    await store.write(tx => tx.deleteFrom('auditOutbox').where('id', 'in', ids).execute())
+    await store.write(async tx => {
+      const { numDeletedRows } = await tx.deleteFrom('auditOutbox').where('id', 'in', ids).executeTakeFirst()
+      await countMoved(tx, Number(numDeletedRows))
+    })
     if (rows.length < ROWS_A_TIME) return true
   }
+}
+
+const MOVED_SETTING = 'evidence_moved'
+
+/** Counted in the facts, so that facts which were restored from an older copy are found out by counting less than before. */
+async function countMoved(tx: Tx, moved: number): Promise<void> {
+  const before = await countOfMoved(tx)
+  await tx
+    .insertInto('setting')
+    .values({ key: MOVED_SETTING, value: String(before + moved) })
+    .onConflict(conflict => conflict.column('key').doUpdateSet({ value: String(before + moved) }))
+    .execute()
+}
+
+/** How many recorded changes have ever been moved on. */
+export async function countOfMoved(db: Db | Tx): Promise<number> {
+  const row = await db
+    .selectFrom('setting')
+    .select('value')
+    .where('key', '=', MOVED_SETTING)
+    .executeTakeFirst()
+  return Number(row?.value ?? 0)
 }

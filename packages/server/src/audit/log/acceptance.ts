@@ -2,6 +2,7 @@ import { existsSync, renameSync } from 'node:fs'
 import { isoTime, newId } from '@valetkey/sdk/core'
 import { ENVIRONMENT_LOG, eventEntry, HEADS_LOG } from '../entry.ts'
 import type { Ledger } from '../ledger.ts'
+import type { FactsWatch } from './facts-watch.ts'
 import { type CheckpointMemory, openMemory } from './memory.ts'
 import type { Sealer } from './sealer.ts'
 
@@ -14,7 +15,7 @@ const ACCEPTED = '.accepted'
  */
 export async function acceptLoss(
   memoryPath: string,
-  { ledger, sealer, now }: { ledger: Ledger; sealer: Sealer; now(): number },
+  { ledger, sealer, facts, now }: { ledger: Ledger; sealer: Sealer; facts: FactsWatch; now(): number },
 ): Promise<void> {
   const path = `${memoryPath}${ACCEPTED}`
   if (!existsSync(path)) return
@@ -30,6 +31,18 @@ export async function acceptLoss(
     const event = { organization, type: 'log.restarted', actor: 'system', target: origin, detail }
     const entry = eventEntry({ ...event, id: newId('event', now()), at })
     await ledger.append([{ ...entry, log: log.name }])
+  }
+  const behind = await facts.loss(lost)
+  if (behind) {
+    const at = isoTime(now())
+    const event = {
+      organization: null,
+      type: 'facts.restored',
+      actor: 'system',
+      target: 'facts',
+      detail: behind,
+    }
+    await ledger.append([eventEntry({ ...event, id: newId('event', now()), at })])
   }
   lost.close()
   renameSync(path, `${path}.${now()}`)

@@ -3,6 +3,7 @@ import type { Store } from '../../store/index.ts'
 import type { Ledger, LogState } from '../ledger.ts'
 import { acceptLoss } from './acceptance.ts'
 import { createAnchor } from './anchor.ts'
+import { createFactsWatch } from './facts-watch.ts'
 import { type LogKeys, loadLogKeys, reloadLogKeys, rotateLogKey } from './keys.ts'
 import { openMemory } from './memory.ts'
 import { createSealer } from './sealer.ts'
@@ -63,8 +64,10 @@ export async function createLogs(options: LogsOptions): Promise<Logs> {
   const memory = openMemory(memoryPath)
   const trees = createTrees(ledger)
   const sealer = createSealer({ ledger, trees, memory, keys: () => keys, origin })
+  const facts = createFactsWatch(store, memory)
   try {
-    if (memoryPath !== undefined) await acceptLoss(memoryPath, { ledger, sealer, now })
+    if (memoryPath !== undefined) await acceptLoss(memoryPath, { ledger, sealer, facts, now })
+    await facts.check()
     await sealer.check()
   } catch (error) {
     memory.close()
@@ -76,6 +79,7 @@ export async function createLogs(options: LogsOptions): Promise<Logs> {
     async seal() {
       keys = await reloadLogKeys(store, keys)
       await sealer.seal()
+      await facts.remember()
     },
     async anchor() {
       keys = await reloadLogKeys(store, keys)

@@ -1,5 +1,6 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { AppError } from '@valetkey/sdk/core'
 
 /** What is remembered of a log outside the database: the largest tree that was ever signed here. */
 export interface Remembered {
@@ -27,6 +28,8 @@ export function openMemory(path: string | undefined): CheckpointMemory {
   const known = new Map<string, Remembered>()
   let lines = 0
   let descriptor: number | undefined
+  // Whatever a crash or a full disk left of a last line must not run into the next one.
+  let isTorn = true
   if (path !== undefined) {
     lines = load(path, known)
     descriptor = openSync(path, 'a', 0o600)
@@ -35,7 +38,7 @@ export function openMemory(path: string | undefined): CheckpointMemory {
   function rewrite(file: string): void {
     const draft = `${file}.draft`
     const fresh = openSync(draft, 'w', 0o600)
-    writeSync(fresh, [...known].map(([origin, each]) => lineOf(origin, each)).join(''))
+    writeFileSync(fresh, [...known].map(([origin, each]) => lineOf(origin, each)).join(''))
     fsyncSync(fresh)
     closeSync(fresh)
     renameSync(draft, file)
@@ -49,17 +52,31 @@ export function openMemory(path: string | undefined): CheckpointMemory {
     get: origin => known.get(origin),
     all: () => known,
     put(entries) {
+      if (descriptor !== undefined) {
+        const text = entries.map(({ origin, ...each }) => lineOf(origin, each)).join('')
+        const before = isTorn ? '\n' : ''
+        isTorn = true
+        append(descriptor, before + text)
+        isTorn = false
+        lines += entries.length
+      }
       for (const { origin, size, root } of entries) known.set(origin, { size, root })
-      if (descriptor === undefined || path === undefined) return
-      if (lines + entries.length > MOST_LINES + known.size) return rewrite(path)
-      writeSync(descriptor, entries.map(({ origin, ...each }) => lineOf(origin, each)).join(''))
-      fsyncSync(descriptor)
-      lines += entries.length
+      if (path !== undefined && lines > MOST_LINES + known.size) rewrite(path)
     },
     close() {
       if (descriptor !== undefined) closeSync(descriptor)
       descriptor = undefined
     },
+  }
+}
+
+/** Nothing is signed that cannot be remembered. */
+function append(descriptor: number, text: string): void {
+  try {
+    writeFileSync(descriptor, text)
+    fsyncSync(descriptor)
+  } catch (cause) {
+    throw new AppError('audit.unavailable', 'What is signed cannot be written down.', { cause })
   }
 }
 

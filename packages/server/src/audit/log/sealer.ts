@@ -56,13 +56,21 @@ export function createSealer({ ledger, trees, memory, keys, origin }: SealerOpti
     return signed
   }
 
+  /** Grown and not signed yet: the disk may have filled in between. */
+  const unsigned = new Map<number, LogState>()
+
   return {
     originOf,
     isContinued,
     async seal() {
-      const grown = await ledger.grow()
-      for (const { log, from } of grown) await requireContinuation(log, from)
-      return grown.length === 0 ? [] : sign(grown.map(({ log }) => log))
+      for (const { log, from } of await ledger.grow()) {
+        await requireContinuation(log, from)
+        unsigned.set(log.id, log)
+      }
+      if (unsigned.size === 0) return []
+      const signed = await sign([...unsigned.values()])
+      unsigned.clear()
+      return signed
     },
     async check() {
       const logs = await ledger.logs()
