@@ -30,6 +30,7 @@ const BENCHES: Record<string, () => Promise<{ run(options: Options): Promise<Res
   start: () => import('./start.ts'),
   'audit-ingest': () => import('./audit-ingest.ts'),
   'audit-query': () => import('./audit-query.ts'),
+  'audit-seal': () => import('./audit-seal.ts'),
 }
 
 const { values, positionals } = parseArgs({

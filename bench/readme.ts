@@ -215,6 +215,22 @@ const ROWS: Row[] = [
     }),
   ),
   {
+    bench: 'audit-seal',
+    what: 'sealing a record, CPU of all threads; and its canonical form',
+    values: [
+      { of: figure('us'), unit: 'µs', most: 5 },
+      { of: figure('canonical_us'), unit: 'µs' },
+    ],
+  },
+  {
+    bench: 'audit-seal',
+    what: 'verifying an export, one thread; proving one record of a log',
+    values: [
+      { of: figure('verify_per_s'), unit: 'records a second', least: 100_000 },
+      { of: figure('proof_ms'), unit: 'ms', most: 1 },
+    ],
+  },
+  {
     bench: 'start',
     what: '`valetkey dev` answers; idles at',
     values: [

@@ -78,7 +78,7 @@ export function createRecordMill(total: number): RecordMill {
         decision: isPermitted ? 'permit' : 'deny',
         reason: isPermitted ? 'permitted' : 'agent_lacks_permission',
       },
-      ...{ detail: null, enforced: true, mode: 'enforce', assignments: [] },
+      ...{ detail: null, leg: null, enforced: true, mode: 'enforce', assignments: [] },
       ...{ revision: { catalogue: 1, organization: 1 }, trace: null, writer },
     }
   }

@@ -1,5 +1,5 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { leafHash } from '@valetkey/sdk/evidence'
+import { leafHash, sha256 } from '@valetkey/sdk/evidence'
 
 /** Entries of one log that follow each other, as they are kept: at most one tile of them, never across the edge of one. */
 export const TILE = 256
@@ -40,6 +40,21 @@ export function unpackEntries(packed: Uint8Array): StoredEntry[] {
     at = end
   }
   return entries
+}
+
+/** What the log knows the entries of a bundle by, without making texts of them. */
+export function hashesIn(packed: Uint8Array): Buffer[] {
+  const bytes = decompress(packed)
+  const hashes: Buffer[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const length = bytes.readUInt16BE(at)
+    const end = at + 2 + (length === 0 ? HASH_BYTES : length)
+    // A leaf is hashed behind a zero byte (RFC 6962 §2.1), for which there is room where its length was.
+    bytes[at + 1] = 0
+    hashes.push(length === 0 ? bytes.subarray(at + 2, end) : sha256(bytes.subarray(at + 1, end)))
+    at = end
+  }
+  return hashes
 }
 
 /** What lies beside the entries of a bundle, in the same order; null where there is nothing beside any. */

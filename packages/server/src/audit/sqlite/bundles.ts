@@ -1,5 +1,5 @@
 import type Sqlite from 'better-sqlite3'
-import { type StoredData, type StoredEntry, unpackData, unpackEntries } from '../bundle.ts'
+import { hashesIn, type StoredData, type StoredEntry, unpackData, unpackEntries } from '../bundle.ts'
 import type { LogEntry } from '../ledger.ts'
 import { headTables, SEGMENT_TABLES } from './schema.ts'
 import { type OpenSegments, prepareOnce } from './segments.ts'
@@ -13,13 +13,17 @@ export interface View {
 
 interface Bundle {
   first: number
-  entries: StoredEntry[]
+  count: number
+  entries: () => StoredEntry[]
+  hashes: () => Buffer[]
   data: () => StoredData[]
 }
 
 /** Reads entries of logs, wherever they lie. */
 export interface BundleReader {
   entry(log: number, index: number): StoredEntry
+  /** What the log knows it by. */
+  hash(log: number, index: number): Buffer
   /** The entry with what lies beside it. */
   whole(log: number, index: number): LogEntry
 }
@@ -52,28 +56,38 @@ export function createBundleReader({ database, opened, heads }: View): BundleRea
 
   function bundleOf(log: number, index: number): Bundle {
     const isRemembered =
-      remembered?.log === log &&
-      index >= remembered.first &&
-      index < remembered.first + remembered.entries.length
+      remembered?.log === log && index >= remembered.first && index < remembered.first + remembered.count
     if (remembered && isRemembered) return remembered
     const row = find(log, index)
     if (!row) throw new Error(`unreachable: entry ${index} of log ${log} is not stored`)
-    const data = once(() => unpackData(row.data, row.count))
-    remembered = { log, first: row.first, entries: unpackEntries(row.entries), data }
+    const { first, count } = row
+    remembered = {
+      ...{ log, first, count },
+      entries: once(() => unpackEntries(row.entries)),
+      hashes: once(() => hashesIn(row.entries)),
+      data: once(() => unpackData(row.data, count)),
+    }
     return remembered
   }
 
-  function entryOf({ entries, first }: Bundle, index: number): StoredEntry {
-    const entry = entries[index - first]
-    if (!entry) throw new Error(`unreachable: bundle ${first} does not reach entry ${index}`)
-    return entry
+  function at<T>(all: readonly T[], { first }: Bundle, index: number): T {
+    const one = all[index - first]
+    if (one === undefined) throw new Error(`unreachable: bundle ${first} does not reach entry ${index}`)
+    return one
   }
 
   return {
-    entry: (log, index) => entryOf(bundleOf(log, index), index),
+    entry(log, index) {
+      const bundle = bundleOf(log, index)
+      return at(bundle.entries(), bundle, index)
+    },
+    hash(log, index) {
+      const bundle = bundleOf(log, index)
+      return at(bundle.hashes(), bundle, index)
+    },
     whole(log, index) {
       const bundle = bundleOf(log, index)
-      return { entry: entryOf(bundle, index), data: bundle.data()[index - bundle.first] ?? null }
+      return { entry: at(bundle.entries(), bundle, index), data: bundle.data()[index - bundle.first] ?? null }
     },
   }
 }

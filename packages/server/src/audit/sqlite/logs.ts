@@ -1,6 +1,5 @@
 import { EMPTY_ROOT, edgeFromBytes, edgeToBytes, rootOfEdge } from '@valetkey/sdk/evidence'
 import type Sqlite from 'better-sqlite3'
-import { hashOf } from '../bundle.ts'
 import type { GrownLog, KeptNote, LogEntry, LogState } from '../ledger.ts'
 import { growTree, TILE_HASHES } from '../log/growth.ts'
 import { type BundleReader, createBundleReader, type View } from './bundles.ts'
@@ -57,7 +56,7 @@ function growLog(database: Sqlite.Database, bundles: BundleReader, log: LogRow, 
 }
 
 function* hashesOf(bundles: BundleReader, log: number, from: number, to: number): Generator<Buffer> {
-  for (let index = from; index < to; index++) yield hashOf(bundles.entry(log, index))
+  for (let index = from; index < to; index++) yield bundles.hash(log, index)
 }
 
 /** Logs, all or those with these numbers or names, each with its newest checkpoints. */

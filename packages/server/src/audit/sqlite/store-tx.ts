@@ -1,5 +1,5 @@
 import type Sqlite from 'better-sqlite3'
-import { cutAtTiles, hashOf, packData, packEntries } from '../bundle.ts'
+import { cutAtTiles, packData, packEntries } from '../bundle.ts'
 import type { Gap } from '../counters.ts'
 import { column, type Entry, NAMED } from '../entry.ts'
 import { type IndexedEntry, type LedgerTx, nameOf, type Stored } from '../ingest.ts'
@@ -171,7 +171,7 @@ function findStored(
     let at = statements.findInHeads.map(statement => statement.get(key, kind)).find(row => row !== undefined)
     if (!at && state.hasOdd) at = statements.findOdd.get(key, kind)
     if (!at && !entry.isOdd) at = findInSegments(state, entry)
-    if (at) found.set(nameOf(entry), { index: at.idx, hash: hashOf(bundles.entry(at.log, at.idx)) })
+    if (at) found.set(nameOf(entry), { index: at.idx, hash: bundles.hash(at.log, at.idx) })
   }
   return found
 }
