@@ -222,3 +222,54 @@ test('a provider whose security events count is named with its keys, and put out
   expect((await valetkey(['signal', 'source', 'rm', 'okta', '--yes'])).code).toBe(0)
   expect((await admin.signalSources.list({})).items).toEqual([])
 })
+
+test('an issuer for workloads is trusted, its jobs made agents, and put out; one for people likewise', async () => {
+  await using stage = await open()
+  const { admin, valetkey, directory } = stage
+  const issuer = 'https://token.actions.test'
+  const added = await valetkey(['issuer', 'add', 'github', '--workload', issuer])
+  expect(added.code, added.err).toBe(0)
+  expect(added.err).toContain('Next: valetkey issuer map github')
+  const map = [
+    'issuer',
+    'map',
+    'github',
+    'support-bot',
+    'repository=northwind/billing',
+    'sub=repo:northwind/*',
+  ]
+  expect((await valetkey(map)).code).toBe(0)
+  const claims = { repository: 'northwind/billing', sub: 'repo:northwind/*' }
+  expect(await admin.issuers.get({ issuerId: 'github' })).toMatchObject({
+    ...{ kind: 'workload', issuer, reusable: false, jwksUri: null },
+    rules: [{ agentName: 'support-bot', claims }],
+  })
+  expect((await valetkey(['issuer', 'rules', 'github'])).out).toContain('repository=northwind/billing')
+  expect((await valetkey(['issuer', 'map', 'github', 'support-bot', 'repository'])).code).toBe(2)
+  writeFileSync(
+    join(directory, 'keys.json'),
+    JSON.stringify({
+      keys: [{ kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }],
+    }),
+  )
+  expect((await valetkey(['issuer', 'set', 'github', '--jwks', 'keys.json', '--reusable'])).code).toBe(0)
+  expect(await admin.issuers.get({ issuerId: 'github' })).toMatchObject({
+    ...{ reusable: true, jwks: { keys: [{ kty: 'OKP' }] } },
+    rules: [{ claims }],
+  })
+  expect((await valetkey(['issuer', 'unmap', 'github', 'support-bot'])).code).toBe(0)
+  expect((await admin.issuers.get({ issuerId: 'github' })).rules).toEqual([])
+  expect((await valetkey(['issuer', 'add', 'both', '--workload', issuer, '--enterprise', issuer])).code).toBe(
+    2,
+  )
+  const okta = ['issuer', 'add', 'okta', '--enterprise', 'https://northwind.okta.test', '--by-email']
+  expect((await valetkey([...okta, '--tenant', 'northwind'])).code).toBe(0)
+  expect((await valetkey(['issuer', 'set', 'okta', '--no-by-email', '--tenant', 'none'])).code).toBe(0)
+  expect(await admin.issuers.get({ issuerId: 'okta' })).toMatchObject({ byEmail: false, tenant: null })
+  expect((await valetkey(['issuer', 'rm', 'github', '--dry-run'])).err).toContain('No workload comes by it')
+  expect((await valetkey(['issuer', 'rm', 'github', '--yes'])).code).toBe(0)
+  const { items } = JSON.parse((await valetkey(['issuer', 'ls', '--json'])).out) as {
+    items: { name: string }[]
+  }
+  expect(items.map(({ name }) => name)).toEqual(['okta'])
+})

@@ -29,6 +29,7 @@ export interface Foreign {
   domain: string[]
   link: string[]
   scimToken: string[]
+  issuer: string[]
   receiver: string[]
   signalSource: string[]
   factor: string[]
@@ -67,6 +68,7 @@ async function furnish(product: Product, organization: string, many: number): Pr
     domain: [],
     link: [],
     scimToken: [],
+    issuer: [],
     receiver: [],
     signalSource: [],
     factor: [],
@@ -95,6 +97,8 @@ async function furnish(product: Product, organization: string, many: number): Pr
     put('provider', provider, provider.name)
     const { domain } = await admin.domains.claim({ organization, domain: `${name}.test` })
     all.domain.push(domain)
+    const trusted = { name: `tri-${name}`, kind: 'workload', issuer: `https://ci.${name}.test` } as const
+    put('issuer', await admin.issuers.create({ organization, ...trusted }), trusted.name)
     put('scimToken', await admin.scimTokens.create({ organization, name }))
     put('receiver', await admin.signalReceivers.create({ organization, name: `sgr-${name}` }), `sgr-${name}`)
     const { issuer } = oidc
@@ -127,6 +131,7 @@ const FIELDS: Record<string, readonly (keyof Foreign)[]> = {
   parent: ['resource'],
   role: ['role'],
   provider: ['provider'],
+  issuerId: ['issuer'],
   link: ['link'],
   scimToken: ['scimToken'],
   receiver: ['receiver'],
@@ -247,6 +252,7 @@ const NOWHERE: Record<keyof Foreign, () => string> = {
   domain: () => 'nowhere.test',
   link: () => newId('identityLink'),
   scimToken: () => newId('scimToken'),
+  issuer: () => newId('trustedIssuer'),
   receiver: () => newId('signalReceiver'),
   signalSource: () => newId('signalSource'),
   factor: () => newId('factor'),

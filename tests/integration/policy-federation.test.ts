@@ -74,3 +74,50 @@ test.each<[string, JsonObject, string, RegExp]>([
   expect(answer.body.detail).toMatch(sentence)
   expect((await product.client().identityProviders.list({})).items).toEqual([])
 })
+
+const CI = {
+  ...{ kind: 'workload', issuer: 'https://ci.test' },
+  rules: [{ agent: 'support-bot', claims: { repository: 'northwind/billing' } }],
+}
+const trusting = (issuer: JsonObject) => ({ version: 1, issuers: { ci: issuer } })
+
+test('200: a file says whose word counts for which agent, and applied twice changes nothing', async () => {
+  await using product = await start()
+  await northwind(product)
+  const admin = product.client()
+  const first = await admin.policy.apply({ policy: trusting(CI) })
+  expect(first.changes).toMatchObject([
+    { sign: '+', kind: 'issuer', name: 'ci', detail: 'workload https://ci.test' },
+  ])
+  const { rules } = await admin.issuers.get({ issuerId: 'ci' })
+  expect((await admin.policy.apply({ policy: trusting(CI) })).changes).toEqual([])
+  // What stays keeps its credential, so that nothing which came by it ends.
+  const more = [...CI.rules, { agent: 'support-bot', claims: { repository: 'northwind/desk' } }]
+  expect((await admin.policy.apply({ policy: trusting({ ...CI, rules: more }) })).changes).toHaveLength(1)
+  expect((await admin.issuers.get({ issuerId: 'ci' })).rules).toContainEqual(rules[0])
+  expect((await admin.policy.apply({ policy: trusting({ ...CI, rules: [] }) })).changes).toHaveLength(1)
+  expect((await admin.issuers.get({ issuerId: 'ci' })).rules).toEqual([])
+})
+
+test.each<[string, JsonObject, string, RegExp]>([
+  [
+    'an unknown agent',
+    { ...CI, rules: [{ agent: 'suport-bot', claims: { a: 'b' } }] },
+    'issuers.ci.rules.0.agent',
+    /support-bot/,
+  ],
+  [
+    'a rule about everybody',
+    { ...CI, rules: [{ agent: 'support-bot', claims: { a: '*' } }] },
+    'issuers.ci.rules.0.claims.a',
+    /pattern/,
+  ],
+  ['rules for people', { ...CI, kind: 'enterprise' }, 'issuers.ci.rules', /workload/],
+])('422: %s in trusted issuers', async (_what, issuer, path, sentence) => {
+  await using product = await start()
+  await northwind(product)
+  await expect(product.client().policy.apply({ policy: trusting(issuer) })).rejects.toMatchObject({
+    ...{ status: 422, code: 'policy.invalid', path },
+    message: expect.stringMatching(sentence),
+  })
+})

@@ -197,6 +197,21 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
       },
     ],
     'domains.remove': ['event', c => claimAnd(c, () => c.domains.remove({ domain: 'proved.test' }))],
+    'issuers.create': ['facts', c => addIssuer(c)],
+    'issuers.update': [
+      'facts',
+      async c => {
+        await addIssuer(c)
+        return c.issuers.update({ issuerId: 'ci', rules: [] })
+      },
+    ],
+    'issuers.remove': [
+      'facts',
+      async c => {
+        await addIssuer(c)
+        return c.issuers.remove({ issuerId: 'ci' })
+      },
+    ],
     'scimTokens.create': ['event', c => c.scimTokens.create({ name: 'okta' })],
     'scimTokens.revoke': [
       'event',
@@ -425,4 +440,9 @@ async function countTraces(product: Product) {
       .executeTakeFirstOrThrow(),
   ]
   return { log: log.count, revisions: revisions.sum, events: (await product.events()).length }
+}
+
+function addIssuer(client: Client) {
+  const rules = [{ agent: 'support-bot', claims: { repository: 'northwind/billing' } }]
+  return client.issuers.create({ name: 'ci', kind: 'workload', issuer: 'https://ci.test', rules })
 }

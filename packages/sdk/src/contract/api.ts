@@ -3,6 +3,7 @@ import { agents } from './agents.ts'
 import { delegations } from './delegations.ts'
 import { evidence } from './evidence.ts'
 import { federation } from './federation.ts'
+import { issuers } from './issuers.ts'
 import { signingKeys } from './keys.ts'
 import { organizations } from './organizations.ts'
 import { people } from './people.ts'
@@ -21,6 +22,7 @@ export const api = {
   ...organizations,
   ...people,
   ...federation,
+  ...issuers,
   ...signals,
   ...agents,
   ...servers,

@@ -23,6 +23,7 @@ export const ID_PREFIX = {
   waitingRequest: 'wrq',
   identityProvider: 'idp',
   identityLink: 'lnk',
+  trustedIssuer: 'tri',
   scimToken: 'sct',
   signalReceiver: 'sgr',
   signalStream: 'stm',

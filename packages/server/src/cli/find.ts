@@ -109,6 +109,15 @@ export function findIdentityProvider({ api, organization }: Session, text: strin
   })
 }
 
+export function findIssuer({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'trusted issuer',
+    get: issuerId => api.issuers.get({ issuerId, ...organization }),
+    list: page => api.issuers.list({ ...page, ...organization }),
+    names: issuer => [issuer.id, issuer.name],
+  })
+}
+
 export function findScimToken({ api, organization }: Session, text: string) {
   return find(text, {
     noun: 'SCIM token',

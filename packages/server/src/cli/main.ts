@@ -17,6 +17,7 @@ export const COMMANDS: CommandTable = {
   person: () => import('./principal/person.ts'),
   idp: () => import('./organization/idp.ts'),
   domain: () => import('./organization/domain.ts'),
+  issuer: () => import('./organization/issuer.ts'),
   scim: () => import('./organization/scim.ts'),
   signal: () => import('./organization/signal.ts'),
   agent: () => import('./principal/agent.ts'),

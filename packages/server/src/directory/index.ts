@@ -12,7 +12,13 @@ export * from './delegation/index.ts'
 export { refuseDuplicate } from './duplicate.ts'
 export * from './fact-of.ts'
 export { loadCatalogue, loadOrganization } from './facts.ts'
-export { type Agreement, agree, findStandingGrant, type StandingGrant } from './grants/agreement.ts'
+export {
+  type Agreement,
+  agree,
+  agreeByIssuer,
+  findStandingGrant,
+  type StandingGrant,
+} from './grants/agreement.ts'
 export {
   type ConsentPolicy,
   readConsentPolicy,

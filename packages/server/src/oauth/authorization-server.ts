@@ -19,6 +19,8 @@ import { createDelegationDoor } from './delegation/endpoint.ts'
 import { createFailureLimit } from './failure-limit.ts'
 import { createGrantLookup, type GrantLookup } from './grant/acting-grant.ts'
 import type { RefreshKey } from './grant/refresh-family.ts'
+import { createIssuerKeys, MOST_KEY_BYTES } from './issuer/issuer-keys.ts'
+import { createWorkloadDoor } from './issuer/workload.ts'
 import { createJournal } from './journal.ts'
 import { openKeptSecret } from './keys/kept-secret.ts'
 import {
@@ -67,6 +69,8 @@ export interface AuthorizationServerOptions {
         problemPage: PeopleOptions['problemPage']
       }
     | undefined
+  /** Hosts, with their port, of trusted issuers whose keys may lie on this machine or in this network. */
+  issuerPrivateHosts?: readonly string[]
   /** All addresses of a host name, for tests that need names of their own. */
   resolveHost?: (host: string) => Promise<string[]>
   /** How many delegations a chain may have; four, where it is left out. */
@@ -116,6 +120,10 @@ export async function createAuthorizationServer(
   const journal = createJournal({ store, now, log })
   const writeToken = createTokenWriter(store, now)
   const recordRefusal = createRefusals({ journal, now, log })
+  const issuerFetch = createOutboundFetch({
+    ...{ privateHosts: options.issuerPrivateHosts ?? [], resolve: options.resolveHost },
+    maxBytes: MOST_KEY_BYTES,
+  })
   const parts = {
     store,
     issuer,
@@ -124,6 +132,7 @@ export async function createAuthorizationServer(
     findTarget,
     people,
     ...(await findersOf(options, { findCaller, findGrant, refreshKey: people?.refreshKey ?? '' })),
+    keysOfIssuer: createIssuerKeys({ fetch: issuerFetch, now }),
     findGrant,
     findChain: createChainLookup(store, now),
     maxDepth: options.delegationDepth ?? DEFAULT_DEPTH,
@@ -153,6 +162,7 @@ export async function createAuthorizationServer(
   const routes = createRoutes({
     paths,
     protocol,
+    token: createWorkloadDoor(parts, protocol),
     authorize:
       people &&
       createAuthorize({

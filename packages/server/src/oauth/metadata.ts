@@ -1,7 +1,7 @@
 import { DETAIL_TYPES } from '@valetkey/sdk/core'
 import { PROOF_ALGORITHMS } from '@valetkey/sdk/dpop'
 import type { TokenAlgorithm } from './keys/signing-key.ts'
-import { CIBA, DEVICE_CODE, TOKEN_EXCHANGE } from './token/token-types.ts'
+import { CIBA, DEVICE_CODE, ID_JAG_PROFILE, JWT_BEARER, TOKEN_EXCHANGE } from './token/token-types.ts'
 
 /** Where the authorization server answers; all derive from the issuer, never from a Host header. */
 export interface Endpoints {
@@ -72,10 +72,11 @@ export function oauthMetadata(issuer: string, people?: ForPeople): Record<string
     response_types_supported: ['code'],
     grant_types_supported: [
       ...(people ? ['authorization_code', 'refresh_token'] : []),
-      ...['client_credentials', TOKEN_EXCHANGE],
+      ...['client_credentials', TOKEN_EXCHANGE, JWT_BEARER],
       ...(people?.deviceGrant ? [DEVICE_CODE] : []),
       ...(people?.ciba ? [CIBA] : []),
     ],
+    authorization_grant_profiles_supported: [ID_JAG_PROFILE],
     delegation_endpoint: `${issuer}/delegations`,
     code_challenge_methods_supported: ['S256'],
     token_endpoint_auth_methods_supported: methods,

@@ -20,6 +20,8 @@ import type { ExchangeOptions } from './delegation/exchange.ts'
 import type { ActingOptions } from './grant/acting-token.ts'
 import { addClientCredentials } from './grant/client-credentials.ts'
 import { addTokenExchange } from './grant/token-exchange.ts'
+import type { EnterpriseOptions } from './issuer/enterprise.ts'
+import { addJwtBearer } from './issuer/jwt-bearer.ts'
 import { ASSERTION_ALGORITHMS, AUTH_METHODS } from './metadata.ts'
 import { createOauthState } from './oauth-state.ts'
 import { noteRefusal, type RefusalOptions } from './refusals.ts'
@@ -31,6 +33,7 @@ export interface ProviderOptions
   extends ClientAuthenticationOptions,
     ActingOptions,
     ExchangeOptions,
+    EnterpriseOptions,
     RefusalOptions {
   /** How many delegations a chain may have. */
   maxDepth: number
@@ -43,6 +46,7 @@ const REGISTRATIONS: readonly ((provider: Provider, options: ProviderOptions) =>
   authenticateByOwnTables,
   addClientCredentials,
   addTokenExchange,
+  addJwtBearer,
   addDelegations,
   addPeopleGrants,
   addRevocation,

@@ -24,6 +24,8 @@ const PREFLIGHT_SECONDS = '3600'
 export function createRoutes(options: {
   paths: Endpoints
   protocol: Handler
+  /** The token endpoint. */
+  token: Handler
   documents: { oauth: Document; openid: Document; jwks: Document }
   /** Where people authorize agents, and where clients register themselves; undefined is not there. */
   authorize?: Handler | undefined
@@ -40,7 +42,7 @@ export function createRoutes(options: {
   log: Log
 }): { serves(path: string): boolean; handler: Handler } {
   const { paths, protocol, documents, authorize, register, push, introspect, delegate, log } = options
-  const { device, backchannel } = options
+  const { token, device, backchannel } = options
   const routes = new Map<string, Route>()
   const serve = (path: string, document: Document, type?: string) =>
     routes.set(path, {
@@ -59,7 +61,7 @@ export function createRoutes(options: {
     }
   const post = (path: string, answer: Handler) =>
     routes.set(path, { methods: ['POST'], answer: asForm(answer) })
-  post(paths.token, inside('/token'))
+  post(paths.token, token)
   post(paths.revocation, inside('/token/revocation'))
   post(paths.delegations, delegate)
   const introspectAsClient = inside('/token/introspection')

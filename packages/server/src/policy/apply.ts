@@ -5,6 +5,7 @@ import { applyDelegations } from './delegations.ts'
 import { readPolicy } from './fault.ts'
 import type { Policy } from './format.ts'
 import { applyIdentityProviders } from './identity.ts'
+import { applyIssuers } from './issuers.ts'
 import { applyGroups, applyServiceNames } from './members.ts'
 import { applyAgents, applyPeople, applySignIn } from './organization.ts'
 import { checkReferences, type Known } from './references.ts'
@@ -50,6 +51,7 @@ async function run(
   await applyAssignments(here, policy, organization)
   await applyDelegations(here, policy, organization)
   await applyIdentityProviders(here, policy, organization)
+  await applyIssuers(here, policy, organization)
   return changes
 }
 
@@ -62,8 +64,9 @@ async function readKnown(
   const types = await all(page => directory.listResourceTypes(ctx, page))
   const permissions = await all(page => directory.listPermissions(ctx, page))
   const roles = await all(page => directory.listRoles(ctx, { ...page, organization }))
-  const { assignments, delegations, groups } = policy
-  const isGiving = assignments.length + delegations.length + Object.keys(groups).length > 0
+  const { assignments, delegations, groups, issuers } = policy
+  const named = [assignments, delegations, Object.keys(groups), Object.keys(issuers)]
+  const isGiving = named.some(section => section.length > 0)
   return {
     resourceTypes: types.map(type => type.slug),
     permissions: permissions.map(permission => permission.slug),
@@ -80,7 +83,7 @@ async function organizationOf(
   wanted: string | undefined,
 ): Promise<string | undefined> {
   const { signIn = {}, people, agents, services, groups, resources, assignments, delegations, roles } = policy
-  const { identityProviders } = policy
+  const { identityProviders, issuers } = policy
   const sections = [
     signIn,
     people,
@@ -91,6 +94,7 @@ async function organizationOf(
     assignments,
     delegations,
     identityProviders,
+    issuers,
   ]
   const isNeeded =
     sections.some(section => Object.keys(section).length > 0) ||

@@ -149,6 +149,13 @@ export const IdentityProviderPolicy = z.strictObject({
 })
 export type IdentityProviderPolicy = z.infer<typeof IdentityProviderPolicy>
 
+/** Whose signed word counts, about programs that are agents (`workload`) or about people (`enterprise`). */
+export const IssuerPolicy = z.strictObject({
+  kind: shapes.IssuerKind,
+  issuer: shapes.IssuerName,
+  ...shapes.IssuerTerms,
+})
+
 const MOST_RESOURCES = 1_000
 /** A section whose entries may be left empty, as in `customer/acme:`. */
 const orEmpty = <T extends z.ZodObject>(entry: T) =>
@@ -190,6 +197,7 @@ export const Policy = z.strictObject({
   assignments: z.array(AssignmentPolicy).max(5_000).default([]),
   delegations: z.array(DelegationPolicy).max(1_000).default([]),
   identityProviders: z.record(shapes.Slug, IdentityProviderPolicy).default({}),
+  issuers: z.record(shapes.Slug, IssuerPolicy).default({}),
 })
 export type Policy = z.infer<typeof Policy>
 

@@ -42,6 +42,9 @@ export function checkReferences(policy: Policy, known: Known): void {
   for (const [index, sides] of policy.delegations.entries())
     for (const side of ['from', 'to'] as const)
       checkSide(sides[side], ['delegations', String(index), side], check)
+  for (const [name, { rules = [] }] of Object.entries(policy.issuers))
+    for (const [index, { agent }] of rules.entries())
+      checkPrincipal(`agent:${agent}`, ['issuers', name, 'rules', String(index), 'agent'], check)
   for (const [name, { roles = [] }] of Object.entries(policy.identityProviders))
     for (const [index, { role, on }] of roles.entries()) {
       const path = ['identityProviders', name, 'roles', String(index)]

@@ -70,7 +70,8 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   const metrics = createMetrics(audit, store)
   const health = opened.add(await startHealth({ config, store, audit, metrics, now }), it => it.close())
   const addressOf = createAddressOf(config.trustedProxies)
-  const { tokenAlgorithm, dynamicRegistration, delegationDepth, deviceGrant, ciba } = config
+  const { tokenAlgorithm, dynamicRegistration, delegationDepth, deviceGrant, ciba, issuerPrivateHosts } =
+    config
   const mail = openMail(config, { isDev, now, log })
   const { mailer } = mail
   const clientDocuments = config.clientDocuments
@@ -78,7 +79,7 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
     : undefined
   const oauth = opened.add(
     await createAuthorizationServer({
-      ...{ store, issuer, tokenAlgorithm, delegationDepth, log, now, addressOf },
+      ...{ store, issuer, tokenAlgorithm, delegationDepth, issuerPrivateHosts, log, now, addressOf },
       onToken: metrics.token,
       people: {
         ...{ dynamicRegistration, clientDocuments, deviceGrant, ciba },

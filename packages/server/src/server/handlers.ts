@@ -82,6 +82,13 @@ export function createHandlers(parts: HandlerParts): Handlers {
       update: directory.updateDomain,
       remove: directory.removeDomain,
     },
+    issuers: {
+      list: directory.listIssuers,
+      get: directory.showIssuer,
+      create: directory.createIssuer,
+      update: directory.updateIssuer,
+      remove: directory.removeIssuer,
+    },
     scimTokens: {
       list: directory.listScimTokens,
       create: directory.createScimToken,

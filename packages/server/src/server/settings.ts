@@ -170,6 +170,13 @@ export const SETTINGS = {
     meaning:
       'Hosts whose documents may come from this machine or from a private network: for development, and for clients of your own.',
   },
+  issuerPrivateHosts: {
+    schema: HOSTS,
+    takes: 'host names, each with its port where it is not 443, for example kubernetes.default.svc',
+    default: '',
+    meaning:
+      'Hosts of trusted issuers (`valetkey issuer`) whose keys may come from this machine or from a private network, as those of a Kubernetes cluster do.',
+  },
   deviceGrant: {
     schema: BOOLEAN,
     takes: 'true or false',

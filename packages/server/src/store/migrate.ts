@@ -13,6 +13,7 @@ import * as observation from './migrations/0010-observation.ts'
 import * as delegations from './migrations/0011-delegations.ts'
 import * as evidence from './migrations/0012-evidence.ts'
 import * as waitingRequests from './migrations/0014-waiting-requests.ts'
+import * as trustedIssuers from './migrations/0015-trusted-issuers.ts'
 import * as signals from './migrations/0016-signals.ts'
 import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
@@ -31,6 +32,7 @@ const MIGRATIONS: readonly Migration[] = [
   delegations,
   evidence,
   waitingRequests,
+  trustedIssuers,
   signals,
 ]
 

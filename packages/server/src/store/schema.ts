@@ -26,6 +26,8 @@ export interface Database {
   identityRole: IdentityRoleTable
   identityDomain: IdentityDomainTable
   identityLink: IdentityLinkTable
+  trustedIssuer: TrustedIssuerTable
+  trustedIssuerRule: TrustedIssuerRuleTable
   federatedSession: FederatedSessionTable
   federatedGrant: { sessionId: string; grantId: string }
   scimToken: ScimTokenTable
@@ -150,9 +152,9 @@ interface CredentialTable {
   clientId: string
   /**
    * `public` proves nothing: it stands for a client that cannot keep a secret, so that it can be taken back. `document` proves what
-   * the client's metadata document says that it does.
+   * the client's metadata document says that it does, `workload` what an issuer says whom the organization trusts.
    */
-  kind: 'secret' | 'key' | 'public' | 'document'
+  kind: 'secret' | 'key' | 'public' | 'document' | 'workload'
   /** SHA-256 of the secret, base64url. */
   secretHash: string | null
   publicJwk: string | null
@@ -349,6 +351,33 @@ interface IdentityLinkTable {
   groupNames: string
   createdAt: ColumnType<string, string, never>
   lastUsedAt: string
+}
+
+/** Somebody elsewhere whose signed word an organization takes, about people or about programs. */
+interface TrustedIssuerTable {
+  id: string
+  organizationId: string
+  name: string
+  kind: 'enterprise' | 'workload'
+  issuer: string
+  jwksUri: string | null
+  /** JSON of public keys, where they were given. */
+  jwks: string | null
+  reusable: number
+  byEmail: number
+  tenant: string | null
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+}
+
+/** A workload with these claims is that agent, by that credential. */
+interface TrustedIssuerRuleTable {
+  organizationId: string
+  issuerId: string
+  agentId: string
+  /** JSON of patterns by claim. */
+  claims: string
+  credentialId: string
 }
 
 /** A session that began at an identity provider, and what that one needs to end it. */

@@ -27,8 +27,8 @@ export const Credential = z.object({
   id: z.string(),
   agent: z.string(),
   clientId: z.string(),
-  /** `public` proves nothing: it stands for a client that cannot keep a secret. `document`: as the client's metadata document says. */
-  kind: z.enum(['secret', 'key', 'public', 'document']),
+  /** `public` proves nothing: it stands for a client that cannot keep a secret. `document`: as the client's metadata document says. `workload`: as a trusted issuer says. */
+  kind: z.enum(['secret', 'key', 'public', 'document', 'workload']),
   label: z.string(),
   createdAt: Time,
   createdBy: z.string(),

@@ -102,6 +102,51 @@ export async function agree(ctx: Context, agreement: Agreement): Promise<Grant> 
   })
 }
 
+/**
+ * Writes down what an issuer says that an agent may do for a person, whom the organization has agreed to believe; gives the grant that
+ * counts. What the person or an administrator has given here stands as it is, and what they have taken back stays so: undefined.
+ */
+export async function agreeByIssuer(
+  ctx: Context,
+  agreement: Parties & { scopes: readonly string[]; expiresAt: string },
+): Promise<string | undefined> {
+  const organization = await getOrganization(ctx.store.db, agreement.organization)
+  const { scopes, server, expiresAt } = agreement
+  return ctx.store.write(async tx => {
+    await lock(tx, organization.id)
+    const agent = await getAgent(tx, organization, agreement.agent)
+    const person = await getPerson(tx, organization, agreement.person)
+    const rows = await tx
+      .selectFrom('grant')
+      .selectAll()
+      .where('organizationId', '=', organization.id)
+      .where('personId', '=', person.id)
+      .where('agentId', '=', agent.id)
+      .where('serverId', '=', server)
+      .where('details', 'is', null)
+      .orderBy('id', 'desc')
+      .execute()
+    const [last] = rows
+    const standing = rows.find(row => row.revokedAt === null && !isOver(row, ctx.now()))
+    if (standing && standing.createdBy !== ctx.actor.id) return standing.id
+    if (!standing && last && last.revokedAt !== null) return undefined
+    const given = JSON.stringify([...new Set(scopes)].sort())
+    if (!standing) {
+      const resources = await readNumbers(tx, organization, [])
+      const terms = { agent, person, scopes, resources, server, expiresAt }
+      return (await insertGrant(ctx, tx, terms)).id
+    }
+    const { elevated, resources, lends } = standing
+    const isSoonOver = Date.parse(standing.expiresAt ?? '') < ctx.now() + SOON_MS
+    if (standing.scopes !== given || isSoonOver)
+      await change(ctx, tx, standing, { scopes: given, elevated, resources, lends, expiresAt })
+    return standing.id
+  })
+}
+
+/** What ends within this time is written down anew. */
+const SOON_MS = 60 * 60_000
+
 async function change(
   ctx: Context,
   tx: Tx,

@@ -33,3 +33,10 @@ export {
 } from './providers.ts'
 export { reconcileRoles } from './reconcile.ts'
 export { createScimToken, findScimToken, listScimTokens, revokeScimToken } from './scim-tokens.ts'
+export {
+  createIssuer,
+  listIssuers,
+  removeIssuer,
+  showIssuer,
+  updateIssuer,
+} from './trusted-issuers.ts'

@@ -65,7 +65,8 @@ export function refuseTooMany(response: ServerResponse): void {
 export function withForm(request: IncomingMessage, url: string, form: URLSearchParams): IncomingMessage {
   const body = Buffer.from(form.toString())
   const copy = new IncomingMessage(request.socket)
-  const headers = { ...request.headers, 'content-length': String(body.length) }
+  const { 'transfer-encoding': _, ...kept } = request.headers
+  const headers = { ...kept, 'content-length': String(body.length) }
   Object.assign(copy, { method: request.method, url, headers, complete: true })
   copy.push(body)
   copy.push(null)

@@ -4,6 +4,7 @@ import type { JWK } from 'jose'
 import { errors, type KoaContext, Provider } from 'oidc-provider'
 import { hashSecret } from '../../store/index.ts'
 import type { FailureLimit } from '../failure-limit.ts'
+import { type Workload, workloadOf } from '../issuer/workload-request.ts'
 import type { Journal } from '../journal.ts'
 import { DEVICE_CODE } from '../token/token-types.ts'
 import { available, tooManyFailures } from '../trouble.ts'
@@ -110,6 +111,8 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     if (!ctx || typeof id !== 'string' || !/^[\x20-\x7e]{1,500}$/.test(id)) return undefined
     const attempt = attemptOf(ctx)
     attempt.client = id
+    const workload = workloadOf(ctx.req)
+    if (workload) return findWorkload(ctx, workload)
     const { route } = ctx.oidc
     if (!AT_THE_BROWSER.has(route)) refuseIfWaiting(ctx, limit.waitSeconds(id, addressOf(ctx.req)))
     const isDocument = isDocumentId(id)
@@ -139,6 +142,18 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     // It has nothing to prove itself by: the code with its verifier, or the refresh token, has to do.
     if (open) noteProof(ctx, open)
     return clients(id, 'none', asking)
+  }
+
+  /** A workload was proven at the door; whether its agent may act, and the rule still stands, is read anew. */
+  async function findWorkload(ctx: KoaContext, { agent, credential }: Workload) {
+    const attempt = attemptOf(ctx)
+    const caller = await available(findCaller(agent))
+    if (caller) attempt.caller = caller
+    attempt.refusal = caller ? caller.barred : 'client_unknown'
+    const own = caller?.credentials.find(({ id, kind }) => id === credential && kind === 'workload')
+    if (attempt.refusal !== undefined || !own || hasExpired(own, now())) return undefined
+    noteProof(ctx, own)
+    return clients(agent, 'none')
   }
 
   /** A client proves itself in the way that its document says at this moment, and in no other. */

@@ -6,7 +6,7 @@ import { type Db, prepareQuery, type Store } from '../../store/index.ts'
 /** A credential that is not revoked; whether it has expired is for the moment of use to say. */
 export interface CallerCredential {
   readonly id: string
-  readonly kind: 'secret' | 'key' | 'public' | 'document'
+  readonly kind: 'secret' | 'key' | 'public' | 'document' | 'workload'
   readonly secretHash: string | null
   readonly publicJwk: string | null
   /** Milliseconds since 1970. */

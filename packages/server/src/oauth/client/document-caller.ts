@@ -3,6 +3,8 @@ import { clientKeyOf } from '../../directory/index.ts'
 import type { Store } from '../../store/index.ts'
 import type { GrantLookup } from '../grant/acting-grant.ts'
 import { findFamily, type RefreshKey, readRefreshToken } from '../grant/refresh-family.ts'
+import { issuerIn } from '../issuer/assertion.ts'
+import { findIssuers } from '../issuer/issuers.ts'
 import { findBySecret } from '../waiting/waiting-request.ts'
 import type { Caller } from './caller.ts'
 
@@ -38,6 +40,7 @@ async function organizationOf(
       typeof code === 'string' ? await grantOfCode(code) : await grantOfWaiting(store, String(waits))
     return grant === undefined ? undefined : (await findGrant(grant))?.organization
   }
+  if (typeof params['assertion'] === 'string') return organizationOfIssuer(store, params['assertion'])
   for (const name of ['refresh_token', 'token', 'subject_token']) {
     const value = params[name]
     if (typeof value !== 'string') continue
@@ -51,6 +54,13 @@ async function organizationOf(
 async function grantOfWaiting(store: Store, secret: string): Promise<string | undefined> {
   const { answer = null } = (await findBySecret(store, secret)) ?? {}
   return answer === null || answer === 'denied' ? undefined : answer.grant
+}
+
+/** The one organization that trusts whoever says something of a person; of several, none is meant. */
+async function organizationOfIssuer(store: Store, assertion: string): Promise<string | undefined> {
+  const issuer = issuerIn(assertion)
+  const [only, ...others] = issuer === undefined ? [] : await findIssuers(store, issuer, 'enterprise')
+  return others.length === 0 ? only?.organization : undefined
 }
 
 function organizationIn(token: string): string | undefined {

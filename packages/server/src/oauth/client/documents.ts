@@ -1,6 +1,7 @@
 import type { JWK } from 'jose'
 import { createFailureLimit } from '../failure-limit.ts'
 import { type ClientDocument, isDocumentId, parseJson, readClientDocument, readKeys } from './document.ts'
+import { createKept } from './kept.ts'
 import type { Fetched, OutboundFetch } from './outbound-fetch.ts'
 
 /** A client that is described by a document, as it stands now, or why it cannot be taken; for the record. */
@@ -19,10 +20,6 @@ export interface ClientDocumentOptions {
   /** Hosts, with their port, that may lie on this machine or in this network. */
   privateHosts: readonly string[]
 }
-
-/** How long something is kept of which nothing is said, and the bounds for what is said. */
-const KEPT_SECONDS = { usual: 300, least: 60, most: 24 * 3600 }
-const MOST_KEPT = 1_000
 
 export function createClientDocuments({
   fetch,
@@ -65,28 +62,6 @@ export function createClientDocuments({
         return { ok: true, value, maxAgeSeconds: fetched.maxAgeSeconds }
       })
       return found.ok ? found.value : []
-    },
-  }
-}
-
-type Made<T> = { ok: true; value: T; maxAgeSeconds: number | undefined } | { ok: false; reason: string }
-
-/** Keeps what could be made for as long as it is good; what could not is tried again by the next who asks. */
-function createKept<T>(now: () => number) {
-  const kept = new Map<string, { made: Promise<Made<T>>; until: number }>()
-  return {
-    async get(key: string, make: () => Promise<Made<T>>): Promise<Made<T>> {
-      const known = kept.get(key)
-      if (known && known.until > now()) return known.made
-      const entry = { made: make(), until: Number.POSITIVE_INFINITY }
-      kept.delete(key)
-      if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value ?? '')
-      kept.set(key, entry)
-      const made = await entry.made
-      const { usual, least, most } = KEPT_SECONDS
-      const seconds = made.ok ? Math.min(most, Math.max(least, made.maxAgeSeconds ?? usual)) : 0
-      entry.until = now() + seconds * 1000
-      return made
     },
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { DETAIL_TYPES } from '@valetkey/sdk/core'
 import type { ClientKeys, OidcClient, Provider } from 'oidc-provider'
-import { CIBA, DELEGATE, DEVICE_CODE, TOKEN_EXCHANGE } from '../token/token-types.ts'
+import { CIBA, DELEGATE, DEVICE_CODE, JWT_BEARER, TOKEN_EXCHANGE } from '../token/token-types.ts'
 import { applicationTypeOf } from './redirect-uri.ts'
 import type { Registration } from './registration.ts'
 
@@ -9,9 +9,9 @@ import type { Registration } from './registration.ts'
 export type ProofKind = 'secret' | 'key' | 'none'
 
 const MOST_CLIENTS = 10_000
-const FOR_PEOPLE = ['authorization_code', 'refresh_token', DEVICE_CODE]
+const FOR_PEOPLE = ['authorization_code', 'refresh_token', DEVICE_CODE, JWT_BEARER]
 const FOR_AGENTS = ['client_credentials', TOKEN_EXCHANGE, DELEGATE, CIBA, ...FOR_PEOPLE]
-/** A client that proves nothing acts for people only. */
+/** A client that proves nothing acts for people only; so that a workload gets in, of which an issuer has said who it is, it may bring that. */
 const GRANTS = {
   none: FOR_PEOPLE,
   secret: FOR_AGENTS,

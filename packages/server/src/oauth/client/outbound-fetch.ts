@@ -38,7 +38,11 @@ const MOST_AT_ONCE = 32
  * Fetches a JSON document from an address that a stranger has named: by https alone, from public addresses alone, which are
  * looked up once and then connected to, with limits on time and size, and never anywhere else than where it was asked for.
  */
-export function createOutboundFetch(options: OutboundOptions): OutboundFetch {
+export function createOutboundFetch(
+  /** `maxBytes`: how much an answer may be; five kilobytes, where nothing is said. */
+  options: OutboundOptions & { maxBytes?: number },
+): OutboundFetch {
+  const { maxBytes = MAX_BYTES } = options
   const reach = createReach(options)
   let running = 0
   return async text => {
@@ -49,7 +53,7 @@ export function createOutboundFetch(options: OutboundOptions): OutboundFetch {
     const limit = AbortSignal.timeout(TIME_LIMIT_MS)
     try {
       const found = await reach(url, limit)
-      return found.ok ? await get(url, found.addresses, limit) : refuse(found.reason)
+      return found.ok ? await get(url, found.addresses, limit, maxBytes) : refuse(found.reason)
     } finally {
       running--
     }
@@ -64,7 +68,12 @@ export function parseUrl(text: string): URL | undefined {
   return isPlain && url.hash === '' && !text.includes('#') && !url.hostname.endsWith('.') ? url : undefined
 }
 
-function get(url: URL, addresses: readonly string[], signal: AbortSignal): Promise<Fetched | NotFetched> {
+function get(
+  url: URL,
+  addresses: readonly string[],
+  signal: AbortSignal,
+  maxBytes: number,
+): Promise<Fetched | NotFetched> {
   return new Promise(settle => {
     const fail = () => settle(refuse(signal.aborted ? 'timeout' : 'unreachable'))
     request(
@@ -76,14 +85,14 @@ function get(url: URL, addresses: readonly string[], signal: AbortSignal): Promi
         maxHeaderSize: MAX_HEADER_BYTES,
         signal,
       },
-      response => void read(response).then(settle, fail),
+      response => void read(response, maxBytes).then(settle, fail),
     )
       .on('error', fail)
       .end()
   })
 }
 
-async function read(response: IncomingMessage): Promise<Fetched | NotFetched> {
+async function read(response: IncomingMessage, maxBytes: number): Promise<Fetched | NotFetched> {
   const drop = (reason: NotFetched['reason']) => {
     response.destroy()
     return refuse(reason)
@@ -92,12 +101,12 @@ async function read(response: IncomingMessage): Promise<Fetched | NotFetched> {
   // A redirect is as good as no answer: it would lead where nobody has looked.
   if (response.statusCode !== 200) return drop('status')
   if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(type) || encoding !== 'identity') return drop('type')
-  if (Number(response.headers['content-length'] ?? 0) > MAX_BYTES) return drop('too_large')
+  if (Number(response.headers['content-length'] ?? 0) > maxBytes) return drop('too_large')
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > MAX_BYTES) return drop('too_large')
+    if (size > maxBytes) return drop('too_large')
     chunks.push(chunk)
   }
   const body = Buffer.concat(chunks).toString('utf8')

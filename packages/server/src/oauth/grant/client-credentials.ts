@@ -36,7 +36,7 @@ export function addClientCredentials(provider: Provider, options: GrantOptions):
  * let them: one audience, never more scope than the agent's ceiling, the server's rules and that grant, and no token
  * whose issue is not on record.
  */
-function clientCredentialsGrant(options: GrantOptions): GrantHandler {
+export function clientCredentialsGrant(options: GrantOptions): GrantHandler {
   return async ctx => {
     const { caller, credential } = provenCaller(ctx)
     const grant = await findActingGrant(options, ctx.oidc.params['grant_id'], caller)

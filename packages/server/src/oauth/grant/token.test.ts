@@ -224,7 +224,7 @@ describe('bad requests', () => {
       for (let i = 0; i < 8; i++) outgoing.write(`a${i}=${'x'.repeat(10_000)}&`)
       outgoing.end()
     })
-    expect(status).toBe(400)
+    expect(status).toBe(413)
   })
 
   test.each(['password', 'authorization_code', 'refresh_token', 'implicit', ''])(
