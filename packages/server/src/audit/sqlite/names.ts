@@ -1,8 +1,9 @@
 import type Sqlite from 'better-sqlite3'
+import { column } from '../entry.ts'
 
 /** Numbers for texts that many records share, so that a record and its indexes hold a number of two or three bytes. */
 export interface Names {
-  /** The number of a text, given now if it has none. */
+  /** The number of a text as a column holds it, given now if it has none. */
   put(text: string): number
   /** The numbers given since the last commit hold, or are forgotten. */
   commit(): void
@@ -29,9 +30,12 @@ export function createNames(database: Sqlite.Database): Names {
   }
 
   return {
-    put(text) {
-      const known = remembered.get(text)
+    put(said) {
+      const known = remembered.get(said)
       if (known !== undefined) return known
+      const text = column(said)
+      const cut = text === said ? undefined : remembered.get(text)
+      if (cut !== undefined) return cut
       const row = find.get(text)
       if (row) return remember(text, row.id)
       fresh.push(text)

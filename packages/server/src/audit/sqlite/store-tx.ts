@@ -1,7 +1,7 @@
 import type Sqlite from 'better-sqlite3'
 import { cutAtTiles, packData, packEntries } from '../bundle.ts'
 import type { Gap } from '../counters.ts'
-import { column, type Entry, NAMED } from '../entry.ts'
+import { type Entry, NAMED } from '../entry.ts'
 import { type IndexedEntry, type LedgerTx, nameOf, type Stored } from '../ingest.ts'
 import { createBundleReader } from './bundles.ts'
 import type { Names } from './names.ts'
@@ -138,7 +138,7 @@ function rowValues(
   const values: unknown[] = [seq, at, receivedAt - at, log, index, kind, key, verdict, passed, took]
   for (const name of NAMED) {
     const text = entry.names[name]
-    values.push(text === null || text === undefined ? null : names.put(column(text)))
+    values.push(text === null || text === undefined ? null : names.put(text))
   }
   return values
 }

@@ -24,8 +24,8 @@ export function startThread(settings: FileSettings & { isBackground?: boolean })
   function start(): Worker {
     const started = new Worker(new URL('./worker.ts', import.meta.url), {
       workerData: settings,
-      // Rows only pass through: a large nursery would hold memory for nothing.
-      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+      // Rows only pass through: what a shipment takes should die young, and more would hold memory for nothing.
+      resourceLimits: { maxYoungGenerationSizeMb: 24 },
     })
     const fail = (error: Error) => {
       if (worker !== started) return
