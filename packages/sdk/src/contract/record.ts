@@ -37,6 +37,20 @@ export const record = {
       permission: 'audit:read',
       returns: s.RecordedCall.extend({ sentence: z.string() }),
     },
+    rebuild: {
+      method: 'GET',
+      path: '/decisions/:id/rebuilt',
+      summary: 'Decide a recorded call once more, with the policy of its moment',
+      permission: 'audit:read',
+      returns: z.object({
+        /** Null where it cannot be decided again. */
+        explanation: s.Explanation.nullable(),
+        /** Whether it comes out as the record says. */
+        agrees: z.boolean().nullable(),
+        /** Why not, where it does not or cannot. */
+        note: z.string().nullable(),
+      }),
+    },
   },
   audit: {
     calls: {

@@ -157,7 +157,8 @@ async function offeredDefinition(
   return null
 }
 
-function explain(decision: Decision, agentName: string, hasCredential: boolean): Explanation {
+/** A decision as the API says it. */
+export function explain(decision: Decision, agentName: string, hasCredential: boolean): Explanation {
   const {
     id,
     decision: verdict,

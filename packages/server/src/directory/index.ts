@@ -74,6 +74,7 @@ export {
 } from './principals/people.ts'
 export { listPrincipalNames } from './principals/principals.ts'
 export { createService, listServices, updateService } from './principals/service-principals.ts'
+export { rebuildDecision } from './rebuild.ts'
 export * from './reference.ts'
 export { importResources } from './resources/resource-import.ts'
 export { refuseExternalId } from './resources/resource-rules.ts'

@@ -6,12 +6,29 @@ const DAY_MS = 24 * 3600 * 1000
 const KEPT_MS = 7 * DAY_MS
 
 /**
- * Forgets what nobody will ask for: old changes (a subscriber that is further behind loads anew), what long-silent
+ * Puts away old changes (a subscriber that is further behind loads anew; they stay as history, by which decisions are rebuilt)
+ * and forgets what nobody will ask for: what long-silent
  * points held, marks of used proofs and revocations of tokens that have expired since.
  */
 export async function prune(store: Store, now: number): Promise<void> {
   for (const [organization, revision] of await findPrunable(store, now))
     await store.write(async tx => {
+      const columns = [
+        ...(['organizationId', 'revision', 'ord', 'fact', 'factId', 'value', 'actor', 'at'] as const),
+      ]
+      await tx
+        .insertInto('changeHistory')
+        .columns(columns)
+        .expression(eb =>
+          eb
+            .selectFrom('changeLog')
+            .select(columns)
+            .where('organizationId', '=', organization)
+            .where('revision', '<=', revision)
+            // There can be millions, and a record says where its resource lay.
+            .where(each => each.or([each('fact', '!=', 'resource'), each('value', 'is', null)])),
+        )
+        .execute()
       // Always the oldest ones and all of them: readers tell an empty revision from a pruned one by that.
       await tx
         .deleteFrom('changeLog')

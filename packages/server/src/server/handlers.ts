@@ -224,7 +224,13 @@ export function createHandlers(parts: HandlerParts): Handlers {
       rotate: rotateSigningKey,
       retire: (ctx, input) => retireSigningKey(ctx, input, waitForPoints),
     },
-    decisions: { check: directory.checkDecision, get: evidence.decisions.get },
+    decisions: {
+      check: directory.checkDecision,
+      get: evidence.decisions.get,
+      async rebuild(ctx, input) {
+        return directory.rebuildDecision(ctx, await evidence.decisions.get(ctx, input))
+      },
+    },
     audit: evidence.audit,
     evidence: evidence.evidence,
     policy: { apply: policy.apply },

@@ -15,6 +15,7 @@ import * as evidence from './migrations/0012-evidence.ts'
 import * as waitingRequests from './migrations/0014-waiting-requests.ts'
 import * as trustedIssuers from './migrations/0015-trusted-issuers.ts'
 import * as signals from './migrations/0016-signals.ts'
+import * as history from './migrations/0018-history.ts'
 import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
 
@@ -34,6 +35,7 @@ const MIGRATIONS: readonly Migration[] = [
   waitingRequests,
   trustedIssuers,
   signals,
+  history,
 ]
 
 interface Migration {

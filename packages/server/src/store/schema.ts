@@ -9,6 +9,8 @@ export interface Database {
 
   organization: OrganizationTable
   changeLog: ChangeLogTable
+  /** What was taken out of the log of changes. */
+  changeHistory: ChangeLogTable
   principal: PrincipalTable
   agent: AgentTable
   client: ClientTable
@@ -65,7 +67,6 @@ export interface Database {
   logKey: LogKeyTable
   evidenceRetention: { organizationId: string; kind: 'calls' | 'changes'; days: number }
   evidenceHold: EvidenceHoldTable
-  policyBase: { organizationId: string; revision: number; facts: string }
   oauthState: OauthStateTable
   waitingRequest: WaitingRequestTable
   replay: { id: string; expiresAt: number }

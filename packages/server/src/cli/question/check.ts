@@ -32,7 +32,7 @@ const view: View<Explanation> = {
   ],
 }
 
-const legView: View<Leg> = {
+export const legView: View<Leg> = {
   kind: 'Leg',
   name: leg => leg.leg,
   columns: [

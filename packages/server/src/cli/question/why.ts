@@ -1,16 +1,19 @@
 import { type AdminApi, ApiError, type Output } from '@valetkey/sdk/contract'
 import type { Command } from 'commander'
 import { addCommand, type Session, withSession } from '../session.ts'
-import { EXIT, type Io, UsageError, type View } from '../terminal/index.ts'
+import { EXIT, type Io, printable, UsageError, type View } from '../terminal/index.ts'
 import { toQuestion } from './access-question.ts'
 import { type Explained, explainedView, showReasons } from './access-view.ts'
 import { verdictOf } from './call-view.ts'
+import { legView } from './check.ts'
 import { explainToday } from './explain-today.ts'
 
 type Call = Output<AdminApi['decisions']['get']>
 
+type Rebuilt = Output<AdminApi['decisions']['rebuild']>
+
 /** `acting` names the chain of agents, as far as who asks may see them. */
-const view: View<Call & { today: Explained | null; acting: string | null }> = {
+const view: View<Call & { today: Explained | null; acting: string | null; rebuilt: Rebuilt }> = {
   kind: 'Decision',
   name: call => call.id,
   columns: [
@@ -90,14 +93,30 @@ async function whyDecision(session: Session, id: string): Promise<void> {
   const call = await api.decisions.get({ id })
   const today = await explainToday(session, call)
   const acting = await actingOf(session, call)
-  print.item(view, { ...call, today: today?.explained ?? null, acting })
+  const rebuilt = await api.decisions.rebuild({ id })
+  print.item(view, { ...call, today: today?.explained ?? null, acting, rebuilt })
   if (call.decision !== 'permit') io.exitCode = EXIT.verdictDeny
+  if (print.human) showRebuilt(session, rebuilt)
   if (!print.human || !today) return
   const { explained, question, who } = today
   print.say('')
   print.say(`As things stand now: ${explained.sentence}`)
   print.say(explained.path.join(' < '))
   await showReasons(session, explained, question, who)
+}
+
+/** The walk of the decision, made once more with the policy of its moment. */
+function showRebuilt({ print }: Session, { explanation, agrees, note }: Rebuilt): void {
+  print.say('')
+  if (!explanation) {
+    print.say(printable(`It cannot be decided again. ${note ?? ''}`))
+    return
+  }
+  const outcome = agrees ? 'it comes out the same' : 'it comes out differently'
+  print.say(`Decided again with the policy of that moment, ${outcome}:`)
+  print.say('')
+  print.list(legView, explanation.legs)
+  if (note !== null) print.say(printable(note))
 }
 
 /** `support-bot > billing-analyst (dlg_…)`: who let whom act. */
