@@ -2,23 +2,29 @@ import type { ChangeListener } from './store.ts'
 
 /** Those in this process who want to know of commits. */
 export interface Listeners {
-  add(listener: ChangeListener): () => void
+  add(listener: ChangeListener, isFirst?: boolean): () => void
   /**
-   * Calls all of them before whoever awaited the write goes on. Each runs on its own, so that a fault in one reaches
-   * neither the others nor the write, which is committed already, and is loud all the same.
+   * Calls the first before whoever awaited the write goes on, the others when they have asked what they want to know.
+   * Each runs on its own, so that a fault in one reaches neither the others nor the write, which is committed already,
+   * and is loud all the same.
    */
   call(organizations: readonly string[] | undefined): void
 }
 
 export function createListeners(): Listeners {
-  const listeners = new Set<ChangeListener>()
+  const [first, others] = [new Set<ChangeListener>(), new Set<ChangeListener>()]
+  const callAll = (listeners: ReadonlySet<ChangeListener>, organizations: readonly string[] | undefined) => {
+    for (const listener of listeners) queueMicrotask(() => listener(organizations))
+  }
   return {
-    add(listener) {
+    add(listener, isFirst = false) {
+      const listeners = isFirst ? first : others
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },
     call(organizations) {
-      for (const listener of listeners) queueMicrotask(() => listener(organizations))
+      callAll(first, organizations)
+      setImmediate(() => callAll(others, organizations))
     },
   }
 }
