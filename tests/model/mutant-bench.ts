@@ -15,6 +15,11 @@ test.each = (rows: readonly unknown[]) => (_: string, work: (...row: unknown[]) 
   for (const row of rows) waiting.push(() => (Array.isArray(row) ? work(...row) : work(row)))
 }
 
+/** Groups are for who reads the report. */
+export function describe(_: string, work: Work): void {
+  work()
+}
+
 /** Runs what was registered; the first failure is thrown. */
 export async function runTests(): Promise<void> {
   for (const work of waiting.splice(0)) await work()
@@ -25,7 +30,13 @@ const ANY = new Any()
 
 function isLike(got: unknown, wanted: unknown): boolean {
   if (wanted === ANY) return true
-  if (typeof wanted !== 'object' || wanted === null || Array.isArray(wanted) || wanted instanceof Set)
+  if (Array.isArray(wanted))
+    return (
+      Array.isArray(got) &&
+      got.length === wanted.length &&
+      wanted.every((one, place) => isLike(got[place], one))
+    )
+  if (typeof wanted !== 'object' || wanted === null || wanted instanceof Set)
     return isDeepStrictEqual(plain(got), plain(wanted))
   const object = got as Record<string, unknown>
   return Object.entries(wanted).every(([key, value]) => isLike(object?.[key], value))
@@ -44,14 +55,24 @@ function plain(value: unknown): unknown {
 }
 
 export function expect(got: unknown, what = '') {
+  return { ...claims(got, what, true), not: claims(got, what, false) }
+}
+
+function claims(got: unknown, what: string, isSo: boolean) {
   const must = (holds: boolean, how: string, wanted?: unknown) => {
-    if (!holds) throw new Error(`${what} ${JSON.stringify(got)} ${how} ${JSON.stringify(wanted)}`)
+    if (holds === isSo) return
+    throw new Error(`${what} ${JSON.stringify(got)} ${isSo ? '' : 'not: '}${how} ${JSON.stringify(wanted)}`)
   }
   return {
     toBe: (wanted: unknown) => must(Object.is(got, wanted), 'is not', wanted),
     toEqual: (wanted: unknown) =>
       must(isDeepStrictEqual(plain(got), plain(wanted)), 'does not equal', wanted),
     toMatchObject: (wanted: object) => must(isLike(got, wanted), 'does not match', wanted),
+    toBeNull: () => must(got === null, 'is not null'),
+    toContain: (wanted: unknown) =>
+      must([...(got as Iterable<unknown>)].includes(wanted), 'is without', wanted),
+    toHaveLength: (wanted: number) =>
+      must((got as { length: number }).length === wanted, 'is not as long as', wanted),
     toBeUndefined: () => must(got === undefined, 'is not undefined'),
     toBeGreaterThan: (wanted: number) => must((got as number) > wanted, 'is not above', wanted),
     toBeGreaterThanOrEqual: (wanted: number) => must((got as number) >= wanted, 'is below', wanted),
