@@ -1,22 +1,8 @@
-import { createRemoteJWKSet, customFetch, errors, jwtVerify } from 'jose'
+import { errors, jwtVerify } from 'jose'
 import * as z from 'zod'
-import { cappedFetch } from '../people/index.ts'
+import { keysAt, SIGNATURE_ALGORITHMS } from '../people/index.ts'
 import type { SourceRow } from './sources.ts'
 
-/** Asymmetric ones only: nobody but the transmitter can sign. */
-const ALGORITHMS = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-]
 const TOLERANCE_SECONDS = 60
 
 /** Why an event was not taken, in the words of RFC 8935 section 2.4. */
@@ -56,22 +42,6 @@ export interface Heard {
   at: number
 }
 
-type KeySet = ReturnType<typeof createRemoteJWKSet>
-const keySets = new Map<string, KeySet>()
-const MOST_KEY_SETS = 100
-
-function keysAt(url: string): KeySet {
-  const known = keySets.get(url)
-  if (known) return known
-  const [oldest] = keySets.keys()
-  if (keySets.size >= MOST_KEY_SETS && oldest !== undefined) keySets.delete(oldest)
-  const keys = createRemoteJWKSet(new URL(url), {
-    [customFetch]: (at: string, init: RequestInit) => cappedFetch(at, init),
-  })
-  keySets.set(url, keys)
-  return keys
-}
-
 /**
  * Reads a Security Event Token (RFC 8417): signed by the source, for us, about one thing. One does not expire; what an old
  * one can end is what was there when it was made.
@@ -91,7 +61,7 @@ export async function readSecurityEvent(source: SourceRow, token: string, now: n
 async function verify(source: SourceRow, token: string, now: number): Promise<z.output<typeof Claims>> {
   try {
     const { payload } = await jwtVerify(token, keysAt(source.jwksUri), {
-      ...{ issuer: source.issuer, audience: source.audience, algorithms: ALGORITHMS },
+      ...{ issuer: source.issuer, audience: source.audience, algorithms: SIGNATURE_ALGORITHMS },
       typ: 'secevent+jwt',
       currentDate: new Date(now),
     })

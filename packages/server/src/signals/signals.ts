@@ -62,6 +62,7 @@ function startRounds(parts: Rounds) {
   const pushing = new Map<string, Promise<void>>()
   let isWanted = false
   let running: Promise<void> | undefined
+  let polling: Promise<void> | undefined
 
   async function round(): Promise<void> {
     if (await collectEvents(store, issuer, now())) for (const wake of [...sleepers]) wake()
@@ -71,7 +72,12 @@ function startRounds(parts: Rounds) {
       pushing.set(id, done)
       void done.finally(() => pushing.delete(id))
     }
-    await pollSources(parts)
+    // One that is slow holds nobody else up.
+    polling ??= pollSources(parts)
+      .catch(onFault)
+      .finally(() => {
+        polling = undefined
+      })
   }
   async function run(): Promise<void> {
     while (isWanted && !stop.signal.aborted) {
@@ -105,7 +111,7 @@ function startRounds(parts: Rounds) {
       stop.abort()
       for (const wake of [...sleepers]) wake()
       await running
-      await Promise.all(pushing.values())
+      await Promise.all([...pushing.values(), polling])
     },
   }
 }

@@ -50,8 +50,7 @@ export async function replaceIssuerRules(
   const rules = new Map<string, Rule>()
   for (const { agent, claims } of wanted) {
     const { id, status, name } = await getPrincipal(tx, organization, 'agent', agent)
-    const isStanding = standing.some(({ agentId }) => agentId === id)
-    if (status === 'retired' && !isStanding)
+    if (status === 'retired')
       throw new AppError('conflict.state', `Agent ${quote(name)} is retired, which is final.`)
     const rule = { agentId: id, claims: JSON.stringify(Object.fromEntries(Object.entries(claims).sort())) }
     rules.set(keyOf(rule), rule)

@@ -1,25 +1,11 @@
-import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose'
+import { jwtVerify } from 'jose'
 import * as z from 'zod'
 import { oidcSettings } from '../../directory/index.ts'
-import { cappedFetch } from './capped-fetch.ts'
 import { type OidcProvider, oidcKeysOf } from './oidc.ts'
+import { keysAt, SIGNATURE_ALGORITHMS } from './remote-keys.ts'
 import { FederationError } from './said.ts'
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
-/** Asymmetric ones only: nobody but the provider can sign. */
-const ALGORITHMS = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-]
 const TOLERANCE_SECONDS = 60
 const OLDEST_SECONDS = 10 * 60
 
@@ -43,22 +29,6 @@ export interface Logout {
   sid: string | undefined
 }
 
-type KeySet = ReturnType<typeof createRemoteJWKSet>
-const keySets = new Map<string, KeySet>()
-const MOST_KEY_SETS = 100
-
-function keysAt(url: string): KeySet {
-  const known = keySets.get(url)
-  if (known) return known
-  const [oldest] = keySets.keys()
-  if (keySets.size >= MOST_KEY_SETS && oldest !== undefined) keySets.delete(oldest)
-  const keys = createRemoteJWKSet(new URL(url), {
-    [customFetch]: (at: string, init: RequestInit) => cappedFetch(at, init),
-  })
-  keySets.set(url, keys)
-  return keys
-}
-
 /** Checks a logout token, in the order of OpenID Connect Back-Channel Logout 1.0 section 2.6. Replay is the caller's. */
 export async function readLogoutToken(provider: OidcProvider, token: string, now: number): Promise<Logout> {
   const { issuer, jwksUri, algorithms } = await oidcKeysOf(provider, now)
@@ -67,7 +37,7 @@ export async function readLogoutToken(provider: OidcProvider, token: string, now
       issuer,
       audience: oidcSettings(provider.row).clientId,
       typ: 'logout+jwt',
-      algorithms: ALGORITHMS.filter(name => algorithms?.includes(name) ?? true),
+      algorithms: SIGNATURE_ALGORITHMS.filter(name => algorithms?.includes(name) ?? true),
       clockTolerance: TOLERANCE_SECONDS,
       maxTokenAge: OLDEST_SECONDS,
       currentDate: new Date(now),
