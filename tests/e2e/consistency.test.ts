@@ -7,8 +7,10 @@ import { readOffer } from '@valetkey/sdk/guard'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createBillingHandler } from '../../packages/server/src/cli/run/demo/billing.ts'
 import { findFreePort } from '../../packages/server/src/cli/run/demo/files.ts'
+import { chainOf, type Hand } from '../integration/delegation-stage.ts'
 import { freshDatabase, type PostgresServer, startPostgres } from '../storage/databases.ts'
 import { type Balancer, startBalancer } from './balancer.ts'
+import { createHand } from './hand.ts'
 import { identify } from './identity.ts'
 import { BILLING_RULES, mapRules, seedNorthwind } from './northwind.ts'
 import type { PointSettings } from './point-process.ts'
@@ -140,6 +142,41 @@ test('a revocation through either node waits for 3 of 3 points, and from then on
     expect(barrier).toMatchObject({ complete: true, points: CONFIRMED })
     expect(await callAll(token)).toEqual(NONE)
   }
+})
+
+test('a delegation taken back on one node takes what follows along at three points, and in what the other node says', async () => {
+  await first.api.delegationRules.put({ from: 'organization', to: 'organization' })
+  const places = { api: first.api, url: issuer, billing: { resource: RESOURCE } }
+  const hands: Hand[] = []
+  for (const name of ['chief', 'middle', 'last-bot']) {
+    await first.api.agents.create({
+      name,
+      owner: 'maya@northwind.test',
+      kind: 'both',
+      ceiling: ['invoices:*'],
+    })
+    await first.api.assignments.create({ principal: name, role: 'support-agent' })
+    hands.push(await createHand(places, name))
+  }
+  const { links, answer } = await chainOf(hands)
+  const token = String(answer['access_token'])
+  await expect.poll(() => callAll(token), { timeout: 10_000 }).toEqual(ALL_OK)
+  const { key } = await first.api.serverKeys.create({ server: 'billing', label: 'asks' })
+  const isActive = async ({ site }: Node) => {
+    const init = {
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}` },
+      body: new URLSearchParams({ token }),
+    }
+    return ((await (await fetch(`${site.url}/token/introspection`, init)).json()) as { active: boolean })
+      .active
+  }
+  expect(await Promise.all([first, second].map(isActive))).toEqual([true, true])
+  const revocation = { kind: 'delegation', id: links[0] ?? '', waitMs: 10_000 } as const
+  const { barrier } = await first.api.revocations.create(revocation)
+  expect(await Promise.all([first, second].map(isActive))).toEqual([false, false])
+  expect(barrier).toMatchObject({ complete: true, points: CONFIRMED })
+  expect(await callAll(token)).toEqual(NONE)
 })
 
 test('right after a write on one node, the other never answers what was before it', async () => {

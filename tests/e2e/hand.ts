@@ -2,8 +2,10 @@ import { EXCHANGE, HANDLE, type Hand, LINK } from '../integration/delegation-sta
 import { read } from './say.ts'
 import type { World } from './world.ts'
 
+type Place = Pick<World, 'api' | 'url'> & { billing: Pick<World['billing'], 'resource'> }
+
 /** An agent of a world that proves itself by a secret of its own. */
-export async function createHand({ api, url, billing }: World, name: string): Promise<Hand> {
+export async function createHand({ api, url, billing }: Place, name: string): Promise<Hand> {
   const { id } = await api.agents.get({ id: name })
   const { secret } = await api.credentials.create({ agent: name, kind: 'secret', label: 'hand' })
   const authorization = `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
