@@ -15,6 +15,7 @@ const pages = [
   'docs/clients.md',
   'docs/evidence.md',
   'docs/signals.md',
+  'docs/delegation.md',
 ]
 /** Words that follow the name in prose and in what is signed. */
 const NO_COMMANDS = new Set(['serves', 'shipment', 'evidence'])
