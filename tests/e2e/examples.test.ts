@@ -71,6 +71,7 @@ describe('the programs in examples/', () => {
     ['guard-sdk-v1.ts', ['legacy']],
     ['guard-express.ts', ['modern', 'legacy']],
     ['guard-hono.ts', ['modern', 'legacy']],
+    ['guard-fastify.ts', ['modern', 'legacy']],
   ] as const)('%s', async (file, eras) => {
     const port = await findFreePort()
     const url = `http://127.0.0.1:${port}/mcp`
@@ -95,7 +96,7 @@ describe('the programs in examples/', () => {
     try {
       await answers(url)
       for (const era of eras) await expectGuarded(url, era)
-      if (file === 'guard-express.ts') expect(await (await fetch(new URL('/health', url))).text()).toBe('ok')
+      if (/express|fastify/.test(file)) expect(await (await fetch(new URL('/health', url))).text()).toBe('ok')
     } finally {
       program.kill()
     }

@@ -3,6 +3,7 @@ import { agents } from './agents.ts'
 import { delegations } from './delegations.ts'
 import { evidence } from './evidence.ts'
 import { federation } from './federation.ts'
+import { installation } from './installation.ts'
 import { issuers } from './issuers.ts'
 import { signingKeys } from './keys.ts'
 import { organizations } from './organizations.ts'
@@ -31,6 +32,7 @@ export const api = {
   ...access,
   ...delegations,
   ...revocations,
+  ...installation,
   ...signingKeys,
   ...record,
   ...evidence,

@@ -11,6 +11,7 @@ export const COMMANDS: CommandTable = {
   serve: () => import('./run/serve.ts'),
   gateway: () => import('./run/gateway/gateway.ts'),
   witness: () => import('./run/witness.ts'),
+  doctor: () => import('./doctor/doctor.ts'),
   login: () => import('./login.ts'),
   whoami: () => import('./whoami.ts'),
   org: () => import('./organization/org.ts'),

@@ -9,6 +9,7 @@ import { applyPolicy, whatIfPolicy } from '../policy/index.ts'
 import type { Store } from '../store/index.ts'
 import { createAddressOf } from './client-address.ts'
 import { createHandlers } from './handlers.ts'
+import { createInstallation } from './installation.ts'
 import { createResolveTxt } from './resolve-txt.ts'
 import { createRoutes, type Env } from './routes.ts'
 
@@ -46,6 +47,7 @@ export async function createApi(options: ApiOptions): Promise<AdminApiServer> {
     issuer,
     mailer,
     dev: isDev,
+    installation: createInstallation({ store, audit, now, mailer }),
   })
   const app = createRoutes({
     store,

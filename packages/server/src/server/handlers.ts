@@ -30,6 +30,7 @@ export interface HandlerParts {
   issuer: string
   mailer: Mailer | undefined
   dev: boolean
+  installation: Handlers['installation']
 }
 
 /** What is kept by the authorization server. */
@@ -41,7 +42,7 @@ const REVOKE_ELSEWHERE: directory.RevokeElsewhere = {
 }
 
 export function createHandlers(parts: HandlerParts): Handlers {
-  const { evidence, policy, waitForPoints, resolveTxt, issuer, mailer, dev } = parts
+  const { evidence, policy, waitForPoints, resolveTxt, issuer, mailer, dev, installation } = parts
   return {
     session: {
       bootstrap: directory.claimBootstrapCode,
@@ -120,6 +121,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
       suspend: directory.suspendAgent,
       resume: directory.resumeAgent,
     },
+    installation,
     credentials: { list: directory.listCredentials, create: directory.createCredential },
     servers: {
       list: directory.listServers,

@@ -1,7 +1,5 @@
 import { enrollAgent, openKeyStore } from '@valetkey/sdk/agent'
-import { AppError } from '@valetkey/sdk/core'
 import type { Command } from 'commander'
-import * as z from 'zod'
 import { findAgent } from '../find.ts'
 import { addCommand, type Session, withSession } from '../session.ts'
 import type { Io } from '../terminal/index.ts'
@@ -25,14 +23,12 @@ export function addEnroll(group: Command, io: Io): void {
     .action(withSession(io, enroll))
 }
 
-const Metadata = z.object({ issuer: z.url() })
-
 async function enroll(session: Session, text: string, options: { label?: string }): Promise<void> {
   const { api, io, print } = session
   const { id, organization, name } = await findAgent(session, text)
   const store = await openAgentStore(io)
   const before = await store.load(name)
-  const issuer = await issuerOf(session)
+  const { issuer } = await api.session.whoami({})
   const registry = {
     credentials: {
       create: (input: Parameters<typeof api.credentials.create>[0]) =>
@@ -46,14 +42,4 @@ async function enroll(session: Session, text: string, options: { label?: string 
   print.note(
     before ? `${name} has a key in ${store.place} already.` : `The key of ${name} is kept in ${store.place}.`,
   )
-}
-
-/** How the authority calls itself: tokens are asked for in that name. */
-async function issuerOf({ context, io }: Session): Promise<string> {
-  const url = new URL('/.well-known/oauth-authorization-server', context.url)
-  const response = await io.fetch(new Request(url))
-  const metadata = Metadata.safeParse(await response.json().catch(() => undefined))
-  if (!metadata.success)
-    throw new AppError('authority.unreachable', `${url.href} does not hold the metadata of an authority.`)
-  return metadata.data.issuer
 }
