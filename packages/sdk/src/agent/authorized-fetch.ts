@@ -60,7 +60,7 @@ async function call(calls: Calls, outgoing: Outgoing): Promise<Response> {
       if (!(await source.widen(wanted, scope))) return response
     } else if (hasNonce && !asked && challenges.some(({ error }) => error === 'use_dpop_nonce')) asked = true
     else {
-      source.drop(wanted, isBound)
+      source.drop(wanted, isBound, token)
       // The token may have been taken back; one more try with a fresh one says whether the agent still may.
       if (renewed) throw refused(calls, isBound, challenges)
       renewed = true

@@ -10,7 +10,7 @@ export interface Source {
   /** A token that is good now, bound to the agent's key or for whoever bears it. */
   get(wanted: Wanted, isBound: boolean): Promise<Token>
   put(wanted: Wanted, isBound: boolean, token: Token): void
-  drop(wanted: Wanted, isBound: boolean): void
+  drop(wanted: Wanted, isBound: boolean, token?: Token): void
   /** Says for a while that there is none, because what was given is not taken. */
   refuse(wanted: Wanted, isBound: boolean, error: AppError): void
   /** Gets more scopes where somebody can be asked for them; false where nobody can. */
@@ -41,7 +41,7 @@ export function createSource(options: {
     standing,
     get: (wanted, isBound) => cache.get(keyOf(wanted, isBound)),
     put: (wanted, isBound, token) => cache.put(keyOf(wanted, isBound), token),
-    drop: (wanted, isBound) => cache.drop(keyOf(wanted, isBound)),
+    drop: (wanted, isBound, token) => cache.drop(keyOf(wanted, isBound), token?.value),
     refuse: (wanted, isBound, error) => cache.refuse(keyOf(wanted, isBound), error),
     widen,
   }

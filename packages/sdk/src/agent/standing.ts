@@ -14,6 +14,8 @@ export interface Standing {
   check(): void
   /** Aborted with the reason when it is told no. */
   signal(): AbortSignal
+  /** How often it was told no: what was kept from before is not to be used any more. */
+  halts(): number
   /** Halts this way of acting, or all that the agent does. */
   halt(halted: Halted, what?: 'this' | 'all'): void
 }
@@ -24,6 +26,7 @@ export const REFUSED_FOR_MS = 30_000
 export function createStanding(now: () => number, above?: Standing): Standing {
   let told: { halted: Halted; until: number } | undefined
   let stop = new AbortController()
+  let halts = 0
   return {
     check() {
       above?.check()
@@ -31,8 +34,10 @@ export function createStanding(now: () => number, above?: Standing): Standing {
       told = undefined
     },
     signal: () => (above ? AbortSignal.any([above.signal(), stop.signal]) : stop.signal),
+    halts: () => halts + (above?.halts() ?? 0),
     halt(halted, what = 'this') {
       if (above && what === 'all') return above.halt(halted, what)
+      halts++
       told = { halted, until: now() + REFUSED_FOR_MS }
       stop.abort(halted)
       stop = new AbortController()

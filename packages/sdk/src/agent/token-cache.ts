@@ -8,8 +8,8 @@ export interface TokenCache {
   get(key: string): Promise<Token>
   /** Keeps a token that came another way. */
   put(key: string, token: Token): void
-  /** Forgets a token that a server did not accept. */
-  drop(key: string): void
+  /** Forgets a token that a server did not accept: this one, where it is said, and not one that came after it. */
+  drop(key: string, value?: string): void
   /** Gives the same answer for a while: nothing that was said no to is asked again at once. */
   refuse(key: string, error: AppError): void
 }
@@ -32,6 +32,7 @@ export function createTokenCache(
   const kept = new Map<string, Kept>()
   const asking = new Map<string, Promise<Token>>()
   const refusals = new Map<string, { error: AppError; until: number }>()
+  let halts = 0
 
   function put(key: string, token: Token): void {
     const early = Math.min(REFRESH_BEFORE_MS, (token.expiresAt - now()) / 5)
@@ -45,7 +46,6 @@ export function createTokenCache(
 
   function halt(cause: AppError): Halted {
     const halted = cause instanceof Halted ? cause : new Halted(cause.message, cause)
-    kept.clear()
     // Who cannot prove itself can do nothing; what somebody else gave may end by itself.
     standing.halt(halted, cause instanceof Refusal && cause.error === 'invalid_client' ? 'all' : 'this')
     return halted
@@ -79,6 +79,8 @@ export function createTokenCache(
   return {
     async get(key) {
       standing.check()
+      if (halts !== standing.halts()) kept.clear()
+      halts = standing.halts()
       const refusal = refusals.get(key)
       if (refusal && refusal.until > now()) throw refusal.error
       refusals.delete(key)
@@ -87,7 +89,9 @@ export function createTokenCache(
       return asking.get(key) ?? start(key)
     },
     put,
-    drop: key => void kept.delete(key),
+    drop(key, value) {
+      if (value === undefined || kept.get(key)?.token.value === value) kept.delete(key)
+    },
     refuse,
   }
 }

@@ -13,6 +13,8 @@ interface StdioServerOptions {
   command: string
   args: readonly string[]
   cwd: string
+  /** What the command gets beside what any program needs. */
+  env?: Record<string, string>
   log(message: string, fault?: unknown): void
 }
 
@@ -69,13 +71,13 @@ export function createStdioServer(options: StdioServerOptions): StdioServer {
 }
 
 async function open(
-  { command, args, cwd, log }: StdioServerOptions,
+  { command, args, cwd, env = {}, log }: StdioServerOptions,
   sessions: Map<string, Session>,
   end: (id: string) => Promise<void>,
 ): Promise<Session> {
   const id = randomUUID()
   const underWay: Session['underWay'] = new Map()
-  const process = new StdioClientTransport({ command, args: [...args], cwd, stderr: 'inherit' })
+  const process = new StdioClientTransport({ command, args: [...args], cwd, env, stderr: 'inherit' })
   const http = new WebStandardStreamableHTTPServerTransport({
     sessionIdGenerator: () => id,
     onsessionclosed: () => end(id),

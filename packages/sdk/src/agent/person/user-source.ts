@@ -54,6 +54,9 @@ export async function openUserSource(
   }
 
   async function again(asking: Asking): Promise<Token> {
+    // RFC 9449 §5: what else would show that whoever comes with the refresh token is the same program?
+    if ('isPublic' in asking.proof && isBound && !asking.prover)
+      throw new AppError('request.invalid', 'This program has tokens bound to its key only: call by fetch.')
     if (refreshToken !== undefined)
       return keep(
         await requestBy(asking, { grant_type: 'refresh_token', refresh_token: refreshToken, resource }),

@@ -35,6 +35,12 @@ export function register(program: Command, io: Io): void {
       '--listen <address>',
       `where callers are heard: a port, or HOST:PORT (${LISTEN}; with --as stdio)`,
     )
+    .option(
+      '--env <name>',
+      'a variable of this environment that the command gets; several times',
+      collect,
+      [],
+    )
     .option('--secret-file <file>', 'with --as and --listen: where the secret of this launch is written')
     .option('--admin-listen <address>', 'where /livez, /readyz and /metrics are answered', '127.0.0.1:0')
     .option('--url <url>', 'address of the authority; else VALETKEY_URL')

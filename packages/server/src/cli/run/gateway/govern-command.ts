@@ -40,7 +40,7 @@ export async function openGoverned(
     proofs: { maxAgeSeconds: options.proofAge, nonces: options.proofNonces === true },
     log,
   })
-  const stdio = createStdioServer({ command, args, cwd: io.cwd, log })
+  const stdio = createStdioServer({ command, args, cwd: io.cwd, env: environmentFor(io, options.env), log })
   const close = async () => {
     await stdio.close()
     await guard.close()
@@ -56,6 +56,22 @@ export async function openGoverned(
     await close()
     throw fault
   }
+}
+
+/** What the command is given of this environment: what is named, and so never our own keys by accident. */
+function environmentFor(io: Io, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    names.map(name => {
+      const value = io.env[name]
+      if (value === undefined)
+        throw new UsageError(
+          `${name} is not set.`,
+          'The command was to get it.',
+          `Set ${name}, or leave --env ${name} out.`,
+        )
+      return [name, value]
+    }),
+  )
 }
 
 /** Governs a server that speaks over stdio, for callers that come by HTTP with tokens of their own. */

@@ -10,6 +10,7 @@ export interface Options {
   upstream?: string
   as?: string
   secretFile?: string
+  env: string[]
   listen?: string
   adminListen: string
   url?: string
