@@ -280,3 +280,34 @@ test('every step is on record, and no handle is', async () => {
 async function c404(answer: Promise<{ status: number }>): Promise<void> {
   expect((await answer).status).toBe(400)
 }
+
+test('across organizations, which needs an explicit trust, and there is none: the other side is as good as not there', async () => {
+  const { api, a, b } = stage
+  await api.organizations.create({ slug: 'contoso', name: 'Contoso' })
+  const here = { organization: 'contoso' }
+  await api.people.create({ ...here, email: 'cleo@contoso.test', name: 'Cleo' })
+  const ceiling = ['invoices:*']
+  const theirs = await api.agents.create({
+    ...here,
+    name: 'contoso-bot',
+    owner: 'cleo@contoso.test',
+    ceiling,
+  })
+  const { secret } = await api.credentials.create({ agent: theirs.id, kind: 'secret' })
+  for (const delegate of ['contoso-bot', theirs.id, 'nobody', `agt_${'0'.repeat(26)}`])
+    expect(await a.delegate(delegate)).toMatchObject({
+      status: 400,
+      error_description: expect.stringContaining(`No agent "${delegate}" in northwind`),
+    })
+  const offer = await a.delegate(b)
+  const headers = { authorization: `Basic ${Buffer.from(`${theirs.id}:${secret}`).toString('base64')}` }
+  const form = { grant_type: EXCHANGE, resource: RESOURCE, subject_token: String(offer['subject_token']) }
+  const subject_token_type = 'urn:valetkey:params:oauth:token-type:delegation-handle'
+  expect(await stage.send('/token', { ...form, subject_token_type }, headers)).toMatchObject({
+    ...{ status: 400, error: 'invalid_request' },
+    error_description: 'the subject_token is not acceptable',
+  })
+  await expect(
+    api.delegationRules.put({ organization: 'northwind', from: 'agent:alpha', to: `agent:${theirs.id}` }),
+  ).rejects.toMatchObject({ status: 404 })
+})

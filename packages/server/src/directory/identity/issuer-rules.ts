@@ -50,7 +50,8 @@ export async function replaceIssuerRules(
   const rules = new Map<string, Rule>()
   for (const { agent, claims } of wanted) {
     const { id, status, name } = await getPrincipal(tx, organization, 'agent', agent)
-    if (status === 'retired')
+    const isStanding = standing.some(({ agentId }) => agentId === id)
+    if (status === 'retired' && !isStanding)
       throw new AppError('conflict.state', `Agent ${quote(name)} is retired, which is final.`)
     const rule = { agentId: id, claims: JSON.stringify(Object.fromEntries(Object.entries(claims).sort())) }
     rules.set(keyOf(rule), rule)

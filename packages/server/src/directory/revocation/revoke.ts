@@ -14,6 +14,7 @@ import { unmapTool } from '../servers/tools.ts'
 import { asOne, type Done, inCatalogue } from './done.ts'
 import { locateTool } from './locate-tool.ts'
 import { denyToken, requireTokenId } from './token.ts'
+import { cancelWaiting } from './waiting.ts'
 
 type Input = InputOf<'revocations', 'create'>
 type Revocation = OutputOf<'revocations', 'create'>
@@ -75,7 +76,7 @@ const REVOKE: Record<Exclude<Kind, keyof RevokeElsewhere>, (ctx: Context, input:
   },
 }
 
-/** All of an agent's credentials, what people and agents let it do, what it let others do, and the agent itself. */
+/** All of an agent's credentials, what people and agents let it do, what it let others do and has asked for, and the agent itself. */
 async function revokeAgent(ctx: Context, input: Input): Promise<Done> {
   const { id, organizationId } = await locatePrincipal(ctx.store.db, 'agent', input.id, input.organization)
   const organization = await getOrganization(ctx.store.db, organizationId)
@@ -93,7 +94,8 @@ async function revokeAgent(ctx: Context, input: Input): Promise<Done> {
       ...{ organization: organizationId, agent: id, reason: input.reason },
     })
     const delegations = await endLinks(ctx, tx, { organizationId, agentId: id })
-    if (!stops && held.length + grants.length + delegations === 0) return
+    const requests = await cancelWaiting(tx, { agent: id })
+    if (!stops && held.length + grants.length + delegations + requests === 0) return
     const change = await beginChange(tx, organizationId, byWhom(ctx))
     if (stops) {
       await tx.updateTable('principal').set({ status: 'suspended' }).where('id', '=', id).execute()
@@ -109,7 +111,7 @@ async function revokeAgent(ctx: Context, input: Input): Promise<Done> {
       detail: {
         before: before.status,
         after: stops ? 'suspended' : before.status,
-        ...{ credentials, grants, delegations, reason: input.reason },
+        ...{ credentials, grants, delegations, requests, reason: input.reason },
       },
     })
   })
@@ -151,11 +153,12 @@ export async function locateCredential(
   return found
 }
 
-/** Suspends a person, whose agents are then refused, and ends all that the person let agents do. */
+/** Suspends a person, whose agents are then refused, and ends all that the person let agents do or was asked for. */
 async function revokePerson(ctx: Context, input: Input): Promise<Done> {
   const { id, organizationId } = await locatePrincipal(ctx.store.db, 'user', input.id, input.organization)
-  return asOne(ctx, { id, organization: organizationId }, async ctx => {
+  return asOne(ctx, { id, organization: organizationId }, async (ctx, tx) => {
     const organization = organizationId
+    await cancelWaiting(tx, { person: id })
     await revokeGrants(ctx, { organization, person: id, reason: input.reason })
     await updatePerson(ctx, { organization, id, status: 'suspended' })
   })

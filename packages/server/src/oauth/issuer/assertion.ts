@@ -19,7 +19,6 @@ export const ID_JAG_TYPE = 'oauth-id-jag+jwt'
 
 /** None that takes a secret, and none that takes nothing. */
 const ALGORITHMS = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519']
-const LONGEST_SECONDS = 24 * 3600
 const MOST_LENGTH = 16 * 1024
 
 /**
@@ -33,13 +32,13 @@ export async function readAssertion(
     issuer: Issuer
     keysOfIssuer: IssuerKeys
     types: readonly (string | undefined)[]
-    /** Our issuer and our token endpoint, to which it may be addressed. */
-    own: string
-    tokenEndpoint: string
+    /** To what of ours it may be addressed. */
+    audiences: readonly string[]
+    longestSeconds: number
     now: () => number
   },
 ): Promise<Said> {
-  const { issuer, types, own, tokenEndpoint } = expected
+  const { issuer, types, audiences, longestSeconds } = expected
   const now = expected.now()
   if (assertion.length > MOST_LENGTH) return { ok: false, reason: 'assertion_form' }
   try {
@@ -60,11 +59,10 @@ export async function readAssertion(
     )
     if (!types.includes(protectedHeader.typ)) return { ok: false, reason: 'assertion_type' }
     const [audience = '', ...others] = [payload.aud ?? []].flat()
-    if (others.length > 0 || ![own, tokenEndpoint].includes(audience))
-      return { ok: false, reason: 'assertion_audience' }
+    if (others.length > 0 || !audiences.includes(audience)) return { ok: false, reason: 'assertion_audience' }
     const begun = payload.iat ?? payload.nbf ?? now / 1000
     if (begun > now / 1000 + CLOCK_SKEW_SECONDS) return { ok: false, reason: 'assertion_iat' }
-    if ((payload.exp ?? 0) - begun > LONGEST_SECONDS) return { ok: false, reason: 'assertion_lifetime' }
+    if ((payload.exp ?? 0) - begun > longestSeconds) return { ok: false, reason: 'assertion_lifetime' }
     return { ok: true, claims: payload }
   } catch (error) {
     if (error instanceof jose.JOSEError) return { ok: false, reason: `assertion ${error.code}` }

@@ -17,6 +17,8 @@ export interface EnterpriseOptions extends ActingOptions {
   keysOfIssuer: IssuerKeys
 }
 
+/** It is fetched for one use. */
+const LONGEST_SECONDS = 3600
 /** For how long what an issuer has said stands without being said again. */
 const STANDS_MS = 24 * 60 * 60_000
 /** What would bound the token in ways that are not kept here: better nothing than more than was meant. */
@@ -62,7 +64,8 @@ async function requireSaid(
     name === undefined || name === own ? [] : await available(findIssuers(store, name, 'enterprise'))
   let reason = 'issuer_unknown'
   for (const issuer of known.filter(one => one.organization === organization)) {
-    const said = await available(readAssertion(assertion, { ...options, issuer, types: [ID_JAG_TYPE], own }))
+    const expected = { issuer, types: [ID_JAG_TYPE], audiences: [own], longestSeconds: LONGEST_SECONDS }
+    const said = await available(readAssertion(assertion, { ...options, ...expected }))
     if (said.ok && (said.claims['tenant'] ?? null) === issuer.tenant) return { issuer, claims: said.claims }
     reason = said.ok ? 'assertion_tenant' : said.reason
   }

@@ -26,6 +26,8 @@ type Found = { ok: true; workload: Workload } | { ok: false; reason: string }
 
 /** As Kubernetes, CI systems and SPIFFE write them. Types of other tokens are none of these. */
 const TYPES = [undefined, 'JWT', 'JOSE']
+/** Clusters and CI systems give out tokens for hours. */
+const LONGEST_SECONDS = 24 * 3600
 /** Shorter bodies hold no assertion. */
 const LEAST_BYTES = 256
 
@@ -77,7 +79,10 @@ async function findWorkload(options: IssuerOptions, form: URLSearchParams): Prom
   const known: { issuer: Issuer; claims: JWTPayload; workload: Workload }[] = []
   let reason = 'issuer_unknown'
   for (const issuer of await issuersOf(options, assertion)) {
-    const said = await readAssertion(assertion, { ...options, types: TYPES, issuer, own: options.issuer })
+    const said = await readAssertion(assertion, {
+      ...{ ...options, issuer, types: TYPES, longestSeconds: LONGEST_SECONDS },
+      audiences: [options.issuer, options.tokenEndpoint],
+    })
     if (!said.ok) {
       reason = said.reason
       continue
