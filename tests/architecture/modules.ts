@@ -28,6 +28,22 @@ export const MODULES: Record<string, Module> = {
     imports: ['server/store', 'server/audit', 'sdk/core', 'sdk/engine', 'sdk/contract'],
     packages: ['@peculiar/x509', 'jose', 'kysely', 'zod'],
   },
+  'server/sinks': {
+    imports: [
+      'server/store',
+      'server/outbound',
+      'server/audit',
+      'server/directory',
+      'sdk/core',
+      'sdk/contract',
+      'sdk/evidence',
+    ],
+    packages: ['kysely', 'zod'],
+  },
+  'server/baseline': {
+    imports: ['server/store', 'server/audit', 'server/directory', 'sdk/core', 'sdk/contract'],
+    packages: ['kysely', 'zod'],
+  },
   'server/policy': {
     imports: ['server/directory', 'server/store', 'server/audit', 'sdk/core', 'sdk/engine', 'sdk/contract'],
     packages: ['yaml', 'zod'],
@@ -111,6 +127,8 @@ export const MODULES: Record<string, Module> = {
       'server/feed',
       'server/pdp',
       'server/signals',
+      'server/sinks',
+      'server/baseline',
       ...SDK,
     ],
     packages: ['hono', '@hono/node-server', 'pino', 'prom-client', 'yaml', 'zod'],

@@ -7,6 +7,8 @@ const root = resolve(import.meta.dirname, '../..')
 const pages = [
   'README.md',
   'ARCHITECTURE.md',
+  'docs/alerts.md',
+  'docs/sinks.md',
   'CONTRIBUTING.md',
   'SECURITY.md',
   'CHANGELOG.md',

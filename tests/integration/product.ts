@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type AdminApi, api, type Client, createClient } from '@valetkey/sdk/contract'
 import pino from 'pino'
 import { openAudit } from '../../packages/server/src/audit/index.ts'
+import { openBaseline } from '../../packages/server/src/baseline/index.ts'
 import {
   type Context,
   type DelegationWish,
@@ -10,6 +11,8 @@ import {
 } from '../../packages/server/src/directory/index.ts'
 import { createFeed } from '../../packages/server/src/feed/index.ts'
 import { createApi } from '../../packages/server/src/server/index.ts'
+import { tellRisk } from '../../packages/server/src/signals/index.ts'
+import { openSinks } from '../../packages/server/src/sinks/index.ts'
 import { type Db, openStore } from '../../packages/server/src/store/index.ts'
 
 export const ISSUER = 'https://auth.test'
@@ -20,16 +23,31 @@ export async function start({
   claim = true,
   url = 'sqlite::memory:',
   masterKey = randomBytes(32) as Uint8Array,
+  sinkPrivateHosts = [] as string[],
 } = {}) {
   let nowMs = START
   const now = () => nowMs
   const store = await openStore({ url, masterKey, now })
   const audit = await openAudit({ store, path: ':memory:', origin: 'auth.test/log', now })
+  const sinks = await openSinks({
+    ...{ store, audit, now, configured: [], privateHosts: sinkPrivateHosts, host: 'auth.test' },
+    onFault: () => undefined,
+  })
   const feed = createFeed({ store, audit, issuer: ISSUER, now, onFault: () => undefined })
   const log = pino({ level: 'silent' })
+  const baseline = await openBaseline({
+    ...{ store, audit, now, waitForPoints: feed.barrier },
+    onAlert(tx, { id, organizationId: organization, agentId: agent, sentence: reason, at }) {
+      const risk = { organization, agent, at: Date.parse(at), reason, id, actor: 'baseline' }
+      return tellRisk(tx, risk, { issuer: ISSUER, now: now() })
+    },
+    onFault: () => undefined,
+  })
   const { app, bootstrapCode } = await createApi({
     store,
     audit,
+    sinks,
+    baseline,
     now,
     issuer: ISSUER,
     isDev: false,
@@ -48,6 +66,8 @@ export async function start({
   return {
     store,
     audit,
+    sinks,
+    baseline,
     now,
     bootstrapCode,
     adminToken: claimed.token,
@@ -90,6 +110,8 @@ export async function start({
     },
     async [Symbol.asyncDispose]() {
       feed.close()
+      await baseline.close()
+      await sinks.close()
       await audit.close()
       await store.close()
     },

@@ -18,6 +18,9 @@ const QUESTION = {
 }
 const { principal, permission, resource } = QUESTION
 
+/** Nothing is sent there: it lies in this network. */
+const SINK = { name: 'hook', kind: 'webhook', url: 'https://127.0.0.1:1/' } as const
+
 /** One way to make each operation that is not a GET do something. An operation that is missing here fails the test. */
 const WRITES: Record<string, [Trace, (client: Client, world: World, product: Product) => Promise<unknown>]> =
   {
@@ -251,6 +254,33 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
         return c.signalSources.remove({ signalSource: 'okta' })
       },
     ],
+    'sinks.create': ['event', c => c.sinks.create(SINK)],
+    'sinks.update': [
+      'event',
+      async c => {
+        await c.sinks.create(SINK)
+        return c.sinks.update({ sink: 'hook', status: 'paused' })
+      },
+    ],
+    'sinks.remove': [
+      'event',
+      async c => {
+        await c.sinks.create(SINK)
+        return c.sinks.remove({ sink: 'hook' })
+      },
+    ],
+    'sinks.test': [
+      'event',
+      async c => {
+        await c.sinks.create(SINK)
+        return c.sinks.test({ sink: 'hook' })
+      },
+    ],
+    'alerts.acknowledge': [
+      'event',
+      async (c, { agent }, product) => c.alerts.acknowledge({ alert: await addAlert(product, agent) }),
+    ],
+    'alerts.updatePolicy': ['event', c => c.alerts.updatePolicy({ id: 'northwind', suspendOn: ['burst'] })],
     'signalKeys.rotate': ['event', c => c.signalKeys.rotate({})],
     'invitations.create': ['event', c => c.invitations.create({ id: 'maya@northwind.test' })],
     'clients.register': [
@@ -311,6 +341,17 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
       },
     ],
   }
+
+async function addAlert({ store }: Product, { id, organization }: World['agent']): Promise<string> {
+  const at = '2027-01-01T00:00:00.000Z'
+  const alert = {
+    ...{ id: 'alr_1', organizationId: organization, agentId: id, kind: 'burst', at, raisedAt: at },
+    ...{ sentence: 'It did.', what: '[]', usual: '', records: '[]', suspension: 'none' as const },
+    ...{ acknowledgedAt: null, acknowledgedBy: null, note: null },
+  }
+  await store.write(tx => tx.insertInto('alert').values(alert).execute())
+  return alert.id
+}
 
 async function putTree(client: Client) {
   await client.resourceTypes.create({ slug: 'room' })

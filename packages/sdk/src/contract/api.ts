@@ -1,5 +1,6 @@
 import { access } from './access.ts'
 import { agents } from './agents.ts'
+import { alerts } from './alerts.ts'
 import { delegations } from './delegations.ts'
 import { evidence } from './evidence.ts'
 import { federation } from './federation.ts'
@@ -16,6 +17,7 @@ import type { Api } from './route.ts'
 import { servers } from './servers.ts'
 import { session } from './session.ts'
 import { signals } from './signals.ts'
+import { sinks } from './sinks.ts'
 
 /** The admin API. Ids may be written as ids or, within an organization, as names. */
 export const api = {
@@ -26,6 +28,8 @@ export const api = {
   ...issuers,
   ...signals,
   ...agents,
+  ...alerts,
+  ...sinks,
   ...servers,
   ...resources,
   ...roles,

@@ -38,6 +38,8 @@ export const ID_PREFIX = {
   shipment: 'shp',
   logKey: 'lgk',
   hold: 'hld',
+  sink: 'snk',
+  alert: 'alr',
   request: 'req',
 } as const
 

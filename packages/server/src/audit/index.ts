@@ -3,6 +3,9 @@
  * record is durable when `ingest` resolves and is stored once however often it is shipped; what an enforcement point
  * numbered and did not deliver is counted; a recorded change is found by whoever asks after it, and never lost.
  */
+export type { Follower, LoggedRecord, Move } from './follow/follower.ts'
+export type { Following } from './follow/following.ts'
+export type { FollowedLog } from './follow/heads.ts'
 export { auditHandlers } from './handlers.ts'
 export type { Ingested } from './ingest.ts'
 export { type Audit, type AuditFigures, type AuditOptions, openAudit } from './open.ts'

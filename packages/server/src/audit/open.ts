@@ -5,6 +5,7 @@ import { AppError } from '@valetkey/sdk/core'
 import type { CheckedShipment } from '@valetkey/sdk/evidence'
 import type { Store } from '../store/index.ts'
 import { toBatch } from './entry.ts'
+import { createFollowing, type Following } from './follow/following.ts'
 import type { Ingested } from './ingest.ts'
 import type { Ledger } from './ledger.ts'
 import { createLogs, type Logs, type WitnessAddress } from './log/logs.ts'
@@ -64,6 +65,8 @@ export interface Audit {
   counts(query: CountQuery): Promise<Output<AdminApi['audit']['counts']>>
   changes(query: Parsed<AdminApi['audit']['changes']>): Promise<Output<AdminApi['audit']['changes']>>
   get(decision: string): Promise<RecordedCall>
+  /** How others read it as it grows. */
+  readonly following: Following
   /** The logs that all of it is in, and what proves them. */
   readonly logs: Logs
   readonly proof: Proof
@@ -86,6 +89,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     throw error
   })
   const progress = createProgress(store)
+  const following = createFollowing({ store, ledger, originOf: logs.originOf })
   let isDirty = true
   let halted: AppError | undefined
   /** Nothing is signed over what was signed before, and nothing more is taken in: it would end up in neither history. */
@@ -102,7 +106,10 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     })
   }, onError)
   const moves = createRounds(async () => {
-    if (await moveOutbox(store, ledger)) isDirty = true
+    if (await moveOutbox(store, ledger)) {
+      isDirty = true
+      following.stored()
+    }
     await progress.save()
   }, onError)
   const anchors = createRounds(async () => {
@@ -134,6 +141,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       const [result] = await ledger.ingest([batch])
       if (!result) throw new Error('unreachable: each batch has a result')
       isDirty = true
+      following.stored()
       counts.accepted += result.accepted
       counts.repeated += result.repeated
       counts.conflicts += result.conflicts
@@ -151,6 +159,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     get: decision => getCall(ledger, decision),
     logs: anchored,
     proof: createProof({ store, ledger, logs: anchored, flush, now }),
+    following,
     async figures() {
       const { outbox } = await store.db
         .selectFrom('auditOutbox')

@@ -142,6 +142,24 @@ export function findSignalSource({ api, organization }: Session, text: string) {
   })
 }
 
+export function findAlert({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'alert',
+    get: alert => api.alerts.get({ alert, ...organization }),
+    list: page => api.alerts.list({ ...page, ...organization }),
+    names: alert => [alert.id],
+  })
+}
+
+export function findSink({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'sink',
+    get: sink => api.sinks.get({ sink, ...organization }),
+    list: page => api.sinks.list({ ...page, ...organization }),
+    names: sink => [sink.id, sink.name],
+  })
+}
+
 export function findResourceType({ api }: Session, text: string) {
   return find(text, {
     noun: 'resource type',

@@ -3,9 +3,11 @@ import type { Hono } from 'hono'
 import type { Logger } from 'pino'
 import manifest from '../../package.json' with { type: 'json' }
 import { type Audit, auditHandlers } from '../audit/index.ts'
+import type { Baseline } from '../baseline/index.ts'
 import { createBootstrapCode, type ResolveTxt, type WaitForPoints } from '../directory/index.ts'
 import type { Mailer } from '../mail/index.ts'
 import { applyPolicy, whatIfPolicy } from '../policy/index.ts'
+import type { Sinks } from '../sinks/index.ts'
 import type { Store } from '../store/index.ts'
 import { createAddressOf } from './client-address.ts'
 import { createHandlers } from './handlers.ts'
@@ -16,6 +18,8 @@ import { createRoutes, type Env } from './routes.ts'
 export interface ApiOptions {
   store: Store
   audit: Audit
+  sinks: Pick<Sinks, 'handlers'>
+  baseline: Pick<Baseline, 'handlers'>
   now(): number
   issuer: string
   isDev: boolean
@@ -37,10 +41,12 @@ export interface AdminApiServer {
 
 /** Puts the admin API together: every operation of the contract with its handler, behind who calls and may they. */
 export async function createApi(options: ApiOptions): Promise<AdminApiServer> {
-  const { store, audit, now, issuer, isDev, barrier, log, mailer } = options
+  const { store, audit, sinks, baseline, now, issuer, isDev, barrier, log, mailer } = options
   const { addressOf = createAddressOf([]), resolveTxt = createResolveTxt([]) } = options
   const handlers = createHandlers({
     evidence: auditHandlers(audit),
+    sinks: sinks.handlers,
+    alerts: baseline.handlers,
     policy: { apply: applyPolicy, whatIf: whatIfPolicy },
     waitForPoints: barrier,
     resolveTxt,

@@ -15,6 +15,7 @@ import { openEdge } from './edge.ts'
 import { startHealth } from './health.ts'
 import { openMail } from './mail.ts'
 import { createMetrics } from './metrics.ts'
+import { openObserving, openSending } from './outward.ts'
 import { openPages } from './pages.ts'
 import { openPdp } from './pdp.ts'
 import { createResolveTxt } from './resolve-txt.ts'
@@ -67,7 +68,18 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
   const { log, now = Date.now, isDev = false, drainMs = 15_000 } = options
   const { issuer } = config
   const { store, audit } = await openEvidence(config, { log, now, opened })
-  const metrics = createMetrics(audit, store)
+  const calls = createCallWatch(store, fault => log.warn({ err: fault }, 'calls could not be counted'))
+  const feed = createFeed({
+    ...{ store, issuer, now },
+    audit: watched(audit, calls.tell),
+    onFault: fault => log.warn({ err: fault }, 'the feed met a fault'),
+  })
+  const { barrier } = feed
+  const parts = { store, audit, now, log, barrier }
+  const sinks = opened.add(await openSending(config, parts), it => it.close())
+  const baseline = opened.add(await openObserving(config, parts), it => it.close())
+  const metrics = createMetrics({ audit, store, sinks, baseline })
+  calls.add(metrics.call)
   const health = opened.add(await startHealth({ config, store, audit, metrics, now }), it => it.close())
   const addressOf = createAddressOf(config.trustedProxies)
   const { tokenAlgorithm, dynamicRegistration, delegationDepth, deviceGrant, ciba, issuerPrivateHosts } =
@@ -89,17 +101,9 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
     }),
     it => it.close(),
   )
-  const calls = createCallWatch(store, fault => log.warn({ err: fault }, 'calls could not be counted'))
-  calls.add(metrics.call)
-  const feed = createFeed({
-    ...{ store, issuer, now },
-    audit: watched(audit, calls.tell),
-    onFault: fault => log.warn({ err: fault }, 'the feed met a fault'),
-  })
-  const { barrier } = feed
   const resolveTxt = createResolveTxt(config.dnsServers)
   const api = await createApi({
-    ...{ store, audit, now, issuer, isDev, barrier, log, addressOf },
+    ...{ store, audit, sinks, baseline, now, issuer, isDev, barrier, log, addressOf },
     ...{ resolveTxt, mailer },
   })
   limitIndex(store, config.indexMemoryMb * 2 ** 20)

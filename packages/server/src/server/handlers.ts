@@ -24,6 +24,8 @@ export type Handlers = { [G in keyof AdminApi]: { [O in keyof AdminApi[G]]: Hand
 /** What other modules and the configuration bring to the table. */
 export interface HandlerParts {
   evidence: Pick<Handlers, 'audit' | 'evidence'> & { decisions: Pick<Handlers['decisions'], 'get'> }
+  sinks: Handlers['sinks']
+  alerts: Handlers['alerts']
   policy: Handlers['policy'] & Pick<Handlers['access'], 'whatIf'>
   waitForPoints: directory.WaitForPoints
   resolveTxt: directory.ResolveTxt
@@ -42,7 +44,8 @@ const REVOKE_ELSEWHERE: directory.RevokeElsewhere = {
 }
 
 export function createHandlers(parts: HandlerParts): Handlers {
-  const { evidence, policy, waitForPoints, resolveTxt, issuer, mailer, dev, installation } = parts
+  const { evidence, sinks, alerts, policy, waitForPoints, resolveTxt, issuer, mailer, dev, installation } =
+    parts
   return {
     session: {
       bootstrap: directory.claimBootstrapCode,
@@ -235,6 +238,8 @@ export function createHandlers(parts: HandlerParts): Handlers {
     },
     audit: evidence.audit,
     evidence: evidence.evidence,
+    sinks,
+    alerts,
     policy: { apply: policy.apply },
     apiTokens: {
       list: directory.listApiTokens,

@@ -1,6 +1,8 @@
 import { isIP } from 'node:net'
+import { parse as parseYaml } from 'yaml'
 import * as z from 'zod'
 import { isMailUrl } from '../mail/index.ts'
+import { parseSinks } from '../sinks/index.ts'
 import { isNetwork } from './client-address.ts'
 import { parseMasterKey } from './master-key.ts'
 import { parseWitness } from './witness-setting.ts'
@@ -130,6 +132,23 @@ export const SETTINGS = {
     meaning:
       'Who cosigns the checkpoints of the evidence, best somebody else: what a witness has seen cannot be taken back. `valetkey witness` is one; several are separated by commas.',
   },
+  auditSinks: {
+    schema: z
+      .union([z.string().transform(parseYamlText), z.array(z.unknown())])
+      .transform(parseSinks)
+      .refine(sinks => sinks !== undefined),
+    takes: 'a list of sinks as docs/sinks.md shows them, as YAML or JSON',
+    default: '',
+    meaning:
+      'Where all records of this environment are sent: files, syslog over TLS, webhooks, OTLP. Best in a file of its own (`VALETKEY_AUDIT_SINKS_FILE`), since it may hold secrets.',
+  },
+  sinkPrivateHosts: {
+    schema: HOSTS,
+    takes: 'host names, each with its port where it is not the usual one, for example siem.internal:6514',
+    default: '',
+    meaning:
+      'Hosts in this network, or on this machine, that organizations may have their records sent to. Without them, records go to public addresses only.',
+  },
   logLevel: {
     schema: z.enum(['fatal', 'error', 'warn', 'info', 'debug']),
     takes: 'fatal, error, warn, info or debug',
@@ -240,6 +259,15 @@ export type Config = Omit<Values, 'masterKey'> & { masterKey: Uint8Array }
 
 export function isSetting(name: string): name is SettingName {
   return Object.hasOwn(SETTINGS, name)
+}
+
+/** Text as YAML, of which JSON is a part; null where it is neither, which no setting takes. */
+function parseYamlText(text: string): unknown {
+  try {
+    return parseYaml(text) ?? []
+  } catch {
+    return null
+  }
 }
 
 /** An address, an IPv6 one in brackets where a port follows. */

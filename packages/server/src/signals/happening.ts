@@ -3,11 +3,12 @@ import type { Row } from '../directory/index.ts'
 import type { Db } from '../store/index.ts'
 
 /** What receivers can be told of (CAEP 1.0). */
-export type EventName = 'session-revoked' | 'credential-change' | 'token-claims-change'
+export type EventName = 'session-revoked' | 'credential-change' | 'token-claims-change' | 'risk-level-change'
 export const EVENT_NAMES: readonly EventName[] = [
   'session-revoked',
   'credential-change',
   'token-claims-change',
+  'risk-level-change',
 ]
 
 /** Something that receivers are to know of, before it is said in the words of one of them. */

@@ -8,5 +8,6 @@ export {
   updateStream,
   verifyStream,
 } from './receivers.ts'
+export { type Risk, tellRisk } from './risk.ts'
 export { createSignals, type Signals, type SignalsOptions } from './signals.ts'
 export { createSource, listSources, removeSource } from './sources.ts'

@@ -16,6 +16,8 @@ import * as waitingRequests from './migrations/0014-waiting-requests.ts'
 import * as trustedIssuers from './migrations/0015-trusted-issuers.ts'
 import * as signals from './migrations/0016-signals.ts'
 import * as history from './migrations/0018-history.ts'
+import * as sinks from './migrations/0020-sinks.ts'
+import * as baseline from './migrations/0021-baseline.ts'
 import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
 
@@ -36,6 +38,8 @@ const MIGRATIONS: readonly Migration[] = [
   trustedIssuers,
   signals,
   history,
+  sinks,
+  baseline,
 ]
 
 interface Migration {

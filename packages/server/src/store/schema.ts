@@ -67,6 +67,13 @@ export interface Database {
   logKey: LogKeyTable
   evidenceRetention: { organizationId: string; kind: 'calls' | 'changes'; days: number }
   evidenceHold: EvidenceHoldTable
+  evidenceFollower: EvidenceFollowerTable
+  evidencePosition: { followerId: string; log: string; position: number }
+  sink: SinkTable
+  agentProfile: { agentId: string; organizationId: string; profile: string; updatedAt: string }
+  alertPolicy: { organizationId: string; settings: string }
+  alert: AlertTable
+  policyBase: { organizationId: string; revision: number; facts: string }
   oauthState: OauthStateTable
   waitingRequest: WaitingRequestTable
   replay: { id: string; expiresAt: number }
@@ -732,6 +739,59 @@ interface EvidenceHoldTable {
   createdAt: string
   createdBy: string
   releasedAt: string | null
+}
+
+/** Who reads the evidence to its end; only the holder does, as long as its lease lasts (milliseconds since 1970). */
+interface EvidenceFollowerTable {
+  id: string
+  holder: string
+  leaseUntil: number
+  createdAt: ColumnType<string, string, never>
+}
+
+/** What an agent did otherwise than before; `what` and `records` are JSON. */
+interface AlertTable {
+  id: string
+  organizationId: string
+  agentId: string
+  kind: string
+  at: string
+  raisedAt: string
+  sentence: string
+  what: string
+  usual: string
+  records: string
+  suspension: 'none' | 'pending' | 'done' | 'failed'
+  acknowledgedAt: string | null
+  acknowledgedBy: string | null
+  note: string | null
+}
+
+/** Where records are sent, and how that goes. `organizationId` is empty for one of the environment. */
+interface SinkTable {
+  id: string
+  organizationId: string
+  name: string
+  kind: 'file' | 'syslog' | 'webhook' | 'otlp'
+  url: string
+  format: string
+  /** JSON of which records it takes. */
+  takes: string
+  /** PEM of whom to trust instead of the authorities that the machine knows. */
+  authority: string | null
+  sealedSecrets: string | null
+  /** JSON of the names of headers whose values are sealed. */
+  headerNames: string
+  status: 'active' | 'paused'
+  sent: number
+  lastSentAt: string | null
+  failingSince: string | null
+  failures: number
+  lastError: string | null
+  /** Milliseconds since 1970. */
+  retryAt: number
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
 }
 
 /** The one whose turn came last signs; the one that has no turn yet is known everywhere and waits for it. */

@@ -1,6 +1,7 @@
 /** The shapes that operations take and give back. */
 export * from './access.ts'
 export * from './agents.ts'
+export * from './alerts.ts'
 export * from './delegations.ts'
 export * from './federation.ts'
 export * from './issuers.ts'
@@ -12,4 +13,5 @@ export * from './resources.ts'
 export * from './roles.ts'
 export * from './servers.ts'
 export * from './signals.ts'
+export * from './sinks.ts'
 export * from './words.ts'

@@ -4,7 +4,12 @@ import { Slug, Time } from './words.ts'
 /** Where events go to or are fetched from; in clear only within one machine. */
 export const SignalAddress = z.url({ protocol: /^https?$/, error: 'Write an http(s) address.' }).max(2048)
 /** What a receiver can be told of, by the last word of its CAEP name. */
-export const SignalEventName = z.enum(['session-revoked', 'credential-change', 'token-claims-change'])
+export const SignalEventName = z.enum([
+  'session-revoked',
+  'credential-change',
+  'token-claims-change',
+  'risk-level-change',
+])
 
 /** One stream of events to one receiver. */
 export const SignalStream = z.object({

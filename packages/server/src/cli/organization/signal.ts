@@ -10,7 +10,12 @@ type Receiver = Output<AdminApi['signalReceivers']['list']>['items'][number]
 type Source = Output<AdminApi['signalSources']['list']>['items'][number]
 type EventName = NonNullable<Receiver['stream']>['events'][number]
 
-const EVENTS: readonly EventName[] = ['session-revoked', 'credential-change', 'token-claims-change']
+const EVENTS: readonly EventName[] = [
+  'session-revoked',
+  'credential-change',
+  'token-claims-change',
+  'risk-level-change',
+]
 
 const receiverView: View<Receiver & { token?: string }> = {
   kind: 'SignalReceiver',

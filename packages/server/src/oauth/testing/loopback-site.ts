@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 
 /** For localhost and every name below `site.test`; good for a hundred years, and trusted by this process alone. */
-const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+export const CERTIFICATE = `-----BEGIN CERTIFICATE-----
 MIIB3TCCAYSgAwIBAgIUWbyUouNPIOJrkrJJgg0MUJAfA1YwCgYIKoZIzj0EAwIw
 HTEbMBkGA1UEAwwSbG9vcGJhY2sgZm9yIHRlc3RzMCAXDTI2MTEyODA5NTQ1N1oY
 DzIxMjYxMTA0MDk1NDU3WjAdMRswGQYDVQQDDBJsb29wYmFjayBmb3IgdGVzdHMw
@@ -19,7 +19,7 @@ bA==
 -----END CERTIFICATE-----
 `
 /** Opens nothing: whoever serves by it is trusted by tests alone. */
-const KEY = `-----BEGIN PRIVATE KEY-----
+export const KEY = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgPcwxnHHIxPQZsrxN
 XU1NHT1aozUWLSHTzAQujwyHOhChRANCAAT12KLd5FZgMzeiT3X4aMt1CNlpxOJV
 T7XP+8ZpbiLwr/dnNR40SM5zEN8ye3aVwv89LD2h2S2sKGDucd70nMkW
