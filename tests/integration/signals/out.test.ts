@@ -131,14 +131,17 @@ test('an agent with a key, a grant and a token, a person: each revocation is tol
   await site.api.revocations.create({ kind: 'token', id: 'atk_of-a-token' })
   const email = `leaver-${count}@northwind.test`
   await site.api.people.create({ email, name: 'Leaver' })
+  const owned = await site.api.agents.create({ name: `orphan-${count}`, owner: email, ceiling: [] })
   await site.api.revocations.create({ kind: 'person', id: email })
-  const all = await told(6)
+  const all = await told(7)
   const said = all.map(({ events, sub_id }) => [Object.keys(events)[0]?.slice(CAEP.length), sub_id])
   expect(said).toContainEqual(['session-revoked', { format: 'email', email }])
   expect(said).toContainEqual(['session-revoked', { format: 'jwt_id', iss: site.url, jti: 'atk_of-a-token' }])
   const application = { format: 'iss_sub', iss: site.url, sub: agent }
   expect(said).toContainEqual(['session-revoked', { format: 'complex', application }])
   expect(said).toContainEqual(['credential-change', { format: 'complex', application }])
+  const orphan = { format: 'iss_sub', iss: site.url, sub: owned.id }
+  expect(said).toContainEqual(['session-revoked', { format: 'complex', application: orphan }])
   const changed = all.find(({ events }) => `${CAEP}token-claims-change` in events)
   expect(changed?.events[`${CAEP}token-claims-change`]).toMatchObject({ claims: { scope: 'tickets:read' } })
   const gone = all.find(({ events }) => `${CAEP}credential-change` in events)
@@ -214,6 +217,23 @@ test('a receiver polls: what it does not acknowledge comes again, and a long pol
   const setErrs = Object.fromEntries(Object.keys(next.body.sets).map(id => [id, { err: 'invalid_key' }]))
   const last = await crm.call('POST', path, { returnImmediately: true, setErrs })
   expect(last.body).toEqual({ sets: {}, moreAvailable: false })
+  await crm.drop()
+})
+
+test('of many polls that would wait, a few do', async () => {
+  const crm = await receiver({ pushes: false })
+  const { body: stream } = await crm.call('POST', '/streams', {})
+  let answered = 0
+  const polls = Array.from({ length: 12 }, () =>
+    crm.call('POST', `/poll/${stream.stream_id}`, {}).then(({ body }) => {
+      answered++
+      expect(Object.keys(body.sets).length).toBeLessThan(2)
+    }),
+  )
+  await vi.waitFor(() => expect(answered).toBeGreaterThanOrEqual(8), { timeout: 10_000 })
+  const { grant } = await granted()
+  await site.api.grants.revoke({ id: grant })
+  await Promise.all(polls)
   await crm.drop()
 })
 

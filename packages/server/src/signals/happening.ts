@@ -35,7 +35,28 @@ type Ids = { grant: string[]; delegation: string[]; credential: string[]; princi
 export async function happeningsOf(db: Db, organization: string, ops: readonly Op[]): Promise<Happening[]> {
   const named = await readNamed(db, ops)
   const isNew = new Set(ops.filter(({ fact }) => fact === 'principal').map(({ id }) => id))
-  return ops.flatMap(op => happeningOf(op, { organization, named, isNew }) ?? [])
+  return ops.flatMap(op => [
+    ...listOf(happeningOf(op, { organization, named, isNew })),
+    ...ownersGone(op, named.owned),
+  ])
+}
+
+function listOf(happening: Happening | undefined): Happening[] {
+  return happening ? [happening] : []
+}
+
+/** An agent whose owner is gone answers to nobody, and is refused. */
+function ownersGone(op: Op, owned: ReadonlyMap<string, readonly string[]>): Happening[] {
+  if (op.fact !== 'principal' || op.value?.kind !== 'user' || !isStopped(op.value.status)) return []
+  return (owned.get(op.id) ?? []).map(agent => ({
+    event: 'session-revoked',
+    whose: { agent },
+    reason: `The owner of the agent is ${op.value?.status}.`,
+  }))
+}
+
+function isStopped(status: string): boolean {
+  return status === 'suspended' || status === 'retired'
 }
 
 interface Scene {
@@ -120,7 +141,7 @@ function principalStopped(
   { id, kind, status }: { id: string; kind: string; status: string },
   { named }: Scene,
 ): Happening | undefined {
-  if (status !== 'suspended' && status !== 'retired') return undefined
+  if (!isStopped(status)) return undefined
   const person = named.people.get(id)
   if (kind === 'agent')
     return { event: 'session-revoked', whose: { agent: id }, reason: `The agent is ${status}.` }
@@ -156,7 +177,24 @@ async function readNamed(db: Db, ops: readonly Op[]) {
       .where('id', 'in', part)
       .execute(),
   )
-  return { grants, links, credentials, people }
+  return { grants, links, credentials, people, owned: await readOwned(db, ids.principal) }
+}
+
+/** By person, the agents that they own and that are not stopped themselves. */
+async function readOwned(db: Db, principals: readonly string[]): Promise<Map<string, string[]>> {
+  const owned = new Map<string, string[]>()
+  for (let at = 0; at < principals.length; at += A_TIME) {
+    const rows = await db
+      .selectFrom('agent')
+      .innerJoin('principal', 'principal.id', 'agent.id')
+      .select(['agent.id', 'agent.ownerId'])
+      .where('agent.ownerId', 'in', principals.slice(at, at + A_TIME))
+      .where('principal.status', '=', 'active')
+      .orderBy('agent.id')
+      .execute()
+    for (const { id, ownerId } of rows) owned.set(ownerId, [...(owned.get(ownerId) ?? []), id])
+  }
+  return owned
 }
 
 async function byId<R extends Pick<Row<'grant'>, 'id'>>(

@@ -29,6 +29,24 @@ export interface PollParts {
   sleep(ms: number): Promise<boolean>
 }
 
+/** Polls of one stream that may wait at once; more are answered with what there is. */
+const MOST_WAITING_POLLS = 4
+const waitingPolls = new Map<string, number>()
+
+/** Waits for events of a stream; false where it is not to wait any longer. */
+async function waitOnce({ sleep }: PollParts, stream: string, ms: number): Promise<boolean> {
+  const waiting = waitingPolls.get(stream) ?? 0
+  if (waiting >= MOST_WAITING_POLLS) return false
+  waitingPolls.set(stream, waiting + 1)
+  try {
+    return await sleep(ms)
+  } finally {
+    const left = (waitingPolls.get(stream) ?? 1) - 1
+    if (left === 0) waitingPolls.delete(stream)
+    else waitingPolls.set(stream, left)
+  }
+}
+
 /**
  * Answers a poll: forgets what the receiver says that it has, and gives what waits. What is not acknowledged is given again,
  * so that an answer that is lost loses nothing.
@@ -44,7 +62,7 @@ export async function answerPoll(
   const until = performance.now() + LONGEST_WAIT_MS
   let queue = await readQueue(parts.store.db, stream, limit + 1)
   while (queue.length === 0 && !request.returnImmediately && performance.now() < until) {
-    if (!(await parts.sleep(Math.min(1_000, until - performance.now())))) break
+    if (!(await waitOnce(parts, stream.id, Math.min(1_000, until - performance.now())))) break
     const current = await parts.store.db
       .selectFrom('signalStream')
       .selectAll()
