@@ -1,6 +1,7 @@
 import { type CallQuestion, parseQuery, writeChips } from '@valetkey/sdk/contract'
 import { type AttemptRecord, canonicalJson } from '@valetkey/sdk/core'
 import fc from 'fast-check'
+import { Client } from 'pg'
 import { expect, test } from 'vitest'
 import { NOW, openEvidence } from './audit-evidence.ts'
 import { attempt } from './audit-samples.ts'
@@ -239,6 +240,30 @@ describeOnBoth('questions in words', (open, place) => {
     expect(second.items.map(({ id }) => id)).toEqual([attempt(1).id])
     expect(second.asked).toEqual(first.asked)
     expect((await evidence.audit.calls({ q: 'since:2h', limit: 9 })).items).toHaveLength(1)
+  })
+
+  test('a question that takes too long is broken off, and says how far it got', async () => {
+    if (place.dialect !== 'postgres') return
+    const url = await place.newUrl()
+    await using evidence = await openEvidence(() => open(url), place)
+    await ship(evidence.audit, 'pnt_1', 1, [attempt(1), attempt(2)])
+    expect((await evidence.audit.who({ q: 'agent:support-bot' })).lookedBackTo).toBeNull()
+    // Whoever holds the table makes every statement take too long.
+    const other = new Client(url)
+    await other.connect()
+    await other.query('begin')
+    await other.query('lock table audit_record in access exclusive mode')
+    const { sentence, rows, lookedBackTo } = await evidence.audit.who({ q: 'agent:support-bot' })
+    const page = await evidence.audit.calls({ q: 'agent:support-bot', limit: 10 })
+    await other.query('rollback')
+    await other.end()
+    expect(rows).toEqual([])
+    expect(lookedBackTo).not.toBeNull()
+    expect(sentence).toContain('There is too much to look through')
+    expect(page).toMatchObject({ items: [], lookedBackTo: expect.any(String), next: expect.any(String) })
+    // The next page goes on from there.
+    const again = { q: 'agent:support-bot', limit: 10, cursor: page.next ?? '' }
+    expect((await evidence.audit.calls(again)).items).toHaveLength(2)
   })
 
   test('query.invalid and not_found say what was meant; nothing is asked', async () => {

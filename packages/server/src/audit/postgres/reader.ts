@@ -20,13 +20,16 @@ import type { Names } from './names.ts'
 import { POSTGRES_TABLES, spanOfWeek } from './schema.ts'
 
 const DAY_MS = 24 * 3_600_000
-/** Spans of time that are looked at one after the other, the newest first, where no index leads to few records. */
+/** Spans of time that are looked at one after the other, the newest first; longer ones where an index leads to few records. */
 const SPANS_MS = [DAY_MS, 6 * DAY_MS, 21 * DAY_MS]
+const LED_SPANS_MS = [35 * DAY_MS, 91 * DAY_MS, 366 * DAY_MS]
+/** No statement of a question takes longer. */
+const STATEMENT_MS = 4_000
 
 export async function ask(store: Store, names: Names, terms: Terms, question: Question): Promise<Answer> {
   const { filter, limit, after } = question
   const rows = await narrowed(store.db, names, terms, filter)
-  const searched = await searchedFor(store.db, rows)
+  const searched = await searchedFor(store, rows)
   const found = await searchRows(searched, rows, { limit, after, test: exactTest(filter) })
   return { ...found, rows: await complete(store.db, names, found.rows) }
 }
@@ -38,7 +41,7 @@ export async function summarize(
   { filter, by, shift, limit }: SummaryQuestion,
 ): Promise<Summary> {
   const rows = await narrowed(store.db, names, terms, filter)
-  const searched = await searchedFor(store.db, rows)
+  const searched = await searchedFor(store, rows)
   const { groups, ...more } = await countRows(searched, rows, {
     ...{ by, limit, test: exactTest(filter) },
     ...(shift !== undefined && { shift }),
@@ -92,8 +95,9 @@ async function narrowed(db: Db, names: Names, terms: Terms, filter: RecordFilter
   return narrow(filter, { names: await names.find(textsOf(filter)), logs }, terms)
 }
 
-/** What an index leads to is looked for in one go; else the time is walked back in spans, so that the search can stop. */
-async function searchedFor(db: Db, filter: RowFilter): Promise<Searched> {
+/** The time is walked back in spans, so that the search can stop. */
+async function searchedFor(store: Store, filter: RowFilter): Promise<Searched> {
+  const { db } = store
   const { rows } = await sql<{ first: number | null; last: number | null }>`
     select min(week) as first, max(week) as last from audit_week`.execute(db)
   const entry = createEntries(db)
@@ -103,23 +107,30 @@ async function searchedFor(db: Db, filter: RowFilter): Promise<Searched> {
   const to = Math.min(spanOfWeek(last).to, filter.until ?? Number.MAX_SAFE_INTEGER) - 1
   const isLed =
     filter.terms.length > 0 || filter.named.some(([column, { any }]) => any !== null && LEADING.has(column))
-  const spans = isLed ? [{ from, to }] : spansOf(from, to)
-  return { sources: spans.map(span => sourceOf(db, span)), entry }
+  const spans = spansOf(from, to, isLed ? LED_SPANS_MS : SPANS_MS)
+  return { sources: spans.map(span => sourceOf(store, span)), entry }
 }
 
 const LEADING: ReadonlySet<string> = new Set(['grant_id', 'person', 'actor'])
 
-function spansOf(from: number, to: number): { from: number; to: number }[] {
+/** PostgreSQL has cancelled the statement, because it took too long. */
+function isBrokenOff(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if ('code' in cause && cause.code === '57014') return true
+  return false
+}
+
+function spansOf(from: number, to: number, lengths: readonly number[]): { from: number; to: number }[] {
   const spans: { from: number; to: number }[] = []
   for (let [end, i] = [to, 0]; end >= from; i++) {
-    const begin = Math.max(from, end - (SPANS_MS[Math.min(i, SPANS_MS.length - 1)] ?? DAY_MS) + 1)
+    const begin = Math.max(from, end - (lengths[Math.min(i, lengths.length - 1)] ?? DAY_MS) + 1)
     spans.push({ from: begin, to: end })
     end = begin - 1
   }
   return spans
 }
 
-function sourceOf(db: Db, { from, to }: { from: number; to: number }): Source {
+function sourceOf(store: Store, { from, to }: { from: number; to: number }): Source {
   return {
     tables: POSTGRES_TABLES,
     minAt: from,
@@ -129,8 +140,16 @@ function sourceOf(db: Db, { from, to }: { from: number; to: number }): Source {
     async run({ text, values }) {
       let position = 0
       const numbered = text.replaceAll('?', () => `$${++position}`)
-      const { rows } = await db.executeQuery(CompiledQuery.raw(numbered, values))
-      return rows as unknown[]
+      try {
+        return await store.read(async db => {
+          await sql`set local statement_timeout = ${sql.lit(STATEMENT_MS)}`.execute(db)
+          const { rows } = await db.executeQuery(CompiledQuery.raw(numbered, values))
+          return rows as unknown[]
+        })
+      } catch (error) {
+        if (isBrokenOff(error)) return null
+        throw error
+      }
     },
   }
 }

@@ -15,7 +15,8 @@ export interface Source {
   maxAt: number
   /** It is a part of a larger table: a statement has to say so. */
   isSlice: boolean
-  run(statement: Statement): Maybe<unknown[]>
+  /** Null where the database broke it off: it takes too long. */
+  run(statement: Statement): Maybe<unknown[] | null>
 }
 
 /** What a search goes through. */
@@ -162,7 +163,8 @@ async function matchesIn(
     const limit = test === null ? need : OPENED_AT_ONCE
     const matched = (await source.run(
       selectRows(source.tables, sliceOf(source, filter), { after, limit }),
-    )) as MatchedRow[]
+    )) as MatchedRow[] | null
+    if (matched === null) return { rows, brokenOffAt: after?.at ?? source.maxAt }
     for (const { seq, at, lag, log, idx, kind, point } of matched) {
       const whole = await entry(log, idx)
       effort.opened++
@@ -209,6 +211,7 @@ export async function countRows(
     for (const each of filters) {
       const group = { by, shift, limit: limit + 1 }
       const counted = await source.run(groupRows(source.tables, sliceOf(source, each), group))
+      if (counted === null) return { groups: [...groups.values()], isCut: false, lookedBackTo: source.maxAt }
       for (const row of counted as (Counted & Record<string, number | null>)[])
         if (row.total > 0)
           addGroup(

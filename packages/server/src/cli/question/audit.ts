@@ -96,16 +96,21 @@ export function register(program: Command, io: Io): void {
 }
 
 async function query(session: Session, words: string[], flags: CallFlags & { limit: number }): Promise<void> {
-  const { api, print } = session
-  const question = toQuery(session, words, flags)
+  const { calls, lookedBackTo } = await findCalls(session, toQuery(session, words, flags), flags.limit)
+  session.print.list(callView, calls)
+  sayHowFar(session, lookedBackTo)
+}
+
+/** All pages of a question, up to a limit; where a search gets no further, it ends. */
+async function findCalls({ api }: Session, question: ReturnType<typeof toQuery>, limit?: number) {
   let lookedBackTo: string | null = null
   const calls = await allPages(async page => {
     const answer = await api.audit.calls({ ...question, ...page })
+    const isStuck = answer.lookedBackTo !== null && answer.lookedBackTo === lookedBackTo
     lookedBackTo = answer.lookedBackTo
-    return answer
-  }, flags.limit)
-  print.list(callView, calls)
-  sayHowFar(session, lookedBackTo)
+    return isStuck ? { ...answer, next: null } : answer
+  }, limit)
+  return { calls, lookedBackTo }
 }
 
 /** What was not looked through is said beside the answer, so that "nothing" is not taken for "never". */
@@ -194,14 +199,12 @@ async function tail(session: Session, words: string[], { since, ...flags }: Call
 }
 
 /** Calls in the order in which they arrive, each once. */
-async function* follow(
-  { api, io }: Session,
-  filters: ReturnType<typeof toQuery>,
-): AsyncGenerator<RecordedCall> {
+async function* follow(session: Session, filters: ReturnType<typeof toQuery>): AsyncGenerator<RecordedCall> {
+  const { io } = session
   let shown = new Set<string>()
   let since = filters.since
   while (!io.interrupted.aborted) {
-    const calls = await allPages(page => api.audit.calls({ ...filters, since, ...page }))
+    const { calls } = await findCalls(session, { ...filters, since })
     for (const call of calls.reverse()) if (!shown.has(call.id)) yield call
     shown = new Set(calls.map(call => call.id))
     // Records arrive late and out of order: look back a little further than the newest that was seen.
