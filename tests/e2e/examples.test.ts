@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
 import type { Handler } from '@valetkey/sdk/guard'
@@ -167,6 +168,32 @@ describe('frameworks', () => {
       return getRequestListener(new Hono().all('*', c => guarded(c.req.raw)).fetch)
     })
     await both(server)
+  })
+
+  test('Next: the route handlers, called as it calls them', async () => {
+    const port = await findFreePort()
+    const url = `http://127.0.0.1:${port}/mcp`
+    const send = (request: Request) => createInvoices().fetch(request)
+    const key = await world.register({ name: 'next', url, send, rules: RULES })
+    Object.assign(process.env, { VALETKEY_URL: world.url, VALETKEY_SERVER_KEY: key })
+    process.env['VALETKEY_DIRECTORY'] = join(world.directory, 'next')
+    const routes: Record<string, Record<string, (request: Request) => Promise<Response>>> = {
+      '/mcp': await import('../../examples/guard-next/app/mcp/route.ts'),
+      '/.well-known/oauth-protected-resource/mcp': await import(
+        '../../examples/guard-next/app/.well-known/oauth-protected-resource/mcp/route.ts'
+      ),
+    }
+    const app = createServer(
+      getRequestListener(async request => {
+        const handler = routes[new URL(request.url).pathname]?.[request.method]
+        return handler ? handler(request) : new Response(null, { status: 404 })
+      }),
+    )
+    await new Promise<void>(resolve => void app.listen(port, '127.0.0.1', resolve))
+    await expectGuarded(url, 'modern')
+    await expectGuarded(url, 'legacy')
+    app.closeAllConnections()
+    await new Promise(resolve => app.close(resolve))
   })
 
   test('any fetch-style handler, also one that is not written with an SDK', async () => {

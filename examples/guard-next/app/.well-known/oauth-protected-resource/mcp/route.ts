@@ -1,0 +1,4 @@
+// Where clients read whose tokens the server takes.
+import { guarded } from '../../../../guarded.ts'
+
+export { guarded as GET }
