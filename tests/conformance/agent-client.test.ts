@@ -10,7 +10,8 @@ const COMMAND = `${process.execPath} ${join(import.meta.dirname, 'agent-client.t
 async function complaintsOf(args: string[]): Promise<Map<string, string[]>> {
   const output = await mkdtemp(join(tmpdir(), 'valetkey-conformance-'))
   try {
-    await runCommand(['client', '--command', COMMAND, '-o', output, ...args])
+    // All scenarios of a suite run at once: on a busy machine each takes its time.
+    await runCommand(['client', '--command', COMMAND, '--timeout', '90000', '-o', output, ...args])
     const files = (await readdir(output, { recursive: true })).filter(
       file => basename(file) === 'checks.json',
     )
