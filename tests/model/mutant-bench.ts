@@ -71,6 +71,7 @@ function claims(got: unknown, what: string, isSo: boolean) {
     toBeNull: () => must(got === null, 'is not null'),
     toContain: (wanted: unknown) =>
       must([...(got as Iterable<unknown>)].includes(wanted), 'is without', wanted),
+    toMatch: (wanted: RegExp) => must(wanted.test(String(got)), 'does not match', String(wanted)),
     toHaveLength: (wanted: number) =>
       must((got as { length: number }).length === wanted, 'is not as long as', wanted),
     toBeUndefined: () => must(got === undefined, 'is not undefined'),

@@ -29,7 +29,7 @@ const PARTS = [
   {
     files: ['decide.ts', 'legs.ts', 'chain.ts', 'reach.ts', 'organization.ts'],
     tests: [
-      `${ENGINE}/chain.test.ts`,
+      `${ENGINE}/walk.test.ts`,
       `${ENGINE}/decide.test.ts`,
       `${ENGINE}/resources.test.ts`,
       `${ENGINE}/caller.test.ts`,

@@ -34,9 +34,12 @@ const catalogue: CatalogueOp[] = [
     id: 'rol_1',
     value: { id: 'rol_1', slug: 'r', type: 'organization', permissions: ['p:read'] },
   },
-  ...[tool('t', {}), tool('of', { resource: 'customer/{args.id}' })].map(
-    (value): CatalogueOp => ({ fact: 'tool', id: value.id, value: value as never }),
-  ),
+  ...[
+    tool('t', {}),
+    tool('of', { resource: 'customer/{args.id}' }),
+    tool('some', { resource: 'customer/*' }),
+    tool('shut', { frozen: true }),
+  ].map((value): CatalogueOp => ({ fact: 'tool', id: value.id, value: value as never })),
 ]
 
 const principal = (id: string, seq: number, more: object = {}) =>
@@ -53,8 +56,13 @@ const link = (id: string, more: object = {}) => {
     ...more,
   })
 }
-const agent = (id: string, owner: string) =>
-  op('agent', id, { id, principal: id, owner, kind: 'both', ceiling: ['p:*'] })
+const agent = (id: string, owner: string, ceiling = ['p:*']) =>
+  op('agent', id, { id, principal: id, owner, kind: 'both', ceiling })
+const assignment = (who: number, resource = 1) =>
+  op('assignment', `asg_${who}`, {
+    ...{ id: `asg_${who}`, principal: who, resource, role: 'rol_1', source: 'direct' },
+    ...{ expiresAt: null, createdBy: 'usr_1' },
+  })
 
 function op(fact: string, id: string, value: object | null): OrganizationOp {
   return { fact, id, value } as OrganizationOp
@@ -67,17 +75,18 @@ function world(...changes: OrganizationOp[]): Snapshot {
   const ops: OrganizationOp[] = [
     op('organization', ORG, { id: ORG, slug: 'o', status: 'active' }),
     op('resource', '1', { type: 'organization', rows: [[1, 'o', null]] }),
-    op('resource', '2', { type: 'rty_1', rows: [[2, 'acme', 1]] }),
+    op('resource', '2', {
+      type: 'rty_1',
+      rows: [
+        [2, 'acme', 1],
+        [3, 'globex', 1],
+      ],
+    }),
     ...[principal('usr_1', 1), principal('usr_2', 5)],
     ...[principal('agt_1', 2), principal('agt_2', 3), principal('agt_3', 4)],
     ...[agent('agt_1', 'usr_2'), agent('agt_2', 'usr_1'), agent('agt_3', 'usr_1')],
     ...[1, 2, 3].map(n => credential(`crd_${n}`, `agt_${n}`)),
-    ...[1, 2, 3, 4].map(who =>
-      op('assignment', `asg_${who}`, {
-        ...{ id: `asg_${who}`, principal: who, resource: 1, role: 'rol_1', source: 'direct' },
-        ...{ expiresAt: null, createdBy: 'usr_1' },
-      }),
-    ),
+    ...[1, 2, 3, 4].map(who => assignment(who)),
     ...[link('lnk_1'), link('lnk_2')],
   ]
   snapshot.load({ organization: ORG, revision: 1, ops })
@@ -95,8 +104,8 @@ const ask = (more: Partial<Caller> = {}, name = 't', args = {}): DecisionRequest
   action: { kind: 'prompt', name, arguments: args, definition: null },
 })
 
-const said = (snapshot: Snapshot, more: Partial<Caller> = {}) => {
-  const { reason, detail } = decide(ask(more), snapshot)
+const said = (snapshot: Snapshot, more: Partial<Caller> = {}, name?: string) => {
+  const { reason, detail } = decide(ask(more, name), snapshot)
   return [reason, detail]
 }
 
@@ -126,6 +135,26 @@ test('a chain lets its last agent act as long as everybody in it is alive and ev
   // It ends with another agent than the one that calls.
   expect(said(world(), { chain: ['lnk_1'] })).toEqual(['revoked', 'the delegation'])
   expect(said(world(), { chain: ['lnk_2'] })).toEqual(['revoked', 'the delegation'])
+})
+
+test('a ceiling that is too low is said with the agent whose it is', () => {
+  const short = (id: string) => said(world(agent(id, 'usr_1', ['q:*'])))
+  expect(short('agt_3')).toEqual(['agent_ceiling', 'p:read'])
+  expect(short('agt_1')).toEqual(['agent_ceiling', 'agent agt_1: p:read'])
+})
+
+test('a list by a chain needs something that all of them reach, not one thing each', () => {
+  expect(said(world(), {}, 'some')).toEqual(['permitted', null])
+  expect(said(world(assignment(2, 2), assignment(4, 2)), {}, 'some')).toEqual(['permitted', null])
+  const apart = world(assignment(2, 2), assignment(4, 3))
+  expect(said(apart, {}, 'some')).toEqual(['agent_lacks_permission', 'p:read on customer/*'])
+  // Alone, each may list what it reaches.
+  expect(said(apart, { chain: [] }, 'some')).toEqual(['permitted', null])
+})
+
+test('a tool that is frozen is closed for everybody', () => {
+  expect(said(world(), {}, 'shut')).toEqual(['frozen', 'prompt shut'])
+  expect(said(world(), { chain: [] }, 'shut')).toEqual(['frozen', 'prompt shut'])
 })
 
 test('the way to a link is every link from the root on, or none where one is gone or they go in a circle', () => {
