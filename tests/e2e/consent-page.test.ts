@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { SCOPES, type Site, startSite, type TestClient, WEB } from '../integration/consent-site.ts'
+import { RESOURCE, SCOPES, type Site, startSite, type TestClient, WEB } from '../integration/consent-site.ts'
 import { inspectPage, openChromium } from './chromium.ts'
 import { PASSWORD, type Person } from './person.ts'
 
@@ -13,7 +13,7 @@ let site: Site
 let maya: Person
 
 beforeAll(async () => {
-  ;[chromium, site] = await Promise.all([openChromium(), startSite({ mayAdopt: true })])
+  ;[chromium, site] = await Promise.all([openChromium(), startSite({ mayAdopt: true, deviceGrant: true })])
   maya = await site.person(MAYA, 'Maya')
 }, 60_000)
 
@@ -167,6 +167,52 @@ test('whatever the page asks, everybody can read and answer it', async () => {
   await ask(await site.agent('narrow-bot', { ceiling: ['tickets:write'] }), ['invoices:read'])
   await page.getByRole('heading', { name: 'This cannot go on' }).waitFor()
   await look('consent-stopped')
+  await context.close()
+})
+
+test('what is answered for another device, or for an agent that waits, can be read by everybody', async () => {
+  const context = await signedIn()
+  const page = await context.newPage()
+  const look = async (name: string) => expect(await inspectPage(page, name), name).toEqual([])
+  const begin = async (path: string, body: Record<string, string>) => {
+    const form = new URLSearchParams({ resource: RESOURCE, scope: SCOPES.join(' '), ...body })
+    const response = await fetch(site.url + path, { method: 'POST', body: form })
+    expect(response.status).toBe(200)
+    return (await response.json()) as Record<string, string>
+  }
+  const { id } = await site.register('Terminal')
+  const { user_code } = await begin('/device_authorization', { client_id: id })
+  await page.goto(`${site.url}/device`)
+  await look('device')
+  await page.getByRole('textbox').fill('BBBB-BBBB')
+  await page.keyboard.press('Enter')
+  await page.getByRole('alert').waitFor()
+  await look('device-unknown')
+  await page.getByRole('textbox').fill(user_code ?? '')
+  await page.keyboard.press('Enter')
+  await page.getByText('waits on another device').waitFor()
+  await look('consent-other-device')
+  await page.getByRole('button', { name: 'Allow' }).click()
+  await page.getByText('That is answered').waitFor()
+  await look('answered')
+
+  const { id: client_id, secret = '' } = await site.agent('night-bot')
+  const message = 'Close the books for October'
+  await begin('/bc-authorize', {
+    client_id,
+    client_secret: secret,
+    login_hint: MAYA,
+    binding_message: message,
+  })
+  await page.goto(`${site.url}/agents`)
+  await page.getByText(message).waitFor()
+  await look('agents-asked')
+  await page
+    .getByRole('region', { name: /night-bot/ })
+    .getByRole('link')
+    .click()
+  await page.getByRole('heading', { name: /night-bot/ }).waitFor()
+  await look('consent-asked')
   await context.close()
 })
 

@@ -63,7 +63,7 @@ export interface TokenAnswer {
   error?: string
 }
 
-export async function startSite(options: { mayAdopt?: boolean } = {}): Promise<Site> {
+export async function startSite(options: { mayAdopt?: boolean; deviceGrant?: boolean } = {}): Promise<Site> {
   const directory = await mkdtemp(join(tmpdir(), 'valetkey-consent-'))
   const port = await findFreePort()
   const config = readConfig({
@@ -77,6 +77,7 @@ export async function startSite(options: { mayAdopt?: boolean } = {}): Promise<S
       logLevel: 'error',
       passwordCost: 14,
       consentMayAdoptAgents: options.mayAdopt ?? false,
+      deviceGrant: options.deviceGrant ?? false,
     },
   })
   const authority = await startAuthority(config, { log: pino({ level: 'silent' }), drainMs: 200 })

@@ -27,7 +27,7 @@ const PARTS = [
     ],
   },
   {
-    files: ['decide.ts', 'legs.ts', 'chain.ts', 'reach.ts', 'organization.ts'],
+    files: ['decide.ts', 'legs.ts', 'chain.ts'],
     tests: [
       `${ENGINE}/walk.test.ts`,
       `${ENGINE}/decide.test.ts`,

@@ -299,6 +299,14 @@ group('several resources in one call', () => {
     expect(reasonOf(call('get_items', { items: [{ id: 'INV-1' }, {}] }))).toBe('resource_unknown')
   })
 
+  test('each assignment that carried it is named once, however many it carried', () => {
+    const carried = (...given: OrganizationOp[]) =>
+      decide(call('get_many', { ids: ['INV-1', 'a/b'] }), northwind(...given)).assignments.map(({ id }) => id)
+    const [below, above] = [assign(BOT, 'reader', ACME), assign(BOT, 'auditor', 1)]
+    expect(carried(below)).toEqual([below.id])
+    expect(carried(below, above)).toEqual([below.id, above.id])
+  })
+
   test('none, or more than a thousand, name nothing', () => {
     expect(reasonOf(call('get_many', { ids: [] }))).toBe('resource_unknown')
     expect(reasonOf(call('get_many', { ids: Array(1001).fill('INV-1') }))).toBe('resource_unknown')

@@ -25,6 +25,14 @@ const catalogue: CatalogueOp[] = [
     value: { id: 'prm_1', slug: 'p:read', type: 'organization', bit: 0, risk: 'read', condition: null },
   },
   {
+    fact: 'permission',
+    id: 'prm_2',
+    value: {
+      ...{ id: 'prm_2', slug: 'p:own', type: 'organization', bit: 1, risk: 'read' },
+      condition: 'subject.type == "user" && subject.id == "usr_1"',
+    },
+  },
+  {
     fact: 'resource_type',
     id: 'rty_1',
     value: { id: 'rty_1', slug: 'customer', parents: ['organization'], instances: 'registered' },
@@ -32,13 +40,14 @@ const catalogue: CatalogueOp[] = [
   {
     fact: 'role',
     id: 'rol_1',
-    value: { id: 'rol_1', slug: 'r', type: 'organization', permissions: ['p:read'] },
+    value: { id: 'rol_1', slug: 'r', type: 'organization', permissions: ['p:read', 'p:own'] },
   },
   ...[
     tool('t', {}),
     tool('of', { resource: 'customer/{args.id}' }),
     tool('some', { resource: 'customer/*' }),
     tool('shut', { frozen: true }),
+    tool('own', { permission: 'p:own' }),
   ].map((value): CatalogueOp => ({ fact: 'tool', id: value.id, value: value as never })),
 ]
 
@@ -152,9 +161,44 @@ test('a list by a chain needs something that all of them reach, not one thing ea
   expect(said(apart, { chain: [] }, 'some')).toEqual(['permitted', null])
 })
 
+test('a list for a person needs something that agent, person and grant all reach', () => {
+  const value = { id: 'gnt_1', agent: 'agt_3', person: 'usr_1', scopes: ['p:*'], expiresAt: null }
+  const grant = op('grant', 'gnt_1', { ...value, resources: [2] })
+  const list = (...changes: OrganizationOp[]) =>
+    said(world(grant, ...changes), { chain: [], person: 'usr_1', grant: 'gnt_1' }, 'some')
+  expect(list()).toEqual(['permitted', null])
+  expect(list(assignment(1, 2), assignment(4, 2))).toEqual(['permitted', null])
+  expect(list(op('assignment', 'asg_1', null))).toEqual(['user_lacks_permission', 'p:read on customer/*'])
+  // The agent, or the person, holds it on another customer than the grant is for.
+  for (const who of [1, 4]) expect(list(assignment(who, 3))).toEqual(['grant_resource', 'customer/*'])
+})
+
+test('the condition of a permission is about the person where there is one, else about the agent', () => {
+  const value = {
+    id: 'gnt_1',
+    agent: 'agt_3',
+    person: 'usr_1',
+    scopes: ['p:*'],
+    resources: [1],
+    expiresAt: null,
+  }
+  const snapshot = world(op('grant', 'gnt_1', value))
+  const forMe = { chain: [], person: 'usr_1', grant: 'gnt_1' }
+  expect(said(snapshot, forMe, 'own')).toEqual(['permitted', null])
+  expect(said(snapshot, { chain: [] }, 'own')[0]).toBe('condition_failed')
+})
+
 test('a tool that is frozen is closed for everybody', () => {
   expect(said(world(), {}, 'shut')).toEqual(['frozen', 'prompt shut'])
   expect(said(world(), { chain: [] }, 'shut')).toEqual(['frozen', 'prompt shut'])
+})
+
+test('the leg that failed is named, explained or not', () => {
+  for (const explain of [false, true]) {
+    expect(decide(ask(), world(), explain).failed).toBeNull()
+    expect(decide(ask({}, 'shut'), world(), explain).failed).toBe('tool')
+    expect(decide(ask({ scopes: [] }), world(), explain).failed).toBe('scope')
+  }
 })
 
 test('the way to a link is every link from the root on, or none where one is gone or they go in a circle', () => {

@@ -56,7 +56,7 @@ function card({ words, base, person }: AgentsView, agent: ActingAgent): Html {
   const hasCalls = counted !== undefined && counted.permitted + counted.refused > 0
   const isOne = agent.grants.length === 1
   return html`<section aria-labelledby="${agent.id}"><h2 id="${agent.id}">${agent.name}</h2>
-<p><small>${agent.purpose} ${agent.owner.id === person.id ? yours : answers(agent.owner.name)}</small></p>${agent.isStopped && html`<p class="warn">${isStopped}</p>`}
+<p><small>${agent.purpose !== '' && html`${agent.purpose}<br>`}${agent.owner.id === person.id ? yours : answers(agent.owner.name)}</small></p>${agent.isStopped && html`<p class="warn">${isStopped}</p>`}
 ${agent.grants.map(grant => terms(words, grant, isOne ? undefined : path))}
 <p><small>${used > 0 ? lastUse(used) : neverUsed}. ${hasCalls && calls(COUNTED_DAYS, counted.permitted, counted.refused)}</small></p>
 <div class="row"><a class="button" href="${path}">${show}</a><a class="button" href="${path}/stop">${stop}</a></div></section>`

@@ -91,7 +91,8 @@ function whoAsks(
         : consent.vouched(vouchedBy)
   const here = vouchedBy !== undefined && known ? consent.takenOn(known.name, known.owner.name) : ''
   const isOpen = returns.kind !== 'web' && returns.kind !== 'backchannel'
-  return html`<div class="facts"><p${vouchedBy === null && html` class="warn"`}>${made} ${here} ${known?.purpose ?? ''}${isFamiliar ? '' : ` ${consent.first}`}${vouchedBy !== undefined && !known && ` ${consent.owner}`}</p>
+  return html`<div class="facts"><p${vouchedBy === null && html` class="warn"`}>${made} ${here} ${isFamiliar ? '' : consent.first}${vouchedBy !== undefined && !known && ` ${consent.owner}`}</p>
+${known && known.purpose !== '' && html`<p>${known.purpose}</p>`}
 <p>${consent.at(server.name, server.url)}</p>
 <p>${consent.returns[returns.kind](returns.name)}${isOpen && html` <span class="warn">${consent.started}</span>`}</p>${message !== '' && html`<p>${consent.says(message)}</p>`}</div>`
 }
