@@ -87,6 +87,8 @@ export async function authenticate(self: Self, headers: Headers, form: URLSearch
     form.set('client_assertion_type', ASSERTION_TYPE)
     form.set('client_assertion', await assert(proof.signer, self))
   } else if ('isPublic' in proof) form.set('client_id', clientId)
+  // Which agent it is, where its issuer's word fits several.
+  else if ('workload' in proof && clientId !== '') form.set('client_id', clientId)
   else if ('secret' in proof && proof.secretIn === 'header')
     headers.set('authorization', basic(clientId, proof.secret))
   else if ('secret' in proof) {
