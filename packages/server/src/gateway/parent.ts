@@ -97,5 +97,9 @@ function isOfNewest({ params }: { params?: unknown }): boolean {
 function sentenceOf(fault: unknown): string {
   if (!(fault instanceof Error)) return 'The server cannot be reached.'
   const inner = /\{.*"message":"((?:[^"\\]|\\.)*)"/s.exec(fault.message)?.[1]
-  return inner === undefined ? fault.message : (JSON.parse(`"${inner}"`) as string)
+  try {
+    return inner === undefined ? fault.message : (JSON.parse(`"${inner}"`) as string)
+  } catch {
+    return fault.message
+  }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { type JSONRPCMessage, WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/server'
+import { AppError } from '@valetkey/sdk/core'
 import type { Handler } from '@valetkey/sdk/guard'
 
 /** An MCP server that speaks over stdin and stdout, as a handler that a guard can stand before. */
@@ -101,7 +102,9 @@ async function open(
   }
   process.onerror = fault => log('The server behind sends what is not MCP.', fault)
   await http.start()
-  await process.start()
+  await process.start().catch(cause => {
+    throw new AppError('upstream.unreachable', `The command ${command} cannot be started.`, { cause })
+  })
   const session = { http, process, underWay, usedAt: performance.now() }
   sessions.set(id, session)
   return session
