@@ -55,6 +55,9 @@ export async function openBaseline(options: BaselineOptions): Promise<Baseline> 
   let savedAt = now()
   let isDirty = true
   let lookAt = 0
+  /** How the logs stood when the last round had read them to their end. */
+  let observed: string | undefined
+  let hasPending = true
   let isClosed = false
 
   async function hold(): Promise<boolean> {
@@ -70,6 +73,7 @@ export async function openBaseline(options: BaselineOptions): Promise<Baseline> 
     profiles.forget()
     reached = new Map()
     found = []
+    observed = undefined
   }
 
   async function save(): Promise<void> {
@@ -150,16 +154,25 @@ export async function openBaseline(options: BaselineOptions): Promise<Baseline> 
     if (!isDirty && now() < lookAt) return
     isDirty = false
     lookAt = now() + LOOK_EVERY_MS
+    const heads = await following.heads()
+    const state = heads.map(({ name, generation, entries }) => `${name}/${generation}:${entries}`).join(' ')
+    // A node at rest writes nothing: not even that it holds its lease.
+    if (state === observed && reached.size === 0 && !hasPending) return
     if (!(await hold())) return
-    for (const log of follower.logs(await following.heads()))
+    for (const log of follower.logs(heads))
       if (
         log.organization !== null &&
         log.entries > (reached.get(`${log.name}/${log.generation}`)?.to ?? log.position)
       )
         await observe(log, log.organization)
     if (now() - savedAt >= SAVE_EVERY_MS) await save()
+    observed = state
+    hasPending = true
     // Confirmation can take seconds, and other alerts do not wait for it.
     suspending ??= suspendPending({ store, actor: ACTOR, now }, waitForPoints)
+      .then(() => {
+        hasPending = false
+      })
       .catch(onFault)
       .finally(() => {
         suspending = undefined
