@@ -16,6 +16,7 @@ const pages = [
   'docs/enforcement.md',
   'docs/clients.md',
   'docs/evidence.md',
+  'docs/controls.md',
   'docs/signals.md',
   'docs/delegation.md',
 ]

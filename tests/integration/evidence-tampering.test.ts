@@ -1,8 +1,29 @@
-import { createBundleVerifier, leafHash, parseTrust } from '@valetkey/sdk/evidence'
+import { writeFile } from 'node:fs/promises'
+import * as nodePath from 'node:path'
+import {
+  bundleHead,
+  checkpointText,
+  compareWithClaims,
+  createBundleVerifier,
+  createNoteSigner,
+  endLine,
+  endText,
+  entryLine,
+  leafHash,
+  newNoteSeed,
+  parseTrust,
+  publicKeyOf,
+  rootOf,
+  sha256,
+  signatureLine,
+  signNote,
+} from '@valetkey/sdk/evidence'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { pseudoRandom } from '../../bench/measure.ts'
 import { verifyBundle } from '../../examples/verify/verify.ts'
 import { openEvidence, verify } from './evidence-stage.ts'
+import { start } from './product.ts'
+import { openTerminal } from './terminal.ts'
 
 /** A bundle taken apart: lines before the entries, entries, and the end. */
 interface Parts {
@@ -161,6 +182,102 @@ describe('an export of a log', () => {
       expect.objectContaining({ kind: 'withheld', first: 4 }),
     )
     expectFound(join({ ...parts, entries: bent }), 'withheld')
+  })
+})
+
+describe('a log with two histories', () => {
+  const SEED = newNoteSeed()
+  const ORIGIN = 'auth.test/log/org_1'
+  const trusted = [`auth.test/log/*+${publicKeyOf(SEED).toString('base64')}`]
+  const leaf = (text: string) => JSON.stringify({ id: `evt_${text}`, type: 'x.done', v: 1 })
+  const history = (name: string, size: number) =>
+    Array.from({ length: size }, (_, i) => leaf(i < 10 ? `both_${i}` : `${name}_${i}`))
+  const checkpoint = (leaves: readonly string[], size: number, origin = ORIGIN) =>
+    signNote(checkpointText({ origin, size, root: rootOf(leaves.slice(0, size).map(leafHash)) }), [
+      createNoteSigner(origin, 'ed25519', SEED),
+    ])
+
+  /** A bundle that holds by itself, signed by the one who shows different people different things. */
+  function show(leaves: readonly string[], sizes: readonly number[], origin = ORIGIN): string {
+    const about = {
+      ...{ origin, log: origin.split('/').at(-1) ?? '', isWhole: true, size: leaves.length },
+      ...{ query: {}, madeAt: '', madeBy: 'tok_1' },
+    }
+    const checkpoints = sizes.map(size => checkpoint(leaves, size, origin))
+    const head = bundleHead({ about, keys: [], witnesses: [], points: [], checkpoints })
+    const entries = leaves.map((text, index) =>
+      entryLine({ index, hash: leafHash(text), leaf: text, data: null }),
+    )
+    const body = head + entries.join('')
+    const text = endText(sha256(body), leaves.length)
+    return body + endLine(signNote(text, [createNoteSigner(origin, 'ed25519', SEED)]))
+  }
+
+  test('two people who were shown two histories find out by comparing what they hold', () => {
+    const [one, other] = [show(history('a', 30), [10, 30]), show(history('b', 25), [10, 25])].map(text =>
+      verify(text, trusted),
+    )
+    if (!one || !other) throw new Error('there are two')
+    expect([one.findings, other.findings]).toEqual([[], []])
+    expect(compareWithClaims(one, other.claims)).toMatchObject([
+      { kind: 'forked', sentence: expect.stringContaining('its first 25 entries are others') },
+    ])
+    expect(compareWithClaims(other, one.claims)).toMatchObject([{ kind: 'cut' }])
+    // Of the same history, one is longer: that is no fork.
+    const longer = verify(show(history('a', 40), [10, 40]), trusted)
+    expect(compareWithClaims(longer, one.claims)).toEqual([])
+  })
+
+  test('a checkpoint that somebody kept tells, and so does the log of heads', async () => {
+    const leaves = history('a', 30)
+    const heads = (size: number, of: readonly string[]) => [
+      JSON.stringify({
+        heads: [['org_1', 1, size, rootOf(of.slice(0, size).map(leafHash)).toString('base64')]],
+        ...{ id: 'evt_1', type: 'heads', v: 1 },
+      }),
+    ]
+    const report = verify(show(leaves, [30]), trusted)
+    const said = (lines: string[]) => verify(show(lines, [1], 'auth.test/log/heads'), trusted).claims
+    expect(compareWithClaims(report, said(heads(20, leaves)))).toEqual([])
+    expect(compareWithClaims(report, said(heads(20, history('b', 30))))).toMatchObject([{ kind: 'forked' }])
+    expect(compareWithClaims(report, said(heads(40, history('a', 40))))).toMatchObject([{ kind: 'cut' }])
+    await using product = await start()
+    await using terminal = await openTerminal(product)
+    const put = (name: string, text: string) => writeFile(nodePath.join(terminal.directory, name), text)
+    await put('keys', trusted.join('\n'))
+    await put('a.evidence', show(leaves, [30]))
+    await put('b.evidence', show(history('b', 25), [25]))
+    await put('kept', checkpoint(history('b', 25), 25))
+    const verifying = (...more: string[]) =>
+      terminal.valetkey(['audit', 'verify', 'a.evidence', '--key-file', 'keys', ...more])
+    expect(await verifying()).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^✓ a\.evidence: 30 records/),
+    })
+    for (const more of [['--checkpoint', 'kept'], ['b.evidence']]) {
+      const printed = await verifying(...more)
+      expect(printed.code, printed.out + printed.err).toBe(8)
+      expect(printed.out).toContain('has two histories')
+    }
+  })
+
+  test('who asks for witnesses gets no less', () => {
+    const seed = newNoteSeed()
+    const witness = createNoteSigner('witness.test/w1', 'cosignature', seed)
+    const stranger = createNoteSigner('witness.test/w2', 'cosignature', newNoteSeed())
+    const bundle = show(history('a', 12), [12])
+    expect(verify(bundle, trusted, { witnesses: [witness] }).findings).toMatchObject([{ kind: 'unsigned' }])
+    const note = checkpoint(history('a', 12), 12)
+    const seen =
+      note + signatureLine(witness, witness.sign(note.slice(0, note.indexOf('\n\n') + 1), 1_800_000_000))
+    // The bundle's end is signed anew by whoever puts the cosigned checkpoint in.
+    const lines = bundle.split('\n').slice(0, -2)
+    const body = `${lines.map(line => (line.startsWith('checkpoint') ? `checkpoint\t${JSON.stringify(seen)}` : line)).join('\n')}\n`
+    const end = signNote(endText(sha256(body), 12), [createNoteSigner(ORIGIN, 'ed25519', SEED)])
+    const report = verify(body + endLine(end), trusted, { witnesses: [witness] })
+    expect(report).toMatchObject({ findings: [], checkpoint: { cosigned: [{ name: 'witness.test/w1' }] } })
+    const both = { witnesses: [witness, stranger], quorum: 2 }
+    expect(verify(body + endLine(end), trusted, both).findings).toMatchObject([{ kind: 'unsigned' }])
   })
 })
 

@@ -8,13 +8,14 @@ import { hash } from 'node:crypto'
 export const EMPTY_ROOT = hash('sha256', '', 'buffer')
 const HASH_BYTES = 32
 
+/** Nothing is awaited while this is in use. */
+const NODE = Buffer.alloc(1 + 2 * HASH_BYTES, 1)
+
 /** SHA-256 of a byte 1 and both children. */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
-  const node = Buffer.allocUnsafe(1 + 2 * HASH_BYTES)
-  node[0] = 1
-  node.set(left, 1)
-  node.set(right, 1 + HASH_BYTES)
-  return hash('sha256', node, 'buffer')
+  NODE.set(left, 1)
+  NODE.set(right, 1 + HASH_BYTES)
+  return hash('sha256', NODE, 'buffer')
 }
 
 /**

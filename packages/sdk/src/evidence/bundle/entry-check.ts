@@ -20,40 +20,50 @@ export interface CheckedEntry {
   findings: Finding[]
 }
 
+const INDEX = /^(0|[1-9]\d{0,14})$/
+const NOTHING_WRONG: Finding[] = []
+
 /** Checks one entry: its text against its hash, and what lies beside it against what it commits to. */
 export function checkEntry(fields: readonly string[]): CheckedEntry | undefined {
-  const [, index = '', stated = '', text = '', key = '', data = '', proof] = fields
-  const statedHash = Buffer.from(stated, 'base64')
-  const hashes = proof === undefined ? null : readHashes(proof)
-  if (!/^(0|[1-9]\d{0,14})$/.test(index) || statedHash.length !== 32 || fields.length > 7) return undefined
-  if (hashes === undefined) return undefined
-  const at = Number(index)
-  const common = { index: at, proof: hashes }
-  if (text === '') {
-    const isPlain = key === '' && data === '' && statedHash.toString('base64') === stated
-    const absent = { stated: null, leaf: undefined, writer: undefined, isErased: false }
-    if (!isPlain) return undefined
-    return { ...common, ...absent, hash: statedHash, isPruned: true, findings: [] }
-  }
+  const [, number = '', stated = '', text = '', key = '', data = '', rest] = fields
+  const proof = rest === undefined ? null : readHashes(rest)
+  if (!INDEX.test(number) || proof === undefined || fields.length > 7) return undefined
+  const index = Number(number)
+  if (text === '') return key === '' && data === '' ? checkPruned(index, stated, proof) : undefined
   const hash = leafHash(text)
-  const leaf = readObject(text)
-  const id = typeof leaf?.['id'] === 'string' ? leaf['id'] : null
-  const findings: Finding[] = []
-  const found = (sentence: string) =>
-    void findings.push({ kind: 'changed', first: at, last: at, id, sentence })
-  const name = nameOf(at, leaf)
   const isTrue = hash.toString('base64') === stated
-  if (!isTrue) found(`${name} was changed: its text is not the one that the log holds.`)
-  else if (!leaf) found(`${name} is no JSON object.`)
+  const other = isTrue ? null : Buffer.from(stated, 'base64')
+  if (other && other.length !== hash.length) return undefined
+  const leaf = readObject(text)
   const commitment = leaf?.['commitment']
   const isErased = commitment !== undefined && key === '' && data === ''
-  if (isTrue && !isErased && !isCommitted(commitment, key, data))
-    found(`What lies beside ${name} was changed: the record commits to something else.`)
-  return {
-    ...common,
-    ...{ hash, stated: isTrue ? null : statedHash, leaf, isPruned: false, isErased, findings },
-    writer: writerOf(leaf),
-  }
+  const isWhole = isErased || isCommitted(commitment, key, data)
+  const findings = isTrue && leaf && isWhole ? NOTHING_WRONG : [toFinding(index, leaf, { isTrue, isWhole })]
+  const writer = writerOf(leaf)
+  return { index, hash, stated: other, leaf, writer, isPruned: false, isErased, proof, findings }
+}
+
+/** Of what was pruned the hash is left, and has to be written as it is always written. */
+function checkPruned(index: number, stated: string, proof: Buffer[] | null): CheckedEntry | undefined {
+  const hash = Buffer.from(stated, 'base64')
+  if (hash.length !== 32 || hash.toString('base64') !== stated) return undefined
+  const absent = { stated: null, leaf: undefined, writer: undefined, isErased: false }
+  return { ...absent, index, hash, isPruned: true, proof, findings: NOTHING_WRONG }
+}
+
+function toFinding(
+  index: number,
+  leaf: JsonObject | undefined,
+  { isTrue, isWhole }: { isTrue: boolean; isWhole: boolean },
+): Finding {
+  const name = nameOf(index, leaf)
+  const id = typeof leaf?.['id'] === 'string' ? leaf['id'] : null
+  const sentence = !isTrue
+    ? `${name} was changed: its text is not the one that the log holds.`
+    : isWhole
+      ? `${name} is no JSON object.`
+      : `What lies beside ${name} was changed: the record commits to something else.`
+  return { kind: 'changed', first: index, last: index, id, sentence }
 }
 
 /** What people call an entry. */
