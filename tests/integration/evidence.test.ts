@@ -1,11 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { leafHash, rootOf } from '@valetkey/sdk/evidence'
 import { expect, test } from 'vitest'
 import { verifyBundle } from '../../examples/verify/verify.ts'
 import { attempt, outcome } from '../storage/audit-samples.ts'
 import { POINT_JWK, ship } from '../storage/shipping.ts'
 import { openEvidence, verify } from './evidence-stage.ts'
-import { northwind, type Product, start } from './product.ts'
+import { ISSUER, northwind, type Product, start } from './product.ts'
 import { openTerminal } from './terminal.ts'
 
 /** Northwind's calls as an enforcement point shipped them, on Acme and on Jane. */
@@ -251,4 +252,108 @@ test('a change is on record with the trace of its request, and an enforcement po
   const { items } = await product.audit.changes({ limit: 2, type: 'agent.updated' })
   expect(items.map(each => each.trace)).toEqual([null, trace])
   expect(items[1]?.detail).toMatchObject({ before: { purpose: '' }, after: { purpose: 'answers' } })
+})
+
+test('a log is read as tiles, by what any client of C2SP tlog-tiles asks for', async () => {
+  await using product = await start()
+  const { organization } = await northwind(product)
+  const at = new Date(product.now() - 60_000).toISOString()
+  for (let first = 1; first <= 600; first += 100)
+    await ship(
+      product.audit,
+      'pnt_1',
+      1,
+      Array.from({ length: 100 }, (_, i) => attempt(first + i, { organization: organization.id, at })),
+    )
+  await product.audit.flush()
+  const get = async (file: string, token = product.adminToken, log = organization.id) => {
+    const headers = { authorization: `Bearer ${token}` }
+    const response = await product.send(new Request(`${ISSUER}/api/log/${log}/${file}`, { headers }))
+    return { status: response.status, bytes: Buffer.from(await response.arrayBuffer()) }
+  }
+  const [origin, size = '', root] = (await get('checkpoint')).bytes.toString().split('\n')
+  expect(origin).toBe(`auth.test/log/${organization.id}`)
+  const rest = Number(size) % 256
+  const files = ['000', '001', `002.p/${rest}`]
+  const leaves: Buffer[] = []
+  for (const file of files) {
+    const { bytes } = await get(`tile/entries/${file}`)
+    const hashes: Buffer[] = []
+    for (let i = 0; i < bytes.length; i += 2 + bytes.readUInt16BE(i))
+      hashes.push(leafHash(bytes.toString('utf8', i + 2, i + 2 + bytes.readUInt16BE(i))))
+    expect((await get(`tile/0/${file}`)).bytes.equals(Buffer.concat(hashes))).toBe(true)
+    leaves.push(...hashes)
+  }
+  expect(leaves).toHaveLength(Number(size))
+  expect(rootOf(leaves).toString('base64')).toBe(root)
+  const above = [leaves.slice(0, 256), leaves.slice(256, 512)].map(rootOf)
+  expect((await get('tile/1/000.p/2')).bytes.equals(Buffer.concat(above))).toBe(true)
+  for (const none of [
+    'tile/0/002',
+    'tile/0/003.p/1',
+    'tile/1/000',
+    'tile/7/000.p/1',
+    'tile/0/2.p/1',
+    'tile/entries/002',
+    'x',
+  ])
+    expect((await get(none)).status, none).toBe(404)
+  expect((await get('checkpoint', product.adminToken, 'org_nobody')).status).toBe(404)
+  expect((await get('checkpoint', 'vk_api_wrong')).status).toBe(401)
+  const { token } = await product.client().apiTokens.create({ name: 'narrow', permissions: ['agent:read'] })
+  expect((await get('checkpoint', token ?? '')).status).toBe(403)
+})
+
+test('a key that is rotated in the middle of a batch leaves no checkpoint that its holders cannot check', async () => {
+  await using evidence = await openEvidence()
+  const { audit } = evidence
+  let counter = 0
+  for (let round = 0; round < 6; round++) {
+    const [known = ''] = evidence.trust()
+    const batch = () =>
+      ship(
+        audit,
+        'pnt_1',
+        1,
+        Array.from({ length: 10 }, () => attempt(++counter)),
+      )
+    await Promise.all([
+      batch(),
+      audit.logs.rotateKey('usr_maya'),
+      audit.flush(),
+      audit.logs.anchor(),
+      batch(),
+    ])
+    const bundle = await evidence.export()
+    expect(verify(bundle, [known]).findings, `round ${round}`).toEqual([])
+    expect(verify(bundle, evidence.trust()).findings).toEqual([])
+  }
+})
+
+test('valetkey witness keeps its key and what it has seen, and cosigns what goes on from there', async () => {
+  await using product = await start()
+  await northwind(product)
+  await product.audit.flush()
+  await using terminal = await openTerminal(product)
+  await writeFile(join(terminal.directory, 'keys'), (await terminal.valetkey(['audit', 'key', 'ls'])).out)
+  const witness = ['witness', '--name', 'witness.test/w1', '--trust-file', 'keys', '--listen', '127.0.0.1:0']
+  const [{ items }] = [await product.client().evidence.logs({ organization: 'northwind' })]
+  const note = items[0]?.checkpoint ?? ''
+  const keys = new Set<string>()
+  for (const status of [200, 409]) {
+    const stopping = new AbortController()
+    const printed: string[] = []
+    const running = terminal.valetkey(witness, {
+      interrupted: stopping.signal,
+      onOut: text => printed.push(text),
+    })
+    await expect.poll(() => printed.join('')).toContain('VALETKEY_AUDIT_WITNESSES')
+    const [, url = ''] = /listens +(\S+)/.exec(printed.join('')) ?? []
+    keys.add(/^ +key +(\S+)/m.exec(printed.join(''))?.[1] ?? '')
+    const answer = await fetch(`${url}/add-checkpoint`, { method: 'POST', body: `old 0\n\n${note}` })
+    expect(answer.status).toBe(status)
+    stopping.abort()
+    await running
+  }
+  expect([...keys]).toEqual([expect.stringMatching(/^witness\.test\/w1\+/)])
 })

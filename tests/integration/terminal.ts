@@ -14,6 +14,8 @@ export interface TerminalOptions {
   /** What the answers to questions are, in order; or what comes on the standard input. */
   input?: string[]
   interrupted?: AbortSignal
+  /** Told of what is printed while the command runs. */
+  onOut?(text: string): void
 }
 
 export interface Printed {
@@ -32,7 +34,14 @@ export async function openTerminal(product: Product) {
       const input = [...(options.input ?? [])]
       const isTerminal = options.isTerminal === true
       const io: Io = {
-        out: { write: text => out.push(text), isTerminal, columns: options.columns },
+        out: {
+          write: text => {
+            options.onOut?.(text)
+            return out.push(text)
+          },
+          isTerminal,
+          columns: options.columns,
+        },
         err: { write: text => err.push(text), isTerminal },
         in: {
           isTerminal,

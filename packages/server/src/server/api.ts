@@ -59,6 +59,7 @@ export async function createApi(options: ApiOptions): Promise<AdminApiServer> {
     store,
     now,
     handlers,
+    tile: audit.proof.tile,
     addressOf,
     version: manifest.version,
     onFault: (error, requestId) => log.error({ err: error, requestId }, 'a request failed'),

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { api, type Route, toOpenApi } from '@valetkey/sdk/contract'
 import { AppError, newId } from '@valetkey/sdk/core'
 import { Hono, type Context as HttpContext } from 'hono'
+import type { Audit } from '../audit/index.ts'
 import { type Actor, type Context, may, quote } from '../directory/index.ts'
 import type { Store } from '../store/index.ts'
 import { createAttempts } from './attempts.ts'
@@ -16,6 +17,8 @@ export interface RoutesOptions {
   store: Store
   now(): number
   handlers: Handlers
+  /** A file of a log, by its path below all logs (C2SP tlog-tiles). */
+  tile: Audit['proof']['tile']
   /** Where a request comes from. */
   addressOf(request: IncomingMessage): string
   version: string
@@ -29,6 +32,7 @@ export type Env = {
   Bindings: { incoming?: IncomingMessage }
 }
 
+const LOGS_PATH = '/api/log/'
 const BOOTSTRAP_PATH = `/api${api.session.bootstrap.path}`
 
 /**
@@ -85,6 +89,12 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
       // What leaves is what the contract says, and nothing more.
       return c.json(route.returns.parse(answer))
     })
+  app.get(`${LOGS_PATH}*`, async c => {
+    refuseIfNotPermitted(c.get('actor'), { permission: 'audit:read' })
+    const file = await options.tile(c.req.path.slice(LOGS_PATH.length))
+    if (!file) throw new AppError('not_found', 'There is no such file of a log.')
+    return c.body(new Uint8Array(file.body), 200, { 'content-type': file.type })
+  })
   app.all('/api/*', c => {
     throw new AppError('not_found', `There is no operation ${c.req.method} ${quote(c.req.path)}.`)
   })
@@ -114,7 +124,7 @@ function operationsOf(handlers: Handlers): Operation[] {
   )
 }
 
-function refuseIfNotPermitted(actor: Actor, route: Route): void {
+function refuseIfNotPermitted(actor: Actor, route: Pick<Route, 'permission'>): void {
   if (route.permission === 'self:read' || may(actor.permissions, route.permission)) return
   throw new AppError(
     'permission.denied',

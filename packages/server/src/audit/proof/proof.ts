@@ -10,6 +10,7 @@ import { type Erased, type ErasureWish, eraseEvidence } from './erase.ts'
 import { type ExportQuery, exportEvidence } from './export.ts'
 import { findLog } from './find-log.ts'
 import { receiptFor, type WrittenReceipt } from './receipts.ts'
+import { readTileFile, type TileFile } from './tiles.ts'
 
 export interface ProofParts {
   store: Store
@@ -26,6 +27,8 @@ export interface Proof {
   /** A bundle as it is written; that it was asked for goes on record, in the same log. */
   export(query: ExportQuery, actor: string): Promise<AsyncGenerator<string>>
   receipt(id: string): Promise<WrittenReceipt>
+  /** A file of a log, by its path below all logs; undefined where there is none. */
+  tile(path: string): Promise<TileFile | undefined>
   erase(wish: ErasureWish, actor: string): Promise<Erased>
   rotateKey(actor: string): Promise<Output<AdminApi['evidence']['rotateKey']>>
 }
@@ -64,6 +67,7 @@ export function createProof(parts: ProofParts): Proof {
       await settle()
       return receiptFor(ledger, logs, id)
     },
+    tile: path => readTileFile({ ledger, logs }, path),
     erase: (wish, actor) => eraseEvidence(parts, wish, actor),
     async rotateKey(actor) {
       await logs.rotateKey(actor)
