@@ -5,32 +5,23 @@
  *
  * Ends with 0 where everything holds, with 1 where something does not, which it names.
  */
-import {
-  createHash,
-  createHmac,
-  createPublicKey,
-  verify as isSigned,
-  type JsonWebKey,
-  type KeyObject,
-} from 'node:crypto'
+import crypto, { type JsonWebKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
 type Hash = Buffer
 type Entry = { index: number; hash: Hash; leaf: string; key: string; data: string; proof: Hash[] | null }
+/** A run of entries, as first and count; or the hash of one that is not in the log. */
+type Place = string | [number, number]
 type Checkpoint = { origin: string; size: number; root: Hash }
 
-const sha256 = (...parts: (string | Uint8Array)[]): Hash => {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return hash.digest()
-}
+const sha256 = (...parts: (string | Uint8Array)[]): Hash =>
+  crypto.hash('sha256', Buffer.concat(parts.map(part => Buffer.from(part))), 'buffer')
 const base64 = (text: string): Buffer => {
   const bytes = Buffer.from(text, 'base64')
   if (bytes.toString('base64') !== text) throw new Error(`"${text.slice(0, 60)}" is no base64`)
   return bytes
 }
 
-/** RFC 6962 section 2.1. */
 const node = (left: Hash, right: Hash): Hash => sha256(Uint8Array.of(1), left, right)
 
 /** The largest power of two below n. */
@@ -91,7 +82,7 @@ function rootsByProof(m: number, n: number, proof: Hash[], old: Hash, isWhole: b
 
 /** Keys and notes are those of C2SP signed-note. */
 const ed25519 = (raw: Buffer): KeyObject =>
-  createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') }, format: 'jwk' })
+  crypto.createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') }, format: 'jwk' })
 
 /** The trusted public keys for a log, from `name+id+key` or `prefix/*+key`. */
 function keysFor(origin: string, trusted: string[]): Buffer[] {
@@ -116,7 +107,7 @@ function openNote(note: string, name: string, keys: Buffer[]): string | undefine
     for (const key of keys) {
       const id = sha256(`${name}\n`, Uint8Array.of(1), key).subarray(0, 4)
       if (!id.equals(bytes.subarray(0, 4))) continue
-      if (!isSigned(null, Buffer.from(text), ed25519(key), bytes.subarray(4)))
+      if (!crypto.verify(null, Buffer.from(text), ed25519(key), bytes.subarray(4)))
         throw new Error(`the signature of ${name} does not hold`)
       isTrusted = true
     }
@@ -142,7 +133,7 @@ function faultOf({ hash, leaf, key, data }: Entry): string | undefined {
   if (!sha256(Uint8Array.of(0), leaf).equals(hash)) return 'has another text than its hash says'
   const { commitment } = JSON.parse(leaf) as { commitment?: string }
   if (key === '' && data === '') return undefined
-  const hmac = createHmac('sha256', Buffer.from(key, 'base64url')).update(data).digest('base64url')
+  const hmac = crypto.createHmac('sha256', Buffer.from(key, 'base64url')).update(data).digest('base64url')
   return hmac === commitment ? undefined : 'commits to other data'
 }
 
@@ -156,21 +147,23 @@ function shipmentFault(
   const jwk = points.get(String(point))
   if (!jwk) return 'comes from a point whose key is not here'
   const text = `valetkey shipment 1\n${point}\n${epoch}\n${organization}\n${first}-${last}\n${count}\n${digest}\n`
-  const key = createPublicKey({ key: jwk, format: 'jwk' })
+  const key = crypto.createPublicKey({ key: jwk, format: 'jwk' })
   const hash = jwk.kty === 'EC' ? 'sha256' : null
   const bytes = Buffer.from(String(signature), 'base64url')
-  if (!isSigned(hash, Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' }, bytes))
+  if (!crypto.verify(hash, Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' }, bytes))
     return 'is not signed by its point'
   if (!Array.isArray(places)) return undefined
-  const hashes = (places as (string | [number, number])[]).flatMap(place =>
-    typeof place === 'string'
-      ? [Buffer.from(place, 'base64url')]
-      : leaves.slice(place[0], place[0] + place[1]),
+  const hashes = (places as Place[]).flatMap(at =>
+    typeof at === 'string' ? Buffer.from(at, 'base64url') : leaves.slice(at[0], at[0] + at[1]),
   )
-  const isSame = hashes.length === count && sha256(...hashes).toString('base64url') === digest
-  return isSame
-    ? undefined
-    : `names records ${JSON.stringify(places)}, which are not those that its point signed`
+  if (hashes.length === count && sha256(...hashes).toString('base64url') === digest) return undefined
+  return `names records ${JSON.stringify(places)}, which are not those that its point signed`
+}
+
+function indexesIn(places: Place[] = []): number[] {
+  return places.flatMap(place =>
+    typeof place === 'string' ? [] : Array.from({ length: place[1] }, (_, i) => place[0] + i),
+  )
 }
 
 /** A proof that cannot be followed to its end proves nothing. */
@@ -243,6 +236,7 @@ function faultsOf(bytes: Buffer, trusted: string[]): string[] {
   /** The whole log: its tree must have been that of every checkpoint. */
   function wholeFaults(): string[] {
     const found: string[] = []
+    const recorded: Place[] = []
     if (leaves.length !== newest?.size)
       found.push(`${newest?.size} records are signed, ${leaves.length} are here.`)
     const roots = prefixRoots(leaves, new Set(checkpoints.map(({ size }) => size)))
@@ -252,20 +246,26 @@ function faultsOf(bytes: Buffer, trusted: string[]): string[] {
     const points = new Map(
       fieldsOf('point').map(([, id = '', jwk = '{}']) => [id, JSON.parse(jwk) as JsonWebKey]),
     )
-    const erased: number[] = []
-    const recorded = new Set<number>()
+    const erased = new Set<number>()
+    /** Records of a point that no shipment of this point has named yet. */
+    const unsigned = new Map<number, unknown>()
     for (const { index, leaf, data } of entries) {
       if (leaf === '') continue
-      const record = JSON.parse(leaf) as Record<string, unknown>
-      if (record['commitment'] !== undefined && data === '') erased.push(index)
-      const fault = record['type'] === 'shipment' ? shipmentFault(record, leaves, points) : undefined
+      const { type, commitment, writer, point, places, ...rest } = JSON.parse(leaf)
+      if (commitment !== undefined && data === '') erased.add(index)
+      if (writer !== undefined) unsigned.set(index, writer.point)
+      if (type === 'evidence.erased' && data !== '') recorded.push(...JSON.parse(data).detail.places)
+      if (type !== 'shipment') continue
+      const fault = shipmentFault({ ...rest, point, places }, leaves, points)
       if (fault) found.push(`Shipment ${index} ${fault}.`)
-      if (record['type'] === 'evidence.erased' && data !== '')
-        for (const [from, count] of JSON.parse(data).detail.places as [number, number][])
-          for (let i = from; i < from + count; i++) recorded.add(i)
+      else for (const i of indexesIn(places)) if (unsigned.get(i) === point) unsigned.delete(i)
     }
-    for (const index of erased.filter(index => !recorded.has(index)))
+    for (const index of indexesIn(recorded)) erased.delete(index)
+    for (const index of erased)
       found.push(`What record ${index} commits to was taken away, and no erasure is on record.`)
+    // Where old records were pruned, so were the shipments that named them.
+    if (entries.every(({ leaf }) => leaf !== ''))
+      for (const index of unsigned.keys()) found.push(`No point has signed record ${index}.`)
     return found
   }
 

@@ -8,7 +8,7 @@ import type { VerifyTerms } from './verify.ts'
 
 /** What is to be said once all lines were read: whether they are what was signed. */
 export function conclude(reading: Reading, terms: VerifyTerms): BundleReport {
-  const { about, leaves, shipments, points } = reading
+  const { about, leaves } = reading
   const newest = reading.checkpoints.reduce<OpenedCheckpoint | undefined>(
     (last, each) => (last && last.size >= each.size ? last : each),
     undefined,
@@ -17,13 +17,7 @@ export function conclude(reading: Reading, terms: VerifyTerms): BundleReport {
   if (!newest) note(reading, 'unsigned', null, 'No checkpoint in it is signed by a key that is trusted.')
   else if (about?.isWhole !== false) checkWhole(reading, newest)
   else checkProven(reading, newest)
-  let checked = 0
-  if (about?.isWhole)
-    for (const shipment of shipments) {
-      const { isChecked, finding } = checkShipmentEntry(shipment, points, leaves)
-      if (isChecked) checked++
-      if (finding && reading.findings.length < MOST_FINDINGS) reading.findings.push(finding)
-    }
+  const checked = about?.isWhole ? checkVouched(reading) : 0
   for (const finding of reading.erasures.findings()) note(reading, 'withheld', finding, finding.sentence)
   const cosigned = newest ? checkWitnesses(reading, newest, terms) : []
   return {
@@ -31,9 +25,9 @@ export function conclude(reading: Reading, terms: VerifyTerms): BundleReport {
     entries: reading.entries,
     checkpoint: newest ? toCheckpoint(newest, cosigned) : null,
     findings: reading.findings,
-    missing: about?.isWhole ? reading.counters.missing(reading.pruned > 0) : [],
+    missing: about?.isWhole ? reading.counters.missing(reading.prunedAt.length > 0) : [],
     erased: reading.erasures.count(),
-    pruned: reading.pruned,
+    pruned: reading.prunedAt.length,
     shipments: checked,
     claims: [
       ...reading.checkpoints.map(({ signed: _signed, ...claim }) => ({
@@ -52,6 +46,30 @@ function toCheckpoint(
 ): BundleReport['checkpoint'] {
   const keys = signed.filter(({ name }) => name === origin).map(({ vkey }) => vkey)
   return { size, root: root.toString('base64'), keys, cosigned }
+}
+
+/** More records than a shipment can hold: behind so many there is none that names this one. */
+const LONGEST_SHIPMENT = 5_000
+
+/** What enforcement points numbered they must have signed. Gives how many shipments were checked. */
+function checkVouched(reading: Reading): number {
+  const { shipments, points, leaves, vouching, prunedAt, findings } = reading
+  let checked = 0
+  for (const shipment of shipments) {
+    const { isChecked, finding } = checkShipmentEntry(shipment, { points, leaves, vouching })
+    if (isChecked) checked++
+    if (finding && findings.length < MOST_FINDINGS) findings.push(finding)
+  }
+  for (const { first, last } of vouching.left()) {
+    // Its shipment stood behind it, and was pruned before it.
+    if (prunedAt.some(index => index > first && index <= last + LONGEST_SHIPMENT)) continue
+    // What is known to be wrong there already is why its shipment does not fit.
+    if (findings.some(each => each.first !== null && each.first <= last && (each.last ?? 0) >= first))
+      continue
+    const what = first === last ? `record ${first}` : `the records ${first} to ${last}`
+    note(reading, 'forged', { first, last }, `No enforcement point vouches for ${what}.`)
+  }
+  return checked
 }
 
 /** All entries are there: the tree is built anew, and must be the one of every checkpoint on the way. */

@@ -94,8 +94,11 @@ function readEntry(reading: Reading, fields: readonly string[]): void {
   leaves.put(index, hash)
   if (stated) leaves.state(index, stated)
   if (entry.proof) reading.proven.push({ entry, proof: entry.proof })
-  if (entry.isPruned) reading.pruned++
-  if (entry.writer) reading.counters.note(entry.writer)
+  if (entry.isPruned) reading.prunedAt.push(index)
+  if (entry.writer) {
+    reading.counters.note(entry.writer)
+    reading.vouching.claim(index, entry.writer.point)
+  }
   reading.erasures.note(entry, fields[5] ?? '')
   if (leaf?.['type'] === 'shipment') reading.shipments.push({ index, leaf })
   if (leaf?.['type'] === 'heads') reading.heads.push(...headsIn(reading, index, leaf))

@@ -8,6 +8,7 @@ import type { BundleAbout } from './format.ts'
 import { createLeaves, type Leaves } from './leaves.ts'
 import { type Claim, type Finding, type FindingKind, MOST_FINDINGS } from './report.ts'
 import type { ShipmentEntry } from './shipments.ts'
+import { createVouching, type Vouching } from './vouching.ts'
 
 /** A signed checkpoint of the bundle. */
 export interface OpenedCheckpoint extends Checkpoint {
@@ -24,12 +25,14 @@ export interface Reading {
   /** Entries of a bundle that is not whole, to be checked against the newest checkpoint. */
   proven: { entry: CheckedEntry; proof: Buffer[] }[]
   shipments: ShipmentEntry[]
+  vouching: Vouching
+  /** Places of pruned entries, any of which may have been a shipment. */
+  prunedAt: number[]
   /** Of the log of heads: what it says of others. */
   heads: Claim[]
   counters: ReturnType<typeof createCounterCheck>
   erasures: ReturnType<typeof createErasureCheck>
   entries: number
-  pruned: number
   highest: number
   isEnded: boolean
   findings: Finding[]
@@ -41,11 +44,13 @@ export function newReading(): Reading {
     ...{
       proven: [],
       shipments: [],
+      vouching: createVouching(),
+      prunedAt: [],
       heads: [],
       counters: createCounterCheck(),
       erasures: createErasureCheck(),
     },
-    ...{ entries: 0, pruned: 0, highest: -1, isEnded: false, findings: [] },
+    ...{ entries: 0, highest: -1, isEnded: false, findings: [] },
   }
 }
 

@@ -3,6 +3,7 @@ import type { JsonObject, ShipmentTerms } from '../../core/index.ts'
 import { isSignedShipment, shipmentDigest } from '../shipment.ts'
 import type { Leaves } from './leaves.ts'
 import type { Finding } from './report.ts'
+import type { Vouching } from './vouching.ts'
 
 /** An entry by which an enforcement point vouches for records of the log. */
 export interface ShipmentEntry {
@@ -16,8 +17,7 @@ export interface ShipmentEntry {
  */
 export function checkShipmentEntry(
   { index, leaf }: ShipmentEntry,
-  keys: ReadonlyMap<string, KeyObject>,
-  leaves: Leaves,
+  known: { points: ReadonlyMap<string, KeyObject>; leaves: Leaves; vouching: Vouching },
 ): { isChecked: boolean; finding?: Finding } {
   const { places, signature, ...said } = leaf
   const terms = { ...said, organization: said['organization'] ?? null } as unknown as ShipmentTerms & {
@@ -28,7 +28,8 @@ export function checkShipmentEntry(
     isChecked: true,
     finding: { kind: 'forged' as const, ...(range ?? { first: index, last: index }), id: terms.id, sentence },
   })
-  const key = keys.get(terms.point)
+  const { points, leaves, vouching } = known
+  const key = points.get(terms.point)
   if (!key) return found(`The key of ${terms.point}, which shipped in ${index}, is not in the bundle.`)
   if (typeof signature !== 'string' || !isSignedShipment(terms, signature, key))
     return found(`Entry ${index} is not signed by ${terms.point}.`)
@@ -38,7 +39,10 @@ export function checkShipmentEntry(
   const hashes = hashesAt(places, leaves)
   // What is not there is found as dropped, and the records that are left cannot be told from it.
   if (!hashes) return { isChecked: false }
-  if (shipmentDigest(hashes) === terms.digest) return { isChecked: true }
+  if (shipmentDigest(hashes) === terms.digest) {
+    for (const index of indexesIn(places)) vouching.vouch(index, terms.point)
+    return { isChecked: true }
+  }
   const numbers = `${terms.first} to ${terms.last}`
   return found(
     `Among the records ${range?.first} to ${range?.last} are others than ${terms.point} signed as its ${numbers} of start ${terms.epoch}.`,
@@ -57,6 +61,12 @@ function hashesAt(places: unknown, leaves: Leaves): Buffer[] | undefined {
       }
   }
   return hashes
+}
+
+function* indexesIn(places: unknown): Generator<number> {
+  for (const place of placesIn(places))
+    if (typeof place !== 'string')
+      for (let index = place[0]; index < place[0] + place[1]; index++) yield index
 }
 
 function countOf(places: unknown): number {
