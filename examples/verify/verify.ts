@@ -13,7 +13,6 @@ type Entry = { index: number; hash: Hash; leaf: string; key: string; data: strin
 /** A run of entries, as first and count; or the hash of one that is not in the log. */
 type Place = string | [number, number]
 type Checkpoint = { origin: string; size: number; root: Hash }
-
 const sha256 = (...parts: (string | Uint8Array)[]): Hash =>
   crypto.hash('sha256', Buffer.concat(parts.map(part => Buffer.from(part))), 'buffer')
 const base64 = (text: string): Buffer => {
@@ -133,7 +132,9 @@ function faultOf({ hash, leaf, key, data }: Entry): string | undefined {
   if (!sha256(Uint8Array.of(0), leaf).equals(hash)) return 'has another text than its hash says'
   const { commitment } = JSON.parse(leaf) as { commitment?: string }
   if (key === '' && data === '') return undefined
-  const hmac = crypto.createHmac('sha256', Buffer.from(key, 'base64url')).update(data).digest('base64url')
+  const bytes = Buffer.from(key, 'base64url')
+  if (bytes.toString('base64url') !== key) return 'has a damaged key'
+  const hmac = crypto.createHmac('sha256', bytes).update(data).digest('base64url')
   return hmac === commitment ? undefined : 'commits to other data'
 }
 
@@ -293,7 +294,6 @@ if (import.meta.main) {
   const [file = '', flag, ...keys] = process.argv.slice(2)
   if (flag !== '--key') throw new Error('Usage: node verify.ts FILE --key KEY…')
   const faults = verifyBundle(readFileSync(file), keys)
-  for (const fault of faults) console.log(`✗ ${fault}`)
-  if (faults.length === 0) console.log(`✓ ${file} is what was signed.`)
+  console.log(faults.map(fault => `✗ ${fault}`).join('\n') || `✓ ${file} is what was signed.`)
   process.exit(faults.length === 0 ? 0 : 1)
 }

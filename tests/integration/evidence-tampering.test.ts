@@ -115,7 +115,7 @@ describe('an export of a log', () => {
       }
     }
     expect(flips).toBe(entries.reduce((sum, line) => sum + Buffer.byteLength(line), 0))
-  })
+  }, 120_000)
 
   test('every byte before and behind the records', () => {
     const { head, entries, end } = parts
@@ -259,6 +259,16 @@ describe('a log with two histories', () => {
       expect(printed.code, printed.out + printed.err).toBe(8)
       expect(printed.out).toContain('has two histories')
     }
+  })
+
+  test('a call that the authority made up is found: no enforcement point has signed it', () => {
+    const writer = { point: 'pnt_1', epoch: 1, counter: 1, previous: 0 }
+    const madeUp = JSON.stringify({ id: 'dec_1', type: 'attempt', v: 1, writer })
+    const leaves = [...history('a', 3), madeUp, leaf('behind')]
+    expect(verify(show(leaves, [5]), trusted).findings).toEqual([
+      expect.objectContaining({ kind: 'forged', first: 3, last: 3 }),
+    ])
+    expect(verifyBundle(Buffer.from(show(leaves, [5])), trusted)).toEqual(['No point has signed record 3.'])
   })
 
   test('who asks for witnesses gets no less', () => {
