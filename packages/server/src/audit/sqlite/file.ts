@@ -87,6 +87,10 @@ export function openEvidenceFile(settings: FileSettings, now: () => number = Dat
     last = next.catch(() => undefined)
     return next
   }
+  /** A head may become a segment at any time; who began to look into it looks to the end. */
+  function atOneMoment<T>(work: (view: View) => T): Promise<T> {
+    return inTurn(() => database.transaction(() => work(view()))())
+  }
   return {
     ingest: batches => inTurn(() => writing().ingest(batches)),
     append: entries => inTurn(() => writing().append(entries)),
@@ -99,8 +103,8 @@ export function openEvidenceFile(settings: FileSettings, now: () => number = Dat
     logs: names => inTurn(() => listLogs(database, names)),
     keepNotes: notes => inTurn(() => keepNotes(database, notes)),
     anchors: log => inTurn(() => listAnchors(database, log)),
-    tile: (log, level, number) => inTurn(() => readTile(view(), log, level, number)),
-    entries: (log, from, to) => inTurn(() => readEntries(view(), log, from, to)),
+    tile: (log, level, number) => atOneMoment(view => readTile(view, log, level, number)),
+    entries: (log, from, to) => atOneMoment(view => readEntries(view, log, from, to)),
     erase: erasure =>
       inTurn(() => {
         eraseData(database, directory, erasure)
