@@ -18,11 +18,24 @@ export type CrowdQuestion = { watch: Delegate } | { seen: true }
 
 const { url, serverKey, organization, directory, points: count } = settings<CrowdSettings>()
 const points: RunningPoint['point'][] = []
+
+/** A hundred that start at once may find the authority busy for longer than they wait. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++)
+    try {
+      return await work()
+    } catch (fault) {
+      if (tries === 20) throw fault
+    }
+}
+
 for (let i = 0; i < count; i++) {
-  const running = await openPoint({ url, serverKey, kind: 'guard', directory: join(directory, String(i)) })
-  if (!(await running.point.replica.hold(organization)))
-    throw new Error('the organization could not be loaded')
-  points.push(running.point)
+  const place = join(directory, String(i))
+  const { point } = await patiently(() => openPoint({ url, serverKey, kind: 'guard', directory: place }))
+  await patiently(async () => {
+    if (!(await point.replica.hold(organization))) throw new Error('the organization could not be loaded')
+  })
+  points.push(point)
 }
 
 let watched: Delegate | undefined
