@@ -39,18 +39,12 @@ export async function openUserSource(
   if (options.scope === undefined) asked = await scopesAt(resource, await ask(false))
   let refreshToken: string | undefined
   let widening: Promise<boolean> | undefined
-  /** Refresh tokens change with each use: one at a time. */
-  let turn: Promise<unknown> = Promise.resolve()
+  /** Refresh tokens change with each use. */
+  const inTurn = createTurns()
 
   function keep(issued: Issued): Token {
     refreshToken = issued.refreshToken ?? refreshToken
     return issued.token
-  }
-
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = turn.then(work, work)
-    turn = mine.catch(() => undefined)
-    return mine
   }
 
   async function again(asking: Asking): Promise<Token> {
@@ -104,6 +98,16 @@ function obtain(asking: Asking, options: UserOptions, scopes: readonly string[])
   if ('device' in by) return askByDevice(asking, by, asked)
   if ('person' in by) return askByBackchannel(asking, by, asked)
   return askIdentityProvider(asking, by, asked)
+}
+
+/** Does one piece of work at a time, in order; what fails does not hold up what comes after. */
+function createTurns(): <T>(work: () => Promise<T>) => Promise<T> {
+  let turn: Promise<unknown> = Promise.resolve()
+  return work => {
+    const mine = turn.then(work)
+    turn = mine.catch(() => undefined)
+    return mine
+  }
 }
 
 /** What the server says it takes, where it names the authority that is asked. */
