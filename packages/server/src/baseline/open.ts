@@ -1,17 +1,17 @@
-import { isoTime, newId } from '@valetkey/sdk/core'
-import { type Audit, type FollowedLog, type Move, record } from '../audit/index.ts'
+import { isoTime } from '@valetkey/sdk/core'
+import type { Audit, FollowedLog, Move } from '../audit/index.ts'
 import type { WaitForPoints } from '../directory/index.ts'
 import type { Store, Tx } from '../store/index.ts'
-import { type AlertRow, sentenceOf } from './alert.ts'
+import type { AlertRow } from './alert.ts'
 import { alertHandlers } from './operations.ts'
 import { type AlertPolicy, readAlertPolicy } from './policy.ts'
 import { type Observed, toObserved } from './profile.ts'
 import { createProfiles, type KnownAgent } from './profiles.ts'
+import { ACTOR, raise, toRow } from './raise.ts'
 import { suspendPending } from './suspend.ts'
 import { type Finding, joinFindings, watchCall } from './watch.ts'
 
 const FOLLOWER = 'baseline'
-export const ACTOR = { id: 'baseline', name: 'baseline', permissions: [] }
 const ROUND_EVERY_MS = 1000
 const LOOK_EVERY_MS = 2000
 /** How often progress is noted where there is nothing to tell; after a kill so much is observed again, to the same end. */
@@ -79,12 +79,15 @@ export async function openBaseline(options: BaselineOptions): Promise<Baseline> 
   async function save(): Promise<void> {
     const moves = [...reached.values()]
     if (moves.length === 0) return
-    const alerts = found.map(toRow)
+    const alerts = found.map(({ agent, finding, policy }) => toRow(agent, finding, policy, now()))
     let saved: KnownAgent[] = []
     try {
       await follower.advance(moves, async tx => {
         saved = await profiles.save(tx, now())
-        for (const alert of alerts) await raise(tx, alert)
+        for (const alert of alerts) {
+          await raise(tx, alert, now())
+          await options.onAlert?.(tx, alert)
+        }
       })
     } catch (fault) {
       forget()
@@ -95,35 +98,6 @@ export async function openBaseline(options: BaselineOptions): Promise<Baseline> 
     found = []
     savedAt = now()
     for (const { kind } of alerts) raised.set(kind, (raised.get(kind) ?? 0) + 1)
-  }
-
-  function toRow({ agent, finding, policy }: (typeof found)[number]): AlertRow {
-    return {
-      ...{ id: newId('alert', now()), organizationId: agent.organization, agentId: agent.id },
-      ...{ kind: finding.kind, at: isoTime(finding.at), raisedAt: isoTime(now()) },
-      ...{ sentence: sentenceOf(agent.name, finding, policy), usual: finding.usual },
-      ...{ what: JSON.stringify(finding.what), records: JSON.stringify(finding.records) },
-      suspension: policy.suspendOn.includes(finding.kind) ? 'pending' : 'none',
-      ...{ acknowledgedAt: null, acknowledgedBy: null, note: null },
-    }
-  }
-
-  async function raise(tx: Tx, alert: AlertRow): Promise<void> {
-    await tx.insertInto('alert').values(alert).execute()
-    const { id, organizationId, agentId, kind, sentence, usual } = alert
-    const detail = {
-      ...{ alert: id, agent: agentId, kind, sentence, usual, suspends: alert.suspension === 'pending' },
-      ...{ what: JSON.parse(alert.what) as string[], records: JSON.parse(alert.records) as string[] },
-    }
-    const event = {
-      organization: organizationId,
-      type: 'alert.raised',
-      actor: ACTOR.id,
-      target: agentId,
-      detail,
-    }
-    await record(tx, event, now())
-    await options.onAlert?.(tx, alert)
   }
 
   /** Observes a log from where it was left to its end. */
