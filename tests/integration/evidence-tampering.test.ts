@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import * as nodePath from 'node:path'
 import {
@@ -289,6 +290,13 @@ describe('a log with two histories', () => {
     const both = { witnesses: [witness, stranger], quorum: 2 }
     expect(verify(body + endLine(end), trusted, both).findings).toMatchObject([{ kind: 'unsigned' }])
   })
+})
+
+test('the second verifier shares no code with the product, and is read in ten minutes', () => {
+  const text = readFileSync('examples/verify/verify.ts', 'utf8')
+  expect(text.split('\n').length).toBeLessThanOrEqual(300)
+  const imported = [...text.matchAll(/from '([^']+)'/g)].map(([, name]) => name)
+  expect(imported).toEqual(['node:crypto', 'node:fs'])
 })
 
 test('10,000 random edits of 1,000 records are all found, each by the record that it is in', async () => {
