@@ -117,7 +117,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
   }, onError)
   const retention = createRetention({ store, ledger, now })
   const expiries = createRounds(async () => void (await retention.expire()), onError)
-  const forget = store.onChange(() => moves.wake())
+  const forget = store.onChange(() => moves.wake(), true)
   moves.wake()
   seals.wake()
   // Witnesses are asked at once: they may know of more than there is here.

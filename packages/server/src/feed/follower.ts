@@ -90,7 +90,7 @@ export function createFollower(store: Store, pollMs: number, onFault: (fault: un
     if (!organizations) return void poll().catch(onFault)
     for (const organization of organizations) if (followed.has(organization)) pending.add(organization)
     void run()
-  }, true)
+  })
   const timer = setInterval(() => void poll().catch(onFault), pollMs)
   timer.unref()
 

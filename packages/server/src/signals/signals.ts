@@ -90,7 +90,7 @@ function startRounds(parts: Rounds) {
     isWanted = true
     if (!stop.signal.aborted) running ??= run()
   }
-  const unhook = store.onChange(look)
+  const unhook = store.onChange(look, true)
   const timer = setInterval(look, pollMs)
   timer.unref()
   return {

@@ -2,9 +2,9 @@ import type { ChangeListener } from './store.ts'
 
 /** Those in this process who want to know of commits. */
 export interface Listeners {
-  add(listener: ChangeListener, isFirst?: boolean): () => void
+  add(listener: ChangeListener, isLate?: boolean): () => void
   /**
-   * Calls the first before whoever awaited the write goes on, the others when they have asked what they want to know.
+   * Calls them before whoever awaited the write goes on, the late ones when these have asked what they want to know.
    * Each runs on its own, so that a fault in one reaches neither the others nor the write, which is committed already,
    * and is loud all the same.
    */
@@ -12,19 +12,19 @@ export interface Listeners {
 }
 
 export function createListeners(): Listeners {
-  const [first, others] = [new Set<ChangeListener>(), new Set<ChangeListener>()]
+  const [prompt, late] = [new Set<ChangeListener>(), new Set<ChangeListener>()]
   const callAll = (listeners: ReadonlySet<ChangeListener>, organizations: readonly string[] | undefined) => {
     for (const listener of listeners) queueMicrotask(() => listener(organizations))
   }
   return {
-    add(listener, isFirst = false) {
-      const listeners = isFirst ? first : others
+    add(listener, isLate = false) {
+      const listeners = isLate ? late : prompt
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },
     call(organizations) {
-      callAll(first, organizations)
-      setImmediate(() => callAll(others, organizations))
+      callAll(prompt, organizations)
+      setImmediate(() => callAll(late, organizations))
     },
   }
 }

@@ -33,10 +33,10 @@ export interface Store {
   /**
    * Calls back after commits, here and (PostgreSQL) on other nodes, with the organizations that changed; undefined
    * means "look at all". A hint: it may come late, twice or not at all, so listeners read revisions from the database
-   * and also look by themselves from time to time. `isFirst` is for what enforcement points wait for: nobody else's
-   * questions come before it.
+   * and also look by themselves from time to time. `isLate` is for whom nobody waits for: what enforcement points
+   * want to know is asked before.
    */
-  onChange(listener: ChangeListener, isFirst?: boolean): () => void
+  onChange(listener: ChangeListener, isLate?: boolean): () => void
   /** Ends all connections, after telling other nodes what they were not yet told. */
   close(): Promise<void>
 }
