@@ -46,14 +46,13 @@ export interface CallQuestion {
 const VERDICTS: Record<string, Verdict> = {
   permit: 'permit',
   permitted: 'permit',
-  allowed: 'permit',
   deny: 'deny',
   denied: 'deny',
   refused: 'deny',
   needs_approval: 'needs_approval',
 }
 const KEYS = [...Object.keys(FILTERS), ...Object.keys(TIME_FILTERS)]
-const ALIASES: Record<string, FilterKey> = { org: 'organization', user: 'person' }
+const ALIASES: Record<string, FilterKey> = { org: 'organization' }
 const SHORTEST_WORD = 2
 const LONGEST_WORD = 200
 
