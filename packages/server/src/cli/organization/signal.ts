@@ -65,14 +65,20 @@ export function register(program: Command, io: Io): void {
   registerSources(group, io)
   addCommand(group, 'rotate-key', {
     summary: 'Sign events with a new key, after five minutes in which receivers can learn it',
-    examples: [['valetkey signal rotate-key', 'the one before stays known for a day']],
+    examples: [
+      ['valetkey signal rotate-key', 'the one before stays known for a day'],
+      ['valetkey signal rotate-key --json', 'for a program'],
+    ],
   }).action(withSession(io, rotateKey))
 }
 
 function registerReceivers(group: Command, io: Io): void {
   const receivers = addGroup(group, 'receiver', {
     summary: 'Who is told of revocations',
-    examples: [['valetkey signal receiver ls', 'how far each of them is']],
+    examples: [
+      ['valetkey signal receiver ls', 'how far each of them is'],
+      ['valetkey signal receiver create crm --secret-file crm.token', 'a new one'],
+    ],
   })
   addCommand(receivers, 'ls', {
     summary: 'List receivers with their streams',
@@ -111,7 +117,10 @@ function registerReceivers(group: Command, io: Io): void {
 function registerStream(group: Command, io: Io): void {
   const streams = addGroup(group, 'stream', {
     summary: 'The stream of a receiver; receivers also manage it themselves, by SSF',
-    examples: [['valetkey signal stream start siem --endpoint https://siem.example.com/events', 'for it']],
+    examples: [
+      ['valetkey signal stream start siem --endpoint https://siem.example.com/events', 'for it'],
+      ['valetkey signal stream verify siem', 'see whether it works'],
+    ],
   })
   addCommand(streams, 'start <receiver>', {
     summary: 'Set the stream of a receiver up for it, or anew',
@@ -131,7 +140,10 @@ function registerStream(group: Command, io: Io): void {
   ] as const)
     addCommand(streams, `${verb} <receiver>`, {
       summary,
-      examples: [[`valetkey signal stream ${verb} siem --reason maintenance`, 'with why']],
+      examples: [
+        [`valetkey signal stream ${verb} siem --reason maintenance`, 'with why'],
+        [`valetkey signal stream ${verb} siem`, 'without'],
+      ],
     })
       .option('--reason <text>', 'why; the receiver is told')
       .action(
@@ -141,18 +153,27 @@ function registerStream(group: Command, io: Io): void {
       )
   addCommand(streams, 'verify <receiver>', {
     summary: 'Send an event that says nothing but that the stream works',
-    examples: [['valetkey signal stream verify siem', 'then look at LAST DELIVERED']],
+    examples: [
+      ['valetkey signal stream verify siem', 'then look at LAST DELIVERED'],
+      ['valetkey signal receiver ls -o wide', 'where that stands'],
+    ],
   }).action(withSession(io, verifyStream))
 }
 
 function registerSources(group: Command, io: Io): void {
   const sources = addGroup(group, 'source', {
     summary: 'Identity providers whose security events end sessions and grants here',
-    examples: [['valetkey signal source ls', 'when each was heard last']],
+    examples: [
+      ['valetkey signal source ls', 'when each was heard last'],
+      ['valetkey signal source add okta --idp okta --issuer https://northwind.okta.com', 'hear another one'],
+    ],
   })
   addCommand(sources, 'ls', {
     summary: 'List the identity providers whose security events count',
-    examples: [['valetkey signal source ls', 'as a table']],
+    examples: [
+      ['valetkey signal source ls', 'as a table'],
+      ['valetkey signal source ls --json', 'for a program'],
+    ],
   }).action(withSession(io, listSources))
   addCommand(sources, 'add <name>', {
     summary: "Let an identity provider's security events count",
@@ -174,7 +195,10 @@ function registerSources(group: Command, io: Io): void {
   addConfirmOptions(
     addCommand(sources, 'rm <source>', {
       summary: 'Take no more events of an identity provider',
-      examples: [['valetkey signal source rm okta --yes', 'at once']],
+      examples: [
+        ['valetkey signal source rm okta --yes', 'at once'],
+        ['valetkey signal source rm okta --dry-run', 'see what that touches'],
+      ],
     }),
   ).action(withSession(io, removeSource))
 }

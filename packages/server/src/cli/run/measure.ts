@@ -36,7 +36,10 @@ const view: View<Spread> = {
 export function register(program: Command, io: Io): void {
   const group = addGroup(program, 'measure', {
     summary: 'What this installation does, measured on itself',
-    examples: [['valetkey measure revocation', 'from a word to its effect, at every enforcement point']],
+    examples: [
+      ['valetkey measure revocation', 'from a word to its effect, at every enforcement point'],
+      ['valetkey measure revocation --times 200', 'as often as that'],
+    ],
   })
   addCommand(group, 'revocation', {
     summary: 'Take tokens back that nobody has, and say when each enforcement point had confirmed',
