@@ -264,7 +264,10 @@ test('verification, status and configuration as SSF has them', async () => {
   await crm.call('POST', '/status', { stream_id, status: 'enabled' })
   expect(sessionOf((await told(2))[1] as Told)).toBe(grant)
 
-  const narrow = { stream_id, events_requested: [`${CAEP}credential-change`, `${CAEP}risk-level-change`] }
+  const narrow = {
+    stream_id,
+    events_requested: [`${CAEP}credential-change`, `${CAEP}device-compliance-change`],
+  }
   const patched = await crm.call('PATCH', '/streams', narrow)
   expect(patched.body).toMatchObject({
     ...{ events_delivered: [`${CAEP}credential-change`], description: 'ours' },
@@ -272,7 +275,7 @@ test('verification, status and configuration as SSF has them', async () => {
   })
   const put = await crm.call('PUT', '/streams', { stream_id, delivery: { method: POLL } })
   expect(put.body.delivery.method).toBe(POLL)
-  expect(put.body.events_delivered).toHaveLength(3)
+  expect(put.body.events_delivered).toHaveLength(4)
   expect(put.body).not.toHaveProperty('description')
   expect(await crm.call('DELETE', `/streams?stream_id=${stream_id}`)).toMatchObject({ status: 204 })
   expect(await crm.call('GET', '/streams')).toEqual({ status: 200, body: [] })
