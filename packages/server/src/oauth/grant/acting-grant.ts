@@ -57,7 +57,7 @@ const MOST_KEPT = 10_000
  * revision is the same, since whatever changes a grant or its person raises that.
  */
 export function createGrantLookup(store: Store, now: () => number): GrantLookup {
-  const kept = new Map<string, { grant: Stored; revision: number }>()
+  const kept = new Map<string, { grant: ActingGrant; revision: number }>()
   return async (id, moment) => {
     if (!isId(id, 'grant')) return undefined
     const known = kept.get(id)
@@ -73,10 +73,8 @@ export function createGrantLookup(store: Store, now: () => number): GrantLookup 
   }
 }
 
-/** A grant as it stands there, whatever the time is; its scopes are those that it holds as long as it lasts. */
-type Stored = ActingGrant
-
-function read(id: string, row: Awaited<ReturnType<typeof findGrant>>[number]): Stored {
+/** A grant as it stands there, whatever the time is: its scopes are those that it holds as long as it lasts. */
+function read(id: string, row: Awaited<ReturnType<typeof findGrant>>[number]): ActingGrant {
   const { scopes, elevated, details, expiresAt, revokedAt, frozenAt, ...rest } = row
   return {
     ...{ id, ...rest },
@@ -88,7 +86,7 @@ function read(id: string, row: Awaited<ReturnType<typeof findGrant>>[number]): S
   }
 }
 
-function at(grant: Stored, now: number): ActingGrant {
+function at(grant: ActingGrant, now: number): ActingGrant {
   const lasting = Object.entries(grant.elevated).filter(
     ([permission, until]) => until >= now + 1000 && !anyCovers(grant.scopes, permission),
   )
