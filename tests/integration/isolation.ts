@@ -223,6 +223,8 @@ function placesOf(): Place[] {
         const kinds = own ? [own] : isDomain ? (['domain'] as const) : FIELDS[field]
         // A sink begins at a moment and not with somebody.
         if (group === 'sinks' && field === 'from') return []
+        // A hold in an organization may name whom only its record still knows.
+        if (group === 'evidence' && name === 'hold') return []
         return kinds ? [{ operation: `${group}.${name}`, route, field, kinds }] : []
       })
     }),
@@ -258,6 +260,12 @@ const NOWHERE: Record<keyof Foreign, () => string> = {
   receiver: () => newId('signalReceiver'),
   signalSource: () => newId('signalSource'),
   factor: () => newId('factor'),
+}
+
+/** Spelled as the other one is: an id may be of somebody whom only the record still knows, a name may not. */
+function nowhere(kind: keyof Foreign, value: string): string {
+  const isName = kind in { user: 1, agent: 1, group: 1, service: 1 } && /^\w+-away-\d+$/.test(value)
+  return isName ? value.replace('away', 'nowhere') : NOWHERE[kind]()
 }
 
 /**
@@ -300,12 +308,15 @@ export async function guessEverywhere(product: Product, each: number) {
         expect(answer['allowed'], where).toBe(false)
         counts.denied++
       } else {
-        expect(answer?.['items'] ?? answer?.['permissions'] ?? answer?.['roots'], where).toEqual([])
+        expect(
+          answer?.['items'] ?? answer?.['permissions'] ?? answer?.['roots'] ?? answer?.['ids'],
+          where,
+        ).toEqual([])
         expect(answer?.['all'] ?? false, where).toBe(false)
         counts.empty++
       }
       if (n < 2)
-        expect(strip(await ask(NOWHERE[kind]())), `the same as for what is nowhere: ${where}`).toEqual(
+        expect(strip(await ask(nowhere(kind, value))), `the same as for what is nowhere: ${where}`).toEqual(
           strip(told),
         )
     }
