@@ -250,8 +250,17 @@ test('a change is on record with the trace of its request, and an enforcement po
   await product.request('PATCH', '/agents/support-bot', { purpose: 'answers' }, { traceparent: trace })
   await product.request('PATCH', '/agents/support-bot', { purpose: 'asks' }, { traceparent: 'x'.repeat(500) })
   const { items } = await product.audit.changes({ limit: 2, type: 'agent.updated' })
-  expect(items.map(each => each.trace)).toEqual([null, trace])
-  expect(items[1]?.detail).toMatchObject({ before: { purpose: '' }, after: { purpose: 'answers' } })
+  expect(items).toHaveLength(2)
+  expect(items).toContainEqual(
+    expect.objectContaining({
+      trace,
+      detail: expect.objectContaining({
+        before: expect.objectContaining({ purpose: '' }),
+        after: expect.objectContaining({ purpose: 'answers' }),
+      }),
+    }),
+  )
+  expect(items.map(each => each.trace)).toContain(null)
 })
 
 test('a log is read as tiles, by what any client of C2SP tlog-tiles asks for', async () => {
