@@ -159,7 +159,14 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     get: decision => getCall(ledger, decision),
     logs: anchored,
     proof: createProof({ store, ledger, logs: anchored, flush, now }),
-    following,
+    following: {
+      ...following,
+      async heads(name) {
+        // What was recorded before lies behind them.
+        await moves.round()
+        return following.heads(name)
+      },
+    },
     async figures() {
       const { outbox } = await store.db
         .selectFrom('auditOutbox')

@@ -7,7 +7,7 @@ import { createHeads, type FollowedLog, keyOfLog } from './heads.ts'
 export interface Following {
   /** Calls back soon after something was stored by this node. A hint: other nodes store, too. */
   onStored(listener: () => void): () => void
-  /** The logs as they stand: all, or those of one name. */
+  /** The logs as they stand, with all that was recorded before: every one, or those of one name. */
   heads(name?: string): Promise<FollowedLog[]>
   /** Makes a follower in a transaction, behind these heads; behind none, it begins at the beginning. One that is there stays as it is. */
   begin(tx: Tx, id: string, behind: readonly FollowedLog[], createdAt: string): Promise<void>
