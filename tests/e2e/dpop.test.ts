@@ -135,8 +135,8 @@ describe.each(['guarded', 'gateway'])('%s', name => {
   test('a stolen token that was shown is on record under the name of its owner', async () => {
     const { url, bound } = place(name)
     await say(url, 'tools/call', SEARCH, { token: bound })
-    const calls = await world.calls({ reason: 'token_invalid', agent: 'support-bot' }, 1)
-    expect(calls).toContainEqual(
+    const shown = () => world.calls({ reason: 'token_invalid', agent: 'support-bot' }, 1)
+    await expect.poll(shown).toContainEqual(
       expect.objectContaining({
         ...{ decision: 'deny', agentName: 'support-bot', arguments: null },
         detail: expect.stringContaining('without a proof'),
