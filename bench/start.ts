@@ -13,7 +13,7 @@ import { median } from './measure.ts'
 const STARTS = 5
 const IDLE_MS = 5_000
 const START_WITHIN_MS = 30_000
-const COMMAND = fileURLToPath(new URL('../packages/server/src/cli/main.ts', import.meta.url))
+const COMMAND = fileURLToPath(new URL('../packages/server/bin/valetkey.js', import.meta.url))
 
 /** One run of `valetkey dev` in a folder. */
 interface Start {

@@ -10,7 +10,7 @@ import { type Injector, startInjector } from './injector.ts'
 import { findDifferences, REVISIONS, runSuite } from './suite.ts'
 
 const AGENT = 'conformance-suite'
-const program = resolve(import.meta.dirname, '../../packages/server/src/cli/main.ts')
+const program = resolve(import.meta.dirname, '../../packages/server/bin/valetkey.js')
 
 let world: World
 let fixture: Fixture

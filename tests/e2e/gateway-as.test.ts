@@ -12,7 +12,7 @@ import { type Program, valetkey } from './program.ts'
 import { say } from './say.ts'
 import { startWorld, type World } from './world.ts'
 
-const MAIN = 'packages/server/src/cli/main.ts'
+const MAIN = 'packages/server/bin/valetkey.js'
 const ACME = { name: 'get_invoice', arguments: { customer: 'acme', id: 'INV-1042' } }
 const GUESS = { name: 'get_invoice', arguments: { customer: 'initech', id: 'INV-7001' } }
 const FILES: Rules = {

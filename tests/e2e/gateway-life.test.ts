@@ -10,7 +10,7 @@ import { read, say, send } from './say.ts'
 import { type ScriptedUpstream, startScriptedUpstream } from './scripted-upstream.ts'
 import { startWorld, type World } from './world.ts'
 
-const program = resolve(import.meta.dirname, '../../packages/server/src/cli/main.ts')
+const program = resolve(import.meta.dirname, '../../packages/server/bin/valetkey.js')
 const RULES = { echo: { needs: 'files:read' } }
 const ECHO = { name: 'echo' }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '../..')
-const PROGRAM = join(ROOT, 'packages/server/src/cli/main.ts')
+const PROGRAM = join(ROOT, 'packages/server/bin/valetkey.js')
 
 /** The program that people run, in a process of its own. */
 export interface Program extends AsyncDisposable {

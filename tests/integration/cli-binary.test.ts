@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 import { northwind, type Product, start } from './product.ts'
 import { openTerminal, type Printed } from './terminal.ts'
 
-const PROGRAM = join(import.meta.dirname, '../../packages/server/src/cli/main.ts')
+const PROGRAM = join(import.meta.dirname, '../../packages/server/bin/valetkey.js')
 
 /** Runs the program that people run, in its own process. */
 function valetkey(

@@ -1,8 +1,6 @@
-#!/usr/bin/env node
-import { enableCompileCache } from 'node:module'
-import { join } from 'node:path'
 import manifest from '../../package.json' with { type: 'json' }
-import type { CommandTable } from './program.ts'
+import { type CommandTable, run } from './program.ts'
+import { processIo } from './terminal/index.ts'
 
 /** Every command, loaded when it is called: `valetkey why` does not wait for the authority's code. */
 export const COMMANDS: CommandTable = {
@@ -50,21 +48,7 @@ export const COMMANDS: CommandTable = {
   explain: () => import('./question/explain.ts'),
 }
 
-/**
- * Keeps compiled code for the next start, which it makes a quarter faster and 20 MB smaller: in a folder of the owner,
- * since who can write there decides what runs. Where there is none, nothing is kept.
- */
-function keepCompiledCode(env: NodeJS.ProcessEnv): void {
-  const folder = env['XDG_CACHE_HOME'] || env['LOCALAPPDATA'] || (env['HOME'] && join(env['HOME'], '.cache'))
-  if (!folder) return
-  // The variable is for the threads and processes that this one starts.
-  env['NODE_COMPILE_CACHE'] ??= join(folder, 'valetkey')
-  enableCompileCache(env['NODE_COMPILE_CACHE'])
-}
-
-if (import.meta.main) {
-  keepCompiledCode(process.env)
-  const { run } = await import('./program.ts')
-  const { processIo } = await import('./terminal/index.ts')
+/** Runs the command line that this process was started with. */
+export async function main(): Promise<void> {
   process.exitCode = await run(process.argv.slice(2), processIo(), COMMANDS, manifest.version)
 }

@@ -9,6 +9,7 @@ import { addExamples } from '../session.ts'
 import { type Io, UsageError, wantsColor } from '../terminal/index.ts'
 import { type DevAuthority, startDevAuthority } from './dev-authority.ts'
 import { toLiveLine, toMailLine } from './live-line.ts'
+import { releaseMemory } from './release-memory.ts'
 import { untilStopped } from './stop.ts'
 
 interface DevOptions {
@@ -54,6 +55,7 @@ async function dev(io: Io, options: DevOptions): Promise<void> {
     const isColored = wantsColor(io)
     authority.onMail(mail => io.out.write(toMailLine(mail)))
     authority.onCall((record, server) => io.out.write(toLiveLine(record, server, isColored)))
+    await releaseMemory()
     await stopped
   } finally {
     await authority.close()
