@@ -1,6 +1,6 @@
 import { api as contract, createClient } from '@valetkey/sdk/contract'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { findPasswordFault } from '../../packages/server/src/people/password.ts'
+import { findPasswordFault } from '../../packages/server/src/people/password/password.ts'
 import { createBrowser, referenceOn } from './browser.ts'
 import { openPeopleSite, PASSWORD, type PeopleSite } from './people-site.ts'
 

@@ -3,11 +3,15 @@ import { base32 } from '@better-auth/utils/base32'
 import { newId } from '@valetkey/sdk/core'
 import { expect, test } from 'vitest'
 import { seed } from '../../packages/server/src/oauth/testing/world.ts'
-import { createFactorSetup } from '../../packages/server/src/people/factor-setup.ts'
-import { findPerson } from '../../packages/server/src/people/person.ts'
-import { createRecoveryCodes } from '../../packages/server/src/people/recovery-codes.ts'
-import { createSignInLimit, networkOf, type Try } from '../../packages/server/src/people/sign-in-limit.ts'
-import { newTotpSecret, takeTotp } from '../../packages/server/src/people/totp.ts'
+import { findPerson } from '../../packages/server/src/people/account/person.ts'
+import { createFactorSetup } from '../../packages/server/src/people/factor/factor-setup.ts'
+import { createRecoveryCodes } from '../../packages/server/src/people/factor/recovery-codes.ts'
+import { newTotpSecret, takeTotp } from '../../packages/server/src/people/factor/totp.ts'
+import {
+  createSignInLimit,
+  networkOf,
+  type Try,
+} from '../../packages/server/src/people/sign-in/sign-in-limit.ts'
 import type { Store } from '../../packages/server/src/store/index.ts'
 import { codeOf } from '../integration/authenticator.ts'
 import { describeOnBoth, type OpenTestStore, type Place } from './databases.ts'

@@ -1,8 +1,8 @@
 import type { Mailer } from '../mail/index.ts'
 import type { Asked } from '../oauth/index.ts'
 import type { Store } from '../store/index.ts'
+import { findPerson } from './account/person.ts'
 import { STRINGS } from './pages/strings.ts'
-import { findPerson } from './person.ts'
 
 /** Mails a person that an agent has asked; where this authority sends no mail, it waits at *Your agents* alone. */
 export function createAskedMail({

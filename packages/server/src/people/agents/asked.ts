@@ -1,6 +1,6 @@
 import type { Context } from '../../directory/index.ts'
 import type { WaitingRequests } from '../../oauth/index.ts'
-import type { Person } from '../person.ts'
+import type { Person } from '../account/person.ts'
 
 /** What an agent has asked somebody, and waits for. */
 export interface AskedOf {

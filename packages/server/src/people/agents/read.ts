@@ -2,8 +2,8 @@ import { AppError, anyCovers, isoTime, ROOT_TYPE } from '@valetkey/sdk/core'
 import { rootsOf } from '@valetkey/sdk/engine'
 import type { Audit } from '../../audit/index.ts'
 import { type Context, type Grant, listGrants, withIndex } from '../../directory/index.ts'
+import type { Person } from '../account/person.ts'
 import { namesOfRefs } from '../consent/reach.ts'
-import type { Person } from '../person.ts'
 
 /** What the pages ask of the evidence. */
 export type Evidence = Pick<Audit, 'calls' | 'who'>

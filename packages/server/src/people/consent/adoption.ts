@@ -14,7 +14,7 @@ import {
 } from '../../directory/index.ts'
 import type { AuthorizationRequest } from '../../oauth/index.ts'
 import { beginChange, type Tx } from '../../store/index.ts'
-import type { Person } from '../person.ts'
+import type { Person } from '../account/person.ts'
 
 /** A client as it names itself. */
 type Named = Pick<AuthorizationRequest, 'clientId' | 'client'>

@@ -2,7 +2,7 @@ import { anyCovers, type Risk } from '@valetkey/sdk/core'
 import { type OrganizationView, rootsOf } from '@valetkey/sdk/engine'
 import { type Context, withIndex } from '../../directory/index.ts'
 import type { Store } from '../../store/index.ts'
-import type { Person } from '../person.ts'
+import type { Person } from '../account/person.ts'
 
 /** One thing that a person could let the agent do. */
 export interface OfferedScope {

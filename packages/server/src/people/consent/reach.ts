@@ -10,7 +10,7 @@ import {
 import { sql } from 'kysely'
 import { type Context, withIndex } from '../../directory/index.ts'
 import type { Store } from '../../store/index.ts'
-import type { Person } from '../person.ts'
+import type { Person } from '../account/person.ts'
 
 /** A resource that a person could let an agent work on. */
 export interface Reachable {

@@ -5,7 +5,7 @@ import {
   type StandingGrant,
 } from '../../directory/index.ts'
 import type { Store } from '../../store/index.ts'
-import type { Person } from '../person.ts'
+import type { Person } from '../account/person.ts'
 import { NOTHING_TO_OFFER, type Offer, readOffer } from './offer.ts'
 import { keepHeld } from './reach.ts'
 import type { Visit } from './scene.ts'

@@ -1,5 +1,5 @@
 import type { AuthorizationRequest } from '../../oauth/index.ts'
-import type { Person } from '../person.ts'
+import type { Person } from '../account/person.ts'
 
 /**
  * Where a client stands with the organization of a person: an agent that may be authorized, one that waits for an

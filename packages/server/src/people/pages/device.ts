@@ -1,4 +1,4 @@
-import type { Person } from '../person.ts'
+import type { Person } from '../account/person.ts'
 import { html } from './html.ts'
 import type { Words } from './languages.ts'
 import type { Page } from './layout.ts'

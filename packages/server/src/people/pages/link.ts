@@ -1,4 +1,4 @@
-import type { MailedLink } from '../mailed-link.ts'
+import type { MailedLink } from '../sign-in/mailed-link.ts'
 import { html } from './html.ts'
 import type { Words } from './languages.ts'
 import type { Page } from './layout.ts'

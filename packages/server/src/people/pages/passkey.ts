@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { PasskeyRequest } from '../passkeys.ts'
+import type { PasskeyRequest } from '../factor/passkeys.ts'
 import { type Html, html } from './html.ts'
 
 /** The one script of our pages. Without it everything but passkeys works. */

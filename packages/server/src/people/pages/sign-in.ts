@@ -1,4 +1,4 @@
-import type { PasskeyRequest } from '../passkeys.ts'
+import type { PasskeyRequest } from '../factor/passkeys.ts'
 import { html } from './html.ts'
 import type { Words } from './languages.ts'
 import type { Page } from './layout.ts'

@@ -1,6 +1,12 @@
-import { type Context, type InputOf, locatePrincipal, type OutputOf, showPerson } from '../directory/index.ts'
-import { listFactors, removeFactor } from './factors.ts'
-import { signOutEverywhere } from './sign-out.ts'
+import {
+  type Context,
+  type InputOf,
+  locatePrincipal,
+  type OutputOf,
+  showPerson,
+} from '../../directory/index.ts'
+import { listFactors, removeFactor } from '../factor/factors.ts'
+import { signOutEverywhere } from '../sign-in/sign-out.ts'
 
 type Factor = OutputOf<'factors', 'remove'>
 

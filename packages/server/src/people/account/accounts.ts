@@ -1,4 +1,4 @@
-import type { Proof } from './proof.ts'
+import type { Proof } from '../factor/proof.ts'
 
 /** Somebody who has signed in here with this browser, and how. */
 export interface Session extends Proof {

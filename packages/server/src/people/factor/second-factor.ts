@@ -1,21 +1,21 @@
 import type { Hono } from 'hono'
-import type { SetUp } from './factor-setup.ts'
-import { listFactors } from './factors.ts'
-import type { Form } from './form.ts'
-import { refuseForm } from './pages/account.ts'
-import { type Words, wordsFor } from './pages/languages.ts'
-import { toResponse } from './pages/layout.ts'
+import { findPerson, type Person } from '../account/person.ts'
+import type { Form } from '../form.ts'
+import { refuseForm } from '../pages/account.ts'
+import { type Words, wordsFor } from '../pages/languages.ts'
+import { toResponse } from '../pages/layout.ts'
 import {
   recoveryCodesPage,
   type SecondFactorFault,
   secondFactorPage,
   setUpPage,
-} from './pages/second-factor.ts'
-import { findPerson, type Person } from './person.ts'
+} from '../pages/second-factor.ts'
+import type { Ask, Env, SignInParts } from '../sign-in/sign-in.ts'
+import type { Try } from '../sign-in/sign-in-limit.ts'
+import { type Onward, openTicket, sealTicket } from '../sign-in/ticket.ts'
+import type { SetUp } from './factor-setup.ts'
+import { listFactors } from './factors.ts'
 import type { Method, Proof } from './proof.ts'
-import type { Ask, Env, SignInParts } from './sign-in.ts'
-import type { Try } from './sign-in-limit.ts'
-import { type Onward, openTicket, sealTicket } from './ticket.ts'
 import { takeTotp } from './totp.ts'
 
 /** The step between a first proof and a session: one factor more, or setting one up where the organization wants one. */

@@ -1,6 +1,6 @@
-import { record } from '../audit/index.ts'
-import { endSessions } from '../directory/index.ts'
-import type { Tx } from '../store/index.ts'
+import { record } from '../../audit/index.ts'
+import { endSessions } from '../../directory/index.ts'
+import type { Tx } from '../../store/index.ts'
 
 /** Ends all sessions of a person, and records who did it. */
 export async function signOutEverywhere(

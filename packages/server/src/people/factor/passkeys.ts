@@ -3,9 +3,9 @@ import { isIP } from 'node:net'
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server'
 import { isoTime, newId } from '@valetkey/sdk/core'
 import * as z from 'zod'
-import { record } from '../audit/index.ts'
-import type { Db, Store, Tx } from '../store/index.ts'
-import type { Person } from './person.ts'
+import { record } from '../../audit/index.ts'
+import type { Db, Store, Tx } from '../../store/index.ts'
+import type { Person } from '../account/person.ts'
 
 /** What a page asks the browser for, and what its form brings back so that the answer can be checked. */
 export interface PasskeyRequest {

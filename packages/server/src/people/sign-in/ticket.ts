@@ -1,7 +1,7 @@
 import * as z from 'zod'
-import type { SecretBox } from '../store/index.ts'
-import type { Person } from './person.ts'
-import { METHODS, type Proof } from './proof.ts'
+import type { SecretBox } from '../../store/index.ts'
+import type { Person } from '../account/person.ts'
+import { METHODS, type Proof } from '../factor/proof.ts'
 
 /** Where somebody goes on once signed in. */
 export interface Onward {

@@ -1,13 +1,13 @@
 import type { Hono } from 'hono'
-import { type AccountScene, goOn, onForm, onPage, whenFresh } from './account-scene.ts'
-import type { Form } from './form.ts'
-import { toResponse } from './pages/layout.ts'
-import { changePasswordPage } from './pages/my-account.ts'
+import { type AccountScene, goOn, onForm, onPage, whenFresh } from '../account/account-scene.ts'
+import type { Form } from '../form.ts'
+import { toResponse } from '../pages/layout.ts'
+import { changePasswordPage } from '../pages/my-account.ts'
+import type { Env } from '../sign-in/sign-in.ts'
+import { networkOf, type Try } from '../sign-in/sign-in-limit.ts'
+import type { Stage } from '../stage.ts'
 import { findPasswordFault } from './password.ts'
 import { namesOf, notePassword } from './password-choice.ts'
-import type { Env } from './sign-in.ts'
-import { networkOf, type Try } from './sign-in-limit.ts'
-import type { Stage } from './stage.ts'
 
 type Fault = Parameters<typeof changePasswordPage>[0]['fault']
 

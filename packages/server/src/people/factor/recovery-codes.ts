@@ -1,8 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { record } from '../audit/index.ts'
-import type { Store, Tx } from '../store/index.ts'
+import { record } from '../../audit/index.ts'
+import type { Store, Tx } from '../../store/index.ts'
+import type { Person } from '../account/person.ts'
 import { countRecoveryCodes } from './factors.ts'
-import type { Person } from './person.ts'
 
 const MANY = 10
 const ALPHABET = 'abcdefghjkmnpqrstuvwxyz23456789'

@@ -1,7 +1,7 @@
 import { AppError } from '@valetkey/sdk/core'
-import { record } from '../audit/index.ts'
-import { endSessions, quote } from '../directory/index.ts'
-import type { Db, Tx } from '../store/index.ts'
+import { record } from '../../audit/index.ts'
+import { endSessions, quote } from '../../directory/index.ts'
+import type { Db, Tx } from '../../store/index.ts'
 
 /** One thing by which a person signs in beside a password. */
 export interface Factor {

@@ -1,11 +1,11 @@
-import type { Form } from './form.ts'
-import { refuseForm } from './pages/account.ts'
-import { type Words, wordsFor } from './pages/languages.ts'
-import { redirectTo, toResponse } from './pages/layout.ts'
+import type { Method } from '../factor/proof.ts'
+import type { Form } from '../form.ts'
+import { refuseForm } from '../pages/account.ts'
+import { type Words, wordsFor } from '../pages/languages.ts'
+import { redirectTo, toResponse } from '../pages/layout.ts'
+import type { Ask } from '../sign-in/sign-in.ts'
+import type { SignedIn, Stage } from '../stage.ts'
 import { findPerson } from './person.ts'
-import type { Method } from './proof.ts'
-import type { Ask } from './sign-in.ts'
-import type { SignedIn, Stage } from './stage.ts'
 
 /** Who changes how they sign in has signed in lately: a browser that was left open is not enough. */
 const FRESH_MS = 10 * 60_000

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { sql } from 'kysely'
-import type { Store } from '../store/index.ts'
+import type { Store } from '../../store/index.ts'
 
 const MINUTE_MS = 60_000
 

@@ -2,8 +2,8 @@ import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { base32 } from '@better-auth/utils/base32'
 import { createOTP } from '@better-auth/utils/otp'
 import { isoTime, newId } from '@valetkey/sdk/core'
-import type { Store, Tx } from '../store/index.ts'
-import type { Person } from './person.ts'
+import type { Store, Tx } from '../../store/index.ts'
+import type { Person } from '../account/person.ts'
 
 /** RFC 6238 as every authenticator app does it: six digits, thirty seconds, SHA-1. */
 const STEP_MS = 30_000

@@ -1,4 +1,4 @@
-import type { SignInPolicy } from '../directory/index.ts'
+import type { SignInPolicy } from '../../directory/index.ts'
 
 /** What somebody proved it by: the methods of the policy, and those that only come second. */
 export const METHODS = ['password', 'passkey', 'link', 'oidc', 'saml', 'totp', 'recovery_code'] as const

@@ -1,10 +1,10 @@
 import { AppError, isoTime, newId, newSecret } from '@valetkey/sdk/core'
-import { record } from '../audit/index.ts'
-import type { Context, InputOf, OutputOf } from '../directory/index.ts'
-import { getOrganization, locatePrincipal, quote } from '../directory/index.ts'
-import type { Mailer } from '../mail/index.ts'
-import { hashSecret, type Store, type Tx } from '../store/index.ts'
-import { STRINGS } from './pages/strings.ts'
+import { record } from '../../audit/index.ts'
+import type { Context, InputOf, OutputOf } from '../../directory/index.ts'
+import { getOrganization, locatePrincipal, quote } from '../../directory/index.ts'
+import type { Mailer } from '../../mail/index.ts'
+import { hashSecret, type Store, type Tx } from '../../store/index.ts'
+import { STRINGS } from '../pages/strings.ts'
 import { findPerson, type Person } from './person.ts'
 
 const LIFE_DAYS = 3

@@ -1,6 +1,6 @@
 import { CATALOGUE } from '@valetkey/sdk/core'
-import { foldName, type SignInPolicy, toSignInPolicy } from '../directory/index.ts'
-import type { Db } from '../store/index.ts'
+import { foldName, type SignInPolicy, toSignInPolicy } from '../../directory/index.ts'
+import type { Db } from '../../store/index.ts'
 
 /** Somebody who may sign in now. */
 export interface Person {
