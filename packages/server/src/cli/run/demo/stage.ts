@@ -152,16 +152,13 @@ async function hire(
     tokenFor: url => providers.get(url)?.tokens()?.access_token ?? '',
     // As any agent does that knows the official SDK and nothing of us.
     async connect(url) {
-      const provider = new PrivateKeyJwtProvider({
+      const authProvider = new PrivateKeyJwtProvider({
         clientId,
         privateKey: { ...privateKey },
         algorithm: 'ES256',
         clientName: name,
         expectedIssuer: stage.url,
       })
-      // The SDK complains on the terminal where a provider has no way to forget.
-      const forget = () => provider.saveTokens({ access_token: '', token_type: 'bearer' })
-      const authProvider = Object.assign(provider, { invalidateCredentials: forget })
       const client = new Client({ name, version: '1.0.0' })
       await client.connect(new StreamableHTTPClientTransport(new URL(url), { authProvider }))
       closers.push(() => client.close())
