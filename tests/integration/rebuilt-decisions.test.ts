@@ -1,3 +1,4 @@
+import { newId } from '@valetkey/sdk/core'
 import { expect, test } from 'vitest'
 import { prune } from '../../packages/server/src/feed/index.ts'
 import { attempt } from '../storage/audit-samples.ts'
@@ -147,7 +148,7 @@ test('what cannot be decided again says why', async () => {
     [{ revision: { catalogue: 1, organization: 999 } }, /not all kept/],
   ]
   for (const [i, [fields, note]] of variants.entries()) {
-    const id = `${real.id.slice(0, -1)}${i}`
+    const id = newId('decision')
     await ship(product.audit, `pnt_v${i}`, 1, [{ ...real, ...fields, id }])
     expect(await admin.decisions.rebuild({ id })).toEqual({
       ...{ explanation: null, agrees: null },
