@@ -122,7 +122,7 @@ test('a record that says another thing than the policy of its moment is found ou
   const honest = await call('get_customer', 'globex')
   const bent = {
     ...honest,
-    id: `${honest.id.slice(0, -1)}0`,
+    id: newId('decision'),
     decision: 'permit' as const,
     reason: 'permitted',
   }
