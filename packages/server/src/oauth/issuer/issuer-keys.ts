@@ -24,13 +24,13 @@ export function createIssuerKeys({ fetch, now }: { fetch: OutboundFetch; now(): 
   const sets = createKept<JWK[]>(now)
   const addresses = createKept<string>(now)
   const askedAt = new Map<string, number>()
-  const wasAsked = (url: string) => now() - (askedAt.get(url) ?? Number.NEGATIVE_INFINITY) < COOL_DOWN_MS
 
   async function load<T>(
     url: string,
     read: (body: string) => Promise<T | undefined> | T | undefined,
   ): Promise<Made<T>> {
-    if (wasAsked(url)) return { ok: false, reason: 'asked_before' }
+    if (now() - (askedAt.get(url) ?? Number.NEGATIVE_INFINITY) < COOL_DOWN_MS)
+      return { ok: false, reason: 'asked_before' }
     if (askedAt.size >= MOST_ADDRESSES) askedAt.clear()
     askedAt.set(url, now())
     const fetched = await fetch(url)
@@ -40,12 +40,12 @@ export function createIssuerKeys({ fetch, now }: { fetch: OutboundFetch; now(): 
     return value === undefined ? { ok: false, reason: 'form' } : { ok: true, value, maxAgeSeconds }
   }
   async function keysAt(url: string, kid: string | undefined): Promise<readonly JWK[]> {
-    const found = await sets.get(url, () => load(url, readKeySet))
+    const read = () => load(url, readKeySet)
+    const found = await sets.get(url, read)
     const keys = found.ok ? found.value : []
-    if (kid === undefined || keys.some(key => key.kid === kid) || wasAsked(url)) return keys
-    sets.forget(url)
-    const again = await sets.get(url, () => load(url, readKeySet))
-    return again.ok ? again.value : []
+    if (kid === undefined || keys.some(key => key.kid === kid)) return keys
+    const again = await sets.renew(url, read)
+    return again.ok ? again.value : keys
   }
   async function addressOf(issuer: string): Promise<string | undefined> {
     const url = issuer.replace(/\/$/, '') + DISCOVERY
