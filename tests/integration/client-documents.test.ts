@@ -72,6 +72,11 @@ test('a client that nobody registered asks on a port of its own, and gets less t
   const answer = await stage.redeem(asked, back)
   expect(answer).toMatchObject({ status: 200, scope: 'invoices:read' })
   expect(decodeJwt(String(answer['access_token']))).toMatchObject({ client_id: id })
+  const own = String(answer['access_token'])
+  // It has nothing to prove itself by, and its id is known to everybody.
+  expect(await stage.send('/token/introspection', { client_id: id, token: own })).toMatchObject({
+    ...{ status: 401, error: 'invalid_client' },
+  })
 
   const form = { grant_type: 'refresh_token', client_id: id, refresh_token: String(answer['refresh_token']) }
   const renewed = await stage.send('/token', form)

@@ -6,7 +6,7 @@ import { type Context, findServerKey, withIndex } from '../../directory/index.ts
 import { hashSecret, type Store } from '../../store/index.ts'
 import { answerOnceAuthenticated } from '../authenticated-endpoint.ts'
 import { readForm } from '../body.ts'
-import { provenCaller } from '../client/authentication.ts'
+import { methodOf, provenCaller } from '../client/authentication.ts'
 import type { GrantLookup } from '../grant/acting-grant.ts'
 import { findFamily, isCurrent, type RefreshKey, readRefreshToken } from '../grant/refresh-family.ts'
 import type { RefusalOptions } from '../refusals.ts'
@@ -36,7 +36,7 @@ export function addIntrospection(provider: Provider, options: Options): void {
 
 async function answerClient(options: Options, ctx: KoaContext): Promise<object> {
   const { caller, credential } = provenCaller(ctx)
-  if (credential.kind === 'public') throw new errors.InvalidClientAuth('client_public')
+  if (methodOf(ctx) === 'none') throw new errors.InvalidClientAuth('client_public')
   const token = String(ctx.oidc.params['token'])
   const { store, issuer, now } = options
   const access = await readOwnToken(store, issuer, token, now())
