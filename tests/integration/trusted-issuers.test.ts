@@ -400,6 +400,7 @@ describe('ID-JAG', () => {
     ['the type of a workload', 'assertion_type', () => jag({}, signer, { typ: 'JWT' })],
     ['a person that nobody knows', 'person_unknown', () => jag({ email: 'nobody@northwind.test' })],
     ['an address that is not verified', 'person_unknown', () => jag({ email_verified: false })],
+    ['an address that is not verified, as text', 'person_unknown', () => jag({ email_verified: 'false' })],
     ['a person of another organization', 'person_unknown', () => jag({ email: 'jon@contoso.test' })],
     ['a tenant that nobody trusts', 'assertion_tenant', () => jag({ tenant: 'other' })],
     ['a key that is not proven', 'assertion_key', () => jag({ cnf: { jkt: 'x'.repeat(43) } })],

@@ -131,8 +131,10 @@ async function requirePerson(
   const isOf = (settings: string) => (JSON.parse(settings) as { issuer?: string }).issuer === issuer.issuer
   const own = linked.find(({ settings }) => isOf(settings))
   if (own) return own.id
-  const { email, email_verified: isVerified } = claims
-  if (!issuer.byEmail || typeof email !== 'string' || isVerified === false) throw refuse('person_unknown')
+  const { email, email_verified: isVerified = true } = claims
+  // Some providers write it as text.
+  if (!issuer.byEmail || typeof email !== 'string' || ![true, 'true'].includes(isVerified as string))
+    throw refuse('person_unknown')
   const named = await available(
     db
       .selectFrom('principal')
