@@ -301,6 +301,10 @@ describe('workloads', () => {
     ['a trust domain without keys', { issuer: 'spiffe://x.test' }],
     ['a rule that is about nothing', { rules: [{ agent: 'deploy-bot', claims: {} }] }],
     ['a rule that is about everybody', { rules: [{ agent: 'deploy-bot', claims: { sub: '*' } }] }],
+    [
+      'a rule about what its tokens all say',
+      { rules: [{ agent: 'deploy-bot', claims: { iss: 'https://x.test', aud: 'https://valetkey.test' } }] },
+    ],
     ['an issuer that is no address', { issuer: 'github' }],
     ['people by email', { byEmail: true }],
   ])('an issuer with %s is not taken', async (_what, more) => {

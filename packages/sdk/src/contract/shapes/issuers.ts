@@ -22,12 +22,19 @@ export const ClaimPattern = z
   .max(1024)
   .regex(/^[^*]+\*?$/, 'A pattern is what the claim says, or how it begins with one * at the end.')
 
+/** What tells no workload of an issuer from another: whose word it is, for whom, and when. */
+const SAID_BY_ALL = ['iss', 'aud', 'exp', 'nbf', 'iat']
+
 /** Claims by name; the names of claims within claims are joined by slashes, as `kubernetes.io/namespace`. */
 export const ClaimRules = z
   .record(z.string().min(1).max(256), ClaimPattern)
   .refine(
     claims => Object.keys(claims).length >= 1 && Object.keys(claims).length <= 20,
     'A rule names between one and twenty claims.',
+  )
+  .refine(
+    claims => Object.keys(claims).some(name => !SAID_BY_ALL.includes(name)),
+    'Tokens of everybody at this issuer say that: name a claim that is the workload’s own, as sub.',
   )
 
 /** A workload whose token says all of this is that agent. */
