@@ -369,6 +369,14 @@ describe('ID-JAG', () => {
     expect(decodeJwt(String(again['access_token']))['gid']).toBe(claims['gid'])
   })
 
+  test('nothing is had of it without the next word of the provider', async () => {
+    const gid = String(decodeJwt(String((await redeem(await jag()))['access_token']))['gid'])
+    const by = { client_id: bot.id, client_secret: bot.secret }
+    const form = { grant_type: 'client_credentials', grant_id: gid, resource: RESOURCE, ...by }
+    expect(await stage.send('/token', form)).toMatchObject({ status: 400, error: 'invalid_grant' })
+    await expect.poll(lastRefusal).toBe('grant_by_issuer')
+  })
+
   test('an official SDK redeems it', async () => {
     const tokens = await exchangeJwtAuthGrant({
       ...{ tokenEndpoint: `${stage.url}/token`, jwtAuthGrant: await jag() },

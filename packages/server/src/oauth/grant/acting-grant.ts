@@ -21,6 +21,8 @@ export interface ActingGrant {
   readonly expiresAt: number | null
   /** Taken back, or frozen. */
   readonly isRevoked: boolean
+  /** Rests on the word of an issuer elsewhere, which is brought anew for every token. */
+  readonly isByIssuer: boolean
 }
 
 /** Finds a grant by its id, whoever's it is, as it is now or was in a moment of its organization. */
@@ -45,6 +47,7 @@ const findGrant = prepareQuery((db, { id }: { id: string }) =>
       'grant.expiresAt',
       'grant.revokedAt',
       'grant.frozenAt',
+      'grant.createdBy',
     ])
     .where('grant.id', '=', id),
 )
@@ -75,7 +78,7 @@ export function createGrantLookup(store: Store, now: () => number): GrantLookup 
 
 /** A grant as it stands there, whatever the time is: its scopes are those that it holds as long as it lasts. */
 function read(id: string, row: Awaited<ReturnType<typeof findGrant>>[number]): ActingGrant {
-  const { scopes, elevated, details, expiresAt, revokedAt, frozenAt, ...rest } = row
+  const { scopes, elevated, details, expiresAt, revokedAt, frozenAt, createdBy, ...rest } = row
   return {
     ...{ id, ...rest },
     scopes: JSON.parse(scopes) as string[],
@@ -83,6 +86,7 @@ function read(id: string, row: Awaited<ReturnType<typeof findGrant>>[number]): A
     details: details === null ? null : parseDetails(details),
     expiresAt: expiresAt === null ? null : Date.parse(expiresAt),
     isRevoked: revokedAt !== null || frozenAt !== null,
+    isByIssuer: isId(createdBy, 'trustedIssuer'),
   }
 }
 

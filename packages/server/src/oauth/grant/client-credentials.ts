@@ -83,6 +83,8 @@ async function findActingGrant(
   if (grant.organization !== caller.organization || grant.agent !== caller.agent)
     throw refuse('grant_foreign')
   if (grant.isRevoked) throw refuse('grant_revoked')
+  // Else it went on for as long as the grant stands, whatever the issuer says by then.
+  if (grant.isByIssuer) throw refuse('grant_by_issuer')
   // A token lives for whole seconds.
   if (grant.expiresAt !== null && grant.expiresAt < now() + 1000) throw refuse('grant_expired')
   if (grant.personStatus !== 'active') throw refuse(`person_${grant.personStatus}`)
