@@ -157,6 +157,16 @@ describe('by a code', () => {
     stage.passTime(16 * 60_000)
   })
 
+  test('a code of one’s own does not buy more tries', async () => {
+    const { code } = await begin()
+    for (let tries = 0; tries < 4; tries++)
+      expect((await type(`BCDF-BCD${'GHJK'[tries]}`)).text).toContain('No program waits for that code')
+    expect((await type(code)).text).toContain('Terminal')
+    expect((await type('BCDF-BCDL')).text).toContain('No program waits for that code')
+    expect((await type('BCDF-BCDM')).text).toContain('Too many tries')
+    stage.passTime(16 * 60_000)
+  })
+
   test('a code in the address does nothing, and looking changes nothing', async () => {
     const { code, poll } = await begin()
     const page = await maya.look(`${stage.url}/device?user_code=${code}`)

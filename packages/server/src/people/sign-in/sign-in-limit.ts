@@ -16,8 +16,8 @@ const LIMITS = {
   /** Codes of one person whose first factor was right; the second limit is for who has weeks. */
   code: [5, 15, 'forgets'],
   codeOfDay: [20, 24 * 60, 'forgets'],
-  /** Codes of other devices that one person types, and one network. */
-  userCode: [5, 15, 'forgets'],
+  /** Codes of other devices that one person types, and one network. Whoever shows a code of their own has not guessed less. */
+  userCode: [5, 15, 'takes back'],
   userCodeFrom: [30, 15, 'takes back'],
   /** What comes from identity providers, or pretends to. */
   provider: [30, 15, 'takes back'],
