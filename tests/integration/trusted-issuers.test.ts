@@ -280,6 +280,9 @@ describe('workloads', () => {
       'spiffe://evil.test/ns/prod/sa/billing',
     ])
       expect(await bring(await svid(sub)), sub).toMatchObject({ error: 'invalid_grant' })
+    const foreign = { iss: 'spiffe://northwind.test', sub: 'spiffe://evil.test/ns/prod/sa/billing' }
+    expect(await bring(await say(foreign, { key, kid }))).toMatchObject({ error: 'invalid_grant' })
+    await expect.poll(lastRefusal).toBe('issuer_unknown')
   })
 
   test('a new key is found without a word, and nobody makes us ask without end', async () => {

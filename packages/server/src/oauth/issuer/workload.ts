@@ -111,8 +111,11 @@ async function issuersOf({ store, issuer: own }: IssuerOptions, assertion: strin
     return []
   }
   const domain = /^spiffe:\/\/[a-z0-9._-]+(?=\/)/.exec(String(claims.sub))?.[0]
-  const names = [claims.iss, domain].filter(name => typeof name === 'string' && name !== own)
-  const found = await Promise.all(names.map(name => findIssuers(store, String(name), 'workload')))
+  const named = String(claims.iss)
+  // A trust domain speaks for those who are in it, whatever `iss` says.
+  const isOther = named !== own && !named.startsWith('spiffe:')
+  const names = [...(isOther ? [named] : []), ...(domain === undefined ? [] : [domain])]
+  const found = await Promise.all(names.map(name => findIssuers(store, name, 'workload')))
   return found.flat()
 }
 
