@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { sha256 } from '@valetkey/sdk/evidence'
 import * as z from 'zod'
@@ -35,9 +35,13 @@ export function openWitnessState(directory: string): WitnessState {
     put(witnessed) {
       const path = pathOf(witnessed.origin)
       const draft = openSync(`${path}.draft`, 'w', 0o600)
-      writeSync(draft, JSON.stringify(witnessed))
-      fsyncSync(draft)
-      closeSync(draft)
+      try {
+        // Whole or not at all: a full disk may take a part of a single write without a word.
+        writeFileSync(draft, JSON.stringify(witnessed))
+        fsyncSync(draft)
+      } finally {
+        closeSync(draft)
+      }
       renameSync(`${path}.draft`, path)
       if (process.platform !== 'win32') {
         const parent = openSync(dirname(path), 'r')
