@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { leafHash, rootOf } from '@valetkey/sdk/evidence'
+import { createNoteSigner, leafHash, newNoteSeed, rootOf, signatureLine } from '@valetkey/sdk/evidence'
 import { expect, test } from 'vitest'
 import { verifyBundle } from '../../examples/verify/verify.ts'
 import { attempt, outcome } from '../storage/audit-samples.ts'
@@ -115,7 +115,19 @@ test('200: a receipt proves one record to whoever has the key, and no other', as
   const verifying = ['audit', 'verify', 'one.tlog-proof', '--key-file', 'keys']
   const verified = await terminal.valetkey(verifying)
   expect(verified).toMatchObject({ code: 0, out: expect.stringContaining(`attempt ${id} of`) })
+  const witness = createNoteSigner('witness.test/w1', 'cosignature', newNoteSeed())
+  expect(await terminal.valetkey([...verifying, '--witness', witness.vkey])).toMatchObject({
+    code: 8,
+    out: expect.stringContaining('0 of the 1 witnesses'),
+  })
   const receipt = await readFile(path('one.tlog-proof'), 'utf8')
+  const note = receipt.slice(receipt.indexOf('\n\n') + 2)
+  const signature = witness.sign(note.slice(0, note.indexOf('\n\n') + 1), 1_800_000_000)
+  await writeFile(path('one.tlog-proof'), receipt + signatureLine(witness, signature))
+  expect(await terminal.valetkey([...verifying, '--witness', witness.vkey])).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('seen by    witness.test/w1'),
+  })
   const extra = /^extra (.+)$/m.exec(receipt)?.[1] ?? ''
   const other = Buffer.from(Buffer.from(extra, 'base64').toString().replace('permit', 'deny')).toString(
     'base64',

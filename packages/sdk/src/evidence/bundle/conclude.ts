@@ -156,14 +156,25 @@ function checkProven(reading: Reading, newest: OpenedCheckpoint): void {
 }
 
 function checkWitnesses(reading: Reading, newest: OpenedCheckpoint, terms: VerifyTerms) {
-  const { witnesses = [], quorum = witnesses.length > 0 ? 1 : 0 } = terms
-  const cosigned = newest.signed.filter(({ vkey }) => witnesses.some(each => each.vkey === vkey))
-  if (cosigned.length < quorum)
-    note(
-      reading,
-      'unsigned',
-      null,
-      `${cosigned.length} of the ${quorum} witnesses that are asked for have cosigned the newest checkpoint.`,
-    )
-  return cosigned.map(({ name, seconds }) => ({ name, at: new Date((seconds ?? 0) * 1000).toISOString() }))
+  const { cosigned, lack } = cosignedBy(newest.signed, terms)
+  if (lack !== null) note(reading, 'unsigned', null, lack)
+  return cosigned
+}
+
+/** Which of the witnesses that are asked for have signed; and what is to be said where they are too few. */
+export function cosignedBy(
+  signed: OpenedCheckpoint['signed'],
+  { witnesses = [], quorum = witnesses.length > 0 ? 1 : 0 }: Omit<VerifyTerms, 'trust'>,
+): { cosigned: { name: string; at: string }[]; lack: string | null } {
+  const theirs = signed.filter(({ vkey }) => witnesses.some(each => each.vkey === vkey))
+  return {
+    cosigned: theirs.map(({ name, seconds }) => ({
+      name,
+      at: new Date((seconds ?? 0) * 1000).toISOString(),
+    })),
+    lack:
+      theirs.length < quorum
+        ? `${theirs.length} of the ${quorum} witnesses that are asked for have cosigned the newest checkpoint.`
+        : null,
+  }
 }

@@ -1,5 +1,6 @@
 /** Hides how an evidence bundle is written, read and held against public keys. */
 export { compareWithClaims } from './compare.ts'
+export { cosignedBy } from './conclude.ts'
 export { ERASED } from './erasures.ts'
 export {
   type BundleAbout,

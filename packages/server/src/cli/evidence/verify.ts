@@ -7,6 +7,7 @@ import {
   type Claim,
   checkReceipt,
   compareWithClaims,
+  cosignedBy,
   createBundleVerifier,
   type Finding,
   leafHash,
@@ -71,7 +72,7 @@ export function addVerify(group: Command, io: Io): void {
       ['valetkey audit verify dec_01m80.tlog-proof --key-file northwind.keys', 'one record, by its receipt'],
     ],
   })
-    .option('--key <key>', 'a key of the log, as "audit keys" gives it; several times', collectWhole, [])
+    .option('--key <key>', 'a key of the log, as "audit key ls" gives it; several times', collectWhole, [])
     .option('--key-file <file>', 'file with such keys, one a line')
     .option('--witness <key>', 'a witness whose signature is asked for; several times', collectWhole, [])
     .option('--quorum <count>', 'how many of the witnesses must have signed; else one', wholeNumber)
@@ -101,7 +102,7 @@ async function readTerms(io: Io, options: Options): Promise<VerifyTerms> {
     throw new UsageError(
       'No key is trusted.',
       'Evidence proves nothing by keys that come with it.',
-      'Name the key of the log: --key or --key-file, as "valetkey audit keys" gave it to you.',
+      'Name the key of the log: --key or --key-file, as "valetkey audit key ls" gave it to you.',
     )
   const witnesses = options.witness.map(parseVkey)
   return {
@@ -157,7 +158,7 @@ async function verifyFile({ cwd }: Io, file: string, terms: VerifyTerms): Promis
   }
 }
 
-function verifyReceipt(file: string, text: string, { trust }: VerifyTerms): Read {
+function verifyReceipt(file: string, text: string, terms: VerifyTerms): Read {
   const verified: Verified = {
     ...{ file, kind: 'receipt', origin: null, records: 1, signedBy: [], cosigned: [] },
     ...{ missing: [], erased: 0, pruned: 0, shipments: 0, holds: false, findings: [] },
@@ -166,10 +167,14 @@ function verifyReceipt(file: string, text: string, { trust }: VerifyTerms): Read
     const receipt = parseReceipt(text)
     const leaf = receipt.extra?.toString('utf8') ?? ''
     const { origin } = parseCheckpoint(partNote(receipt.checkpoint).text)
-    const checkpoint = checkReceipt(receipt, leafHash(leaf), trust(origin))
+    const known = terms.trust(origin)
+    const checkpoint = checkReceipt(receipt, leafHash(leaf), known)
     const { type, id, at } = JSON.parse(leaf) as JsonObject
+    const { signed } = openNote(receipt.checkpoint, [...known, ...(terms.witnesses ?? [])])
+    const { cosigned, lack } = cosignedBy(signed, terms)
+    if (lack !== null) verified.findings.push(findingOf('unsigned', lack))
     const signedBy = checkpoint.signed.map(({ vkey }) => vkey)
-    Object.assign(verified, { origin, signedBy })
+    Object.assign(verified, { origin, signedBy, cosigned })
     const proved = `${type} ${id} of ${at} is record ${receipt.index} of ${checkpoint.size}`
     return {
       verified: { ...verified, file: `${file}: ${proved}` },
@@ -177,9 +182,13 @@ function verifyReceipt(file: string, text: string, { trust }: VerifyTerms): Read
     }
   } catch (error) {
     const sentence = error instanceof Error ? error.message : String(error)
-    verified.findings.push({ kind: 'malformed', first: null, last: null, id: null, sentence })
+    verified.findings.push(findingOf('malformed', sentence))
     return { verified, claims: [] }
   }
+}
+
+function findingOf(kind: Finding['kind'], sentence: string): Finding {
+  return { kind, first: null, last: null, id: null, sentence }
 }
 
 /** What people read: the verdict, whose word it rests on, what is missing, what does not hold. */
