@@ -98,6 +98,27 @@ describeOnBoth('evidence is kept for as long as is said', (open, place) => {
     expect(items).toContainEqual(expect.objectContaining({ id: one.id, person: 'usr_jon', ...released }))
   })
 
+  test('what is held of one person is not erased by what another one asks for; nor is a record of another organization', async () => {
+    await using evidence = await start()
+    const { audit } = evidence
+    await ship(audit, 'pnt_1', 1, [attempt(1, { id: 'dec_1', person: 'usr_jon', owner: 'usr_maya' })])
+    const one = await audit.retention.hold(
+      { organization: 'northwind', person: 'usr_maya', reason: 'case 9' },
+      'usr_maya',
+    )
+    const wish = { organization: 'northwind', person: 'usr_jon', reason: 'asked' }
+    await expect(audit.proof.erase(wish, 'usr_maya')).rejects.toMatchObject({
+      code: 'conflict.state',
+      message: expect.stringContaining('case 9'),
+    })
+    expect(await audit.get('dec_1')).toMatchObject({ isErased: false })
+    await audit.retention.release({ id: one.id, reason: 'settled' }, 'usr_maya')
+    const elsewhere = { organization: 'org_other', record: 'dec_1', reason: 'asked' }
+    expect(await audit.proof.erase(elsewhere, 'usr_maya')).toEqual({ erased: 0, ids: [] })
+    expect(await audit.get('dec_1')).toMatchObject({ isErased: false })
+    expect(await audit.proof.erase(wish, 'usr_maya')).toEqual({ erased: 1, ids: ['dec_1'] })
+  })
+
   test('changes have a time of their own, and what comes late is taken in and goes with the next round', async () => {
     await using evidence = await start()
     const { audit, store } = evidence

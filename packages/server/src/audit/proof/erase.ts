@@ -1,12 +1,14 @@
 import type { AdminApi, Output, Parsed } from '@valetkey/sdk/contract'
 import { AppError, type JsonObject } from '@valetkey/sdk/core'
 import { ERASED } from '@valetkey/sdk/evidence'
+import type { Tx } from '../../store/index.ts'
 import { column, KIND, runsOf } from '../entry.ts'
 import type { Ledger } from '../ledger.ts'
 import { readQuestion } from '../question/asked.ts'
 import { findOrganization, resolveCalls } from '../question/resolve.ts'
 import { type FoundRecord, only, type RecordFilter } from '../question/rows.ts'
 import { type ChangeEvent, recordAll } from '../record.ts'
+import { HELD_BY } from '../retention/expiry.ts'
 import { standingHolds } from '../retention/retention.ts'
 import type { ProofParts } from './proof.ts'
 
@@ -40,42 +42,51 @@ export async function eraseEvidence(parts: ProofParts, wish: ErasureWish, actor:
       found.set(row.log, [...(found.get(row.log) ?? []), row])
     }
   const known = await logs.list()
-  await refuseWhatIsHeld(
-    store,
-    [...found.keys()].flatMap(id => known.find(log => log.id === id)?.name ?? []),
-    filters,
-  )
+  // A record that is named by its id is looked up in all logs.
+  const within = filters[0]?.logs?.any
+  const persons = filters[0]?.named?.person?.any
   const events: ChangeEvent[] = []
+  const doomed: { organization: string; rows: FoundRecord[] }[] = []
   const ids = new Set<string>()
   for (const [id, rows] of found) {
     const log = known.find(each => each.id === id)
     if (!log) throw new Error('unreachable: its record was found')
+    if (within && !within.includes(log.name)) continue
+    doomed.push({ organization: log.name, rows })
     const places = runsOf([...new Set(rows.map(({ index }) => index))].sort((a, b) => a - b))
     for (const row of rows) ids.add(idOf(row))
     const detail: JsonObject = { reason, generation: log.generation, places, records: rows.length }
     const organization = log.name.startsWith('org_') ? log.name : null
-    const target = filters[0]?.named?.person?.any?.[0] ?? recordId ?? `resource:${resource}`
+    const target = persons?.[0] ?? recordId ?? `resource:${resource}`
     events.push({ organization, type: ERASED, actor, target, detail })
   }
-  if (events.length > 0) await store.write(tx => recordAll(tx, events, now()))
+  if (events.length > 0)
+    await store.write(async tx => {
+      for (const { organization, rows } of doomed) await refuseWhatIsHeld(tx, organization, rows, persons)
+      await recordAll(tx, events, now())
+    })
   await flush()
   return { erased: ids.size, ids: [...ids].slice(0, 1_000) }
 }
 
-/** What must be kept for a court is not erased; another person's hold stands in the way of nothing but a wish for all of something. */
+/** What must be kept for a court is not erased: all of an organization, or whatever is about one person, whoever asks. */
 async function refuseWhatIsHeld(
-  store: ProofParts['store'],
-  organizations: readonly string[],
-  filters: readonly RecordFilter[],
+  tx: Tx,
+  organization: string,
+  rows: readonly FoundRecord[],
+  persons: readonly string[] | null | undefined,
 ): Promise<void> {
-  const persons = filters[0]?.named?.person?.any
-  for (const organization of organizations)
-    for (const { id, personId, reason } of await standingHolds(store.db, organization))
-      if (personId === null || !persons || persons.includes(personId))
-        throw new AppError(
-          'conflict.state',
-          `These records are held (${id}: ${reason}). Release the hold first.`,
-        )
+  for (const { id, personId, reason } of await standingHolds(tx, organization))
+    if (
+      personId === null ||
+      !persons ||
+      persons.includes(personId) ||
+      rows.some(row => HELD_BY.some(column => leafOf(row)[column] === personId))
+    )
+      throw new AppError(
+        'conflict.state',
+        `These records are held (${id}: ${reason}). Release the hold first.`,
+      )
 }
 
 /** What is to be looked for: calls for a person or on a resource, and changes of the person. */

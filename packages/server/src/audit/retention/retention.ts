@@ -1,6 +1,6 @@
 import type { AdminApi, Output, Parsed } from '@valetkey/sdk/contract'
 import { AppError, isoTime, newId } from '@valetkey/sdk/core'
-import type { Db, Store } from '../../store/index.ts'
+import type { Db, Store, Tx } from '../../store/index.ts'
 import type { Ledger } from '../ledger.ts'
 import { findOrganization, findPrincipals } from '../question/resolve.ts'
 import { record } from '../record.ts'
@@ -175,7 +175,7 @@ async function expire(store: Store, ledger: Pick<Ledger, 'expire'>, now: number)
   return gone
 }
 
-export function standingHolds(db: Db, organization: string) {
+export function standingHolds(db: Db | Tx, organization: string) {
   return db
     .selectFrom('evidenceHold')
     .select(['id', 'personId', 'reason'])
