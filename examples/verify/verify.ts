@@ -254,7 +254,7 @@ function faultsOf(bytes: Buffer, trusted: string[]): string[] {
       if (leaf === '') continue
       const { type, commitment, writer, point, places, ...rest } = JSON.parse(leaf)
       if (commitment !== undefined && data === '') erased.add(index)
-      if (writer !== undefined) unsigned.set(index, writer.point)
+      if (writer || /^(attempt|outcome)$/.test(type)) unsigned.set(index, writer?.point ?? null)
       if (type === 'evidence.erased' && data !== '') recorded.push(...JSON.parse(data).detail.places)
       if (type !== 'shipment') continue
       const fault = shipmentFault({ ...rest, point, places }, leaves, points)

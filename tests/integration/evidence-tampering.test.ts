@@ -270,6 +270,16 @@ describe('a log with two histories', () => {
       expect.objectContaining({ kind: 'forged', first: 3, last: 3 }),
     ])
     expect(verifyBundle(Buffer.from(show(leaves, [5])), trusted)).toEqual(['No point has signed record 3.'])
+    // Nor does it help to name no point at all.
+    for (const type of ['attempt', 'outcome']) {
+      const nobodys = [...history('a', 3), JSON.stringify({ id: 'dec_1', type, v: 1 }), leaf('behind')]
+      expect(verify(show(nobodys, [5]), trusted).findings).toEqual([
+        expect.objectContaining({ kind: 'forged', first: 3, last: 3 }),
+      ])
+      expect(verifyBundle(Buffer.from(show(nobodys, [5])), trusted)).toEqual([
+        'No point has signed record 3.',
+      ])
+    }
   })
 
   test('who asks for witnesses gets no less', () => {

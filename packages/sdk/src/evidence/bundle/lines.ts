@@ -20,6 +20,9 @@ const About = z.object({
 
 const Heads = z.array(z.tuple([z.string(), z.number().int(), z.number().int(), z.string()]))
 
+/** What enforcement points alone can record: without their number nobody but the authority says that it was. */
+const OF_POINTS = ['attempt', 'outcome']
+
 /** Takes in a line of a bundle; its first line and its last are not among them. */
 export function readLine(reading: Reading, line: string, terms: VerifyTerms): void {
   const fields = line.split('\t')
@@ -98,7 +101,8 @@ function readEntry(reading: Reading, fields: readonly string[]): void {
   if (entry.writer) {
     reading.counters.note(entry.writer)
     reading.vouching.claim(index, entry.writer.point)
-  }
+  } else if (leaf && entry.findings.length === 0 && OF_POINTS.includes(leaf['type'] as string))
+    note(reading, 'forged', at, `${nameOf(index, leaf)} names no enforcement point that could vouch for it.`)
   reading.erasures.note(entry, fields[5] ?? '')
   if (leaf?.['type'] === 'shipment') reading.shipments.push({ index, leaf })
   if (leaf?.['type'] === 'heads') reading.heads.push(...headsIn(reading, index, leaf))
