@@ -174,7 +174,12 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
         .executeTakeFirstOrThrow()
       return { ...counts, missing: await ledger.missing(), outbox: outbox }
     },
-    retention: { ...retention, expire: () => expiries.apart(retention.expire) },
+    retention: {
+      ...retention,
+      // Once it is said to be held, nothing of it goes any more, by what is under way neither.
+      hold: (wish, actor) => expiries.apart(() => retention.hold(wish, actor)),
+      expire: () => expiries.apart(retention.expire),
+    },
     flush,
     async close() {
       for (const timer of timers) clearInterval(timer)
