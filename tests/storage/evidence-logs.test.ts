@@ -262,6 +262,11 @@ describe('evidence that was restored from an older copy', () => {
     // Found at the start already, without anyone asking.
     await expect.poll(() => errors).toContainEqual(expect.objectContaining({ code: 'audit.rolled_back' }))
     await expect(ship(behind, 'pnt_1', 1, calls(41, 1))).rejects.toMatchObject({ code: 'audit.rolled_back' })
+    // What is changed meanwhile waits where it was recorded: in the evidence it would be in neither history.
+    const change = { organization: null, type: 'agent.revoked', actor: 'tok_1', target: 'agt_1' }
+    await store.write(tx => record(tx, change, NOW))
+    await expect(behind.flush()).rejects.toMatchObject({ code: 'audit.rolled_back' })
+    expect(await behind.figures()).toMatchObject({ outbox: 1 })
     await behind.close()
     await witness.close()
   })

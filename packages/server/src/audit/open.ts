@@ -106,6 +106,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     })
   }, onError)
   const moves = createRounds(async () => {
+    if (halted) throw halted
     if (await moveOutbox(store, ledger)) {
       isDirty = true
       following.stored()
@@ -116,7 +117,9 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     if (!halted) await logs.anchor().catch(halt)
   }, onError)
   const retention = createRetention({ store, ledger, now })
-  const expiries = createRounds(async () => void (await retention.expire()), onError)
+  const expiries = createRounds(async () => {
+    if (!halted) await retention.expire()
+  }, onError)
   const forget = store.onChange(() => moves.wake(), true)
   moves.wake()
   seals.wake()
