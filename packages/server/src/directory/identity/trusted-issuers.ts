@@ -77,7 +77,7 @@ export async function createIssuer(ctx: Context, input: InputOf<'issuers', 'crea
     ...{ jwksUri: null, jwks: null, reusable: 0, byEmail: 0, tenant: null },
     ...{ createdAt: timeOf(ctx), createdBy: ctx.actor.id },
   }
-  const row = await changed(blank, input)
+  const row = changed(blank, input, await readKeys(input))
   return ctx.store.write(async tx => {
     await lock(tx, organization.id)
     const sentence = `There is a trusted issuer ${quote(name)} in ${organization.slug} already.`
@@ -92,11 +92,12 @@ export async function createIssuer(ctx: Context, input: InputOf<'issuers', 'crea
 /** Changes what is said of an issuer. Whose word it is stays: at another one the same claims are somebody else's. */
 export async function updateIssuer(ctx: Context, input: InputOf<'issuers', 'update'>): Promise<Issuer> {
   const organization = await getOrganization(ctx.store.db, input.organization)
+  const keys = await readKeys(input)
   return ctx.store.write(async tx => {
     await lock(tx, organization.id)
     const before = await getIssuer(tx, organization, input.issuerId)
     const shown = await read(tx, before)
-    const after = await changed(before, input)
+    const after = changed(before, input, keys)
     const { id, organizationId: _, createdAt: __, ...values } = after
     await tx.updateTable('trustedIssuer').set(values).where('id', '=', id).execute()
     if (input.rules) await replaceIssuerRules(ctx, tx, organization, after, input.rules)
@@ -122,14 +123,13 @@ export async function removeIssuer(ctx: Context, input: InputOf<'issuers', 'remo
   })
 }
 
-async function changed(before: IssuerRow, terms: Terms): Promise<IssuerRow> {
-  const { jwksUri, jwks, reusable, byEmail, tenant, rules } = terms
-  const keys = jwks === undefined ? before.jwks : jwks && JSON.stringify({ keys: await readKeys(jwks.keys) })
+function changed(before: IssuerRow, terms: Terms, keys: string | null | undefined): IssuerRow {
+  const { jwksUri, reusable, byEmail, tenant, rules } = terms
   const flag = (value: boolean | undefined, old: number) => (value === undefined ? old : value ? 1 : 0)
   const after: IssuerRow = {
     ...before,
     jwksUri: jwksUri === undefined ? before.jwksUri : jwksUri,
-    jwks: keys,
+    jwks: keys === undefined ? before.jwks : keys,
     reusable: flag(reusable, before.reusable),
     byEmail: flag(byEmail, before.byEmail),
     tenant: tenant === undefined ? before.tenant : tenant,
@@ -159,10 +159,11 @@ function requireFitting(row: IssuerRow, rules: Terms['rules']): void {
 
 const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']
 
-/** Public keys as they are kept: written anew, so that nothing else that was sent stays. */
-async function readKeys(sent: readonly Record<string, unknown>[]): Promise<object[]> {
+/** Public keys as they are kept: written anew, so that nothing else that was sent stays. Undefined where nothing is said of them. */
+async function readKeys({ jwks }: Terms): Promise<string | null | undefined> {
+  if (!jwks) return jwks
   const keys: object[] = []
-  for (const [index, key] of sent.entries()) {
+  for (const [index, key] of jwks.keys.entries()) {
     const path = `jwks.keys.${index}`
     if (PRIVATE.some(member => member in key))
       throw invalid(
@@ -174,7 +175,7 @@ async function readKeys(sent: readonly Record<string, unknown>[]): Promise<objec
     })
     keys.push(jwk)
   }
-  return keys
+  return JSON.stringify({ keys })
 }
 
 function invalid(path: string, sentence: string, cause?: unknown): AppError {
