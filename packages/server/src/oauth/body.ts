@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
 
 const MAX_BYTES = 32 * 1024
 
@@ -18,4 +18,16 @@ export async function readText(request: IncomingMessage, maxBytes = MAX_BYTES): 
 export async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
   const text = await readText(request)
   return text === undefined ? undefined : new URLSearchParams(text)
+}
+
+/** The same request with another body, for a reader of streams. */
+export function withForm(request: IncomingMessage, url: string, form: URLSearchParams): IncomingMessage {
+  const body = Buffer.from(form.toString())
+  const copy = new IncomingMessage(request.socket)
+  const { 'transfer-encoding': _, ...kept } = request.headers
+  const headers = { ...kept, 'content-length': String(body.length) }
+  Object.assign(copy, { method: request.method, url, headers, complete: true })
+  copy.push(body)
+  copy.push(null)
+  return copy
 }

@@ -1,6 +1,6 @@
-import { IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errors } from 'oidc-provider'
-import { readForm } from '../body.ts'
+import { readForm, withForm } from '../body.ts'
 import { checkProof, type ProofOptions } from '../token/proof-of-possession.ts'
 import type { Target } from '../token/target.ts'
 import { completeRequest } from './authorize.ts'
@@ -59,16 +59,4 @@ function answerRefusal(response: ServerResponse, refusal: errors.OIDCProviderErr
 export function refuseTooMany(response: ServerResponse): void {
   const body = JSON.stringify({ error: 'temporarily_unavailable', error_description: 'too many requests' })
   response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '60' }).end(body)
-}
-
-/** The same request with another body, for a reader of streams. */
-export function withForm(request: IncomingMessage, url: string, form: URLSearchParams): IncomingMessage {
-  const body = Buffer.from(form.toString())
-  const copy = new IncomingMessage(request.socket)
-  const { 'transfer-encoding': _, ...kept } = request.headers
-  const headers = { ...kept, 'content-length': String(body.length) }
-  Object.assign(copy, { method: request.method, url, headers, complete: true })
-  copy.push(body)
-  copy.push(null)
-  return copy
 }

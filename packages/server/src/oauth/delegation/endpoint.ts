@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
 import { errors, type KoaContext, type Provider } from 'oidc-provider'
 import { type Context, type DelegationWish, offerDelegation } from '../../directory/index.ts'
 import type { Store } from '../../store/index.ts'
-import { readText } from '../body.ts'
+import { readForm, withForm } from '../body.ts'
 import { provenCaller } from '../client/authentication.ts'
 import { type ProofOptions, provenKey } from '../token/proof-of-possession.ts'
 import { DELEGATE, DELEGATION_HANDLE } from '../token/token-types.ts'
@@ -23,14 +22,9 @@ const fromDoor = new WeakSet<IncomingMessage>()
  */
 export function createDelegationDoor(protocol: Handler): Handler {
   return async (request, response) => {
-    const form = new URLSearchParams((await readText(request)) ?? '')
+    const form = (await readForm(request)) ?? new URLSearchParams()
     form.set('grant_type', DELEGATE)
-    const body = Buffer.from(form.toString())
-    const { method, socket, httpVersionMajor, headers } = request
-    const inner = Object.assign(Readable.from([body]), {
-      ...{ method, socket, httpVersionMajor, url: '/token' },
-      headers: { ...headers, 'content-length': String(body.length) },
-    }) as unknown as IncomingMessage
+    const inner = withForm(request, '/token', form)
     fromDoor.add(inner)
     await protocol(inner, response)
   }
