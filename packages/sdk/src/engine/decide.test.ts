@@ -256,11 +256,14 @@ test('a resource pattern does not let a second spelling climb out of it', () => 
   const read = (name: string) =>
     decide(refund({ kind: 'resource', name, arguments: {} }), northwind()).decision
   expect(read('file:///pub/a.txt')).toBe('permit')
+  expect(read('file:///pub/..a/b..c?d=..e')).toBe('permit')
   for (const name of [
     'file:///pub/../etc/passwd',
     'file:///pub/%2e%2e/etc/passwd',
     'file:///PUB/a',
     'file:///pub/..%2fetc',
+    'file:///pub/?/../../etc/passwd',
+    'file:///pub/#/../../etc/passwd',
   ])
     expect(read(name), name).toBe('deny')
 })

@@ -191,6 +191,9 @@ export function conditionInput({ request, server }: Walk): ConditionInput {
   }
 }
 
+/** Canonical spelling leaves them where a URI is no path: behind its `?` and `#`, between `\`, and in a scheme without `/`. */
+const DOT_SEGMENT = /[:/\\?#]\.\.?(?:[/\\?#]|$)/
+
 /** The rule that an action falls under. */
 export function findRule(server: ServerView, action: Pick<Action, 'kind' | 'name'>): Rule | undefined {
   const exact = server.rules[action.kind].get(action.name)
@@ -199,7 +202,8 @@ export function findRule(server: ServerView, action: Pick<Action, 'kind' | 'name
   if (
     !URL.canParse(action.name) ||
     new URL(action.name).href !== action.name ||
-    /%2e|%2f|%5c/i.test(action.name)
+    /%2e|%2f|%5c/i.test(action.name) ||
+    DOT_SEGMENT.test(action.name)
   )
     return undefined
   return server.prefixes.find(rule => action.name.startsWith(rule.fact.name.slice(0, -1)))
