@@ -63,9 +63,9 @@ export function judgeAgent(
   if (agent?.kind !== 'agent') return 'agent_unknown'
   const reason = judge(view, { ...matter, principal: agent })
   if (reason !== 'permitted') return reason === 'permission_missing' ? 'agent_lacks_permission' : reason
-  // One for a server, or for some of its tools, is no leave for anything else.
+  // One for a server, or for some of its tools, is no leave for anything else; one that is frozen is none at all.
   const grants = liveGrants(view, { agent: agent.id, person: person.id }, matter.now).filter(
-    ({ server, tools }) => server === undefined && tools === undefined,
+    ({ server, tools, frozen }) => server === undefined && tools === undefined && !frozen,
   )
   if (grants.length === 0) return 'revoked'
   const carrying = grants.filter(grant => grantCovers(grant, matter.permission.fact.slug, matter.now))

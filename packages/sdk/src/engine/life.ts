@@ -1,9 +1,9 @@
 import { anyCovers, type GrantFact, type PrincipalFact } from '../core/index.ts'
 import { type OrganizationView, seatOf } from './organization.ts'
 
-/** Whether an organization answers at all. */
-export function isInForce({ fact }: OrganizationView): boolean {
-  return fact?.status === 'active'
+/** Whether an organization answers at all: it is frozen with everything, too. */
+export function isInForce({ catalogue, fact }: OrganizationView): boolean {
+  return !catalogue.isFrozen && fact?.status === 'active'
 }
 
 /** Whether a principal counts at all: it is active, and an agent's owner is too. */

@@ -53,8 +53,9 @@ export function mayUse(
   if (!server || !organization || !seat) return false
   if (refuse(parties, request) || refuseEnded(parties, now)) return false
   const rule = findRule(server, action)
+  if (rule?.fact.frozen) return false
   if ((rule?.fact.mode ?? modeAt(server.fact, now)) !== 'enforce') return true
-  if (!rule || rule.fact.frozen || !isKnown(rule, snapshot)) return false
+  if (!rule || !isKnown(rule, snapshot)) return false
   if (action.kind === 'tool' && rule.fact.definition !== action.definition) return false
   const { permission } = rule.fact
   if (!leavesTool(parties.bounds, action)) return false

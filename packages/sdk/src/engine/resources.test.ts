@@ -2,6 +2,7 @@ import { expect, describe as group, test } from 'vitest'
 import {
   CATALOGUE,
   type CatalogueOp,
+  ENVIRONMENT,
   type GrantFact,
   type OrganizationOp,
   type ResourceRow,
@@ -486,5 +487,21 @@ group('a question without a tool', () => {
 
   test('the leave to call one server is none for anything else', () => {
     expect(asked(northwind(...all, grant([1], ['invoice:*'], null, { server: 'srv_1' })))).toBe('revoked')
+  })
+
+  test('leave that is frozen is none, and while everything is frozen nobody has any', () => {
+    expect(asked(northwind(...all, grant([1], ['invoice:*'], null, { frozen: true })))).toBe('revoked')
+    const snapshot = northwind(...all, grant([1]))
+    const { revision } = snapshot.catalogue
+    const environment = (value: { status: 'frozen' } | null) =>
+      ({ fact: 'environment', id: ENVIRONMENT, value }) as const
+    snapshot.apply({
+      organization: CATALOGUE,
+      revision: revision + 1,
+      ops: [environment({ status: 'frozen' })],
+    })
+    expect(asked(snapshot)).toBe('frozen')
+    snapshot.apply({ organization: CATALOGUE, revision: revision + 2, ops: [environment(null)] })
+    expect(asked(snapshot)).toBe('permitted')
   })
 })
