@@ -220,6 +220,16 @@ describe.each(['guard', 'gateway'])('%s', kind => {
     expect(place().arrived).toEqual([])
   })
 
+  test('a frozen tool lets nobody pass, and is there again when it is thawed', async () => {
+    const [echo, key] = [`${place().name}/echo`, { authorization: `Bearer ${LEGACY}` }]
+    await world.api.freezes.freeze({ kind: 'tool', id: echo, waitMs: 10_000 })
+    const { body } = await call(place(), key)
+    await world.api.freezes.thaw({ kind: 'tool', id: echo, waitMs: 10_000 })
+    expect(JSON.stringify(body)).toContain('"reason":"frozen"')
+    expect(place().arrived).toEqual([])
+    expect((await call(place(), key)).body.result.content[0].text).toBe('done')
+  })
+
   test('it ends when an administrator ends it', async () => {
     await enforce()
     const { status, headers } = await call(place(), { authorization: `Bearer ${LEGACY}` })

@@ -74,15 +74,20 @@ async function ruleOne(point: Point, caller: Caller, target: Target): Promise<Ru
       return refusal(point, caller, target, 'stale', whyStale(point))
     decision = decide(requestOf(point, caller, target), point.replica.snapshot)
   }
-  if (!isIdentified(caller)) return ruleStranger(point, decision, target)
+  if (!isIdentified(caller)) return ruleStranger(point, caller, decision, target)
   const isEnforced =
     decision.decision === 'permit' || decision.mode === 'enforce' || ALWAYS_ENFORCED.has(decision.reason)
   return { target, decision, isEnforced }
 }
 
-/** Who has no identity here passes only while the server is observed, and not where a rule has a mode of its own. */
-function ruleStranger(point: Point, decision: Decision, target: Target): Ruling {
+/**
+ * Who has no identity here passes only while the server is observed, and not where a rule has a mode of its own. What is
+ * frozen is so for them too.
+ */
+function ruleStranger(point: Point, caller: Caller, decision: Decision, target: Target): Ruling {
   const fact = ruleFor(point.replica.snapshot, point.server.id, target)?.fact
+  if (decision.reason === 'unidentified' && fact?.frozen)
+    return refusal(point, caller, target, 'frozen', `${target.kind} ${target.name}`)
   const isPassing = decision.reason === 'unidentified' && decision.mode === 'observe' && !fact?.mode
   const known = { permission: fact?.permission ?? null, definition: fact?.definition ?? null }
   const mode = fact?.mode ?? decision.mode
