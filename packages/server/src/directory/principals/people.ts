@@ -82,14 +82,17 @@ function externalIdOf({ email, externalId }: InputOf<'people', 'create'>): strin
  * Renames or suspends a person. The agents of an owner who is not active are refused from the next revision on, and the
  * person's sessions have ended, for good.
  */
-export async function updatePerson(ctx: Context, input: InputOf<'people', 'update'>): Promise<Person> {
+export async function updatePerson(
+  ctx: Context,
+  input: InputOf<'people', 'update'> & { reason?: string },
+): Promise<Person> {
   const found = await locatePrincipal(ctx.store.db, 'user', input.id, input.organization)
   const organization = await getOrganization(ctx.store.db, found.organizationId)
   return ctx.store.write(async tx => {
     await lock(tx, organization.id)
     const before = await getPrincipal(tx, organization, 'user', found.id)
-    const { name = before.name, status = before.status } = input
-    return toPerson(await changePerson(ctx, tx, before, { name, status }))
+    const { name = before.name, status = before.status, reason } = input
+    return toPerson(await changePerson(ctx, tx, before, { name, status }, reason))
   })
 }
 
@@ -99,6 +102,7 @@ export async function changePerson(
   tx: Tx,
   before: Row<'principal'>,
   wanted: Partial<Pick<Row<'principal'>, 'name' | 'status' | 'externalId' | 'managedBy'>>,
+  reason?: string,
 ): Promise<Row<'principal'>> {
   const keys = (Object.keys(wanted) as (keyof typeof wanted)[]).filter(key => wanted[key] !== before[key])
   if (keys.length === 0) return before
@@ -113,7 +117,7 @@ export async function changePerson(
   const pick = (row: Row<'principal'>) => Object.fromEntries(keys.map(key => [key, row[key]]))
   await recordBy(ctx, tx, {
     ...{ organization: before.organizationId, type: 'person.updated', target: before.id },
-    detail: { before: pick(before), after: pick(after) },
+    detail: { before: pick(before), after: pick(after), ...(reason !== undefined && { reason }) },
   })
   return after
 }

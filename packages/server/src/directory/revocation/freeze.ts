@@ -55,15 +55,15 @@ const SET: Record<Kind, (ctx: Context, target: Target, isFrozen: boolean) => Pro
     const operation = isFrozen ? suspendAgent : resumeAgent
     return asOne(ctx, { id, organization: organizationId }, ctx => operation(ctx, { id, reason }))
   },
-  async person(ctx, { id: ref, organization }, isFrozen) {
+  async person(ctx, { id: ref, organization, reason }, isFrozen) {
     const { id, organizationId } = await locatePrincipal(ctx.store.db, 'user', ref, organization)
     const status = isFrozen ? 'suspended' : 'active'
-    return asOne(ctx, { id, organization: organizationId }, ctx => updatePerson(ctx, { id, status }))
+    return asOne(ctx, { id, organization: organizationId }, ctx => updatePerson(ctx, { id, status, reason }))
   },
-  async server(ctx, { id: ref }, isFrozen) {
+  async server(ctx, { id: ref, reason }, isFrozen) {
     const { id } = await getServer(ctx.store.db, ref)
     const status = isFrozen ? 'frozen' : 'active'
-    return asOne(ctx, inCatalogue(id), ctx => updateServer(ctx, { id, status }))
+    return asOne(ctx, inCatalogue(id), ctx => updateServer(ctx, { id, status, reason }))
   },
   async token(ctx, target, isFrozen) {
     requireTokenId(target.id)

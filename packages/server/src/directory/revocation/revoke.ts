@@ -66,9 +66,9 @@ const REVOKE: Record<Exclude<Kind, keyof RevokeElsewhere>, (ctx: Context, input:
   },
   person: revokePerson,
   server: revokeServer,
-  async tool(ctx, { id }) {
-    const tool = await locateTool(ctx.store.db, id)
-    return asOne(ctx, inCatalogue(tool.id), ctx => unmapTool(ctx, { server: tool.serverId, id: tool.id }))
+  async tool(ctx, { id: ref, reason }) {
+    const { id, serverId: server } = await locateTool(ctx.store.db, ref)
+    return asOne(ctx, inCatalogue(id), ctx => unmapTool(ctx, { server, id, reason }))
   },
   async organization(ctx, { id: ref, reason }) {
     const { id } = await getOrganization(ctx.store.db, ref)
@@ -160,7 +160,7 @@ async function revokePerson(ctx: Context, input: Input): Promise<Done> {
     const organization = organizationId
     await cancelWaiting(tx, { person: id })
     await revokeGrants(ctx, { organization, person: id, reason: input.reason })
-    await updatePerson(ctx, { organization, id, status: 'suspended' })
+    await updatePerson(ctx, { organization, id, status: 'suspended', reason: input.reason })
   })
 }
 

@@ -86,7 +86,10 @@ export async function createServer(ctx: Context, input: InputOf<'servers', 'crea
   })
 }
 
-export async function updateServer(ctx: Context, input: InputOf<'servers', 'update'>): Promise<McpServer> {
+export async function updateServer(
+  ctx: Context,
+  input: InputOf<'servers', 'update'> & { reason?: string },
+): Promise<McpServer> {
   const { id } = await getServer(ctx.store.db, input.id)
   return ctx.store.write(async tx => {
     await lock(tx, CATALOGUE)
@@ -107,7 +110,8 @@ export async function updateServer(ctx: Context, input: InputOf<'servers', 'upda
     )
     const after = await getServer(tx, id)
     await change.log({ fact: 'server', id, value: serverFact(after) })
-    const detail = { before: was, after: update }
+    const { reason } = input
+    const detail = { before: was, after: update, ...(reason !== undefined && { reason }) }
     await recordBy(ctx, tx, { organization: null, type: 'server.updated', target: id, detail })
     return toServer(ctx, after)
   })

@@ -110,7 +110,10 @@ export async function mapTool(ctx: Context, input: Rule): Promise<Tool> {
 }
 
 /** Removes a rule, by its id or by the tool's name. */
-export async function unmapTool(ctx: Context, input: InputOf<'tools', 'unmap'>): Promise<Tool> {
+export async function unmapTool(
+  ctx: Context,
+  input: InputOf<'tools', 'unmap'> & { reason?: string },
+): Promise<Tool> {
   const server = await getServer(ctx.store.db, input.server)
   return ctx.store.write(async tx => {
     await lock(tx, CATALOGUE)
@@ -125,7 +128,9 @@ export async function unmapTool(ctx: Context, input: InputOf<'tools', 'unmap'>):
     const change = await beginChange(tx, CATALOGUE, byWhom(ctx))
     await tx.deleteFrom('tool').where('id', '=', before.id).execute()
     await change.log({ fact: 'tool', id: before.id, value: null })
-    const detail = { server: server.id, before: summary(toolFact(before, before.permission)), after: null }
+    const { reason } = input
+    const rule = summary(toolFact(before, before.permission))
+    const detail = { server: server.id, before: rule, after: null, ...(reason !== undefined && { reason }) }
     await recordBy(ctx, tx, { organization: null, type: 'tool.unmapped', target: before.id, detail })
     return toTool(before)
   })
