@@ -73,7 +73,6 @@ export interface Database {
   agentProfile: { agentId: string; organizationId: string; profile: string; updatedAt: string }
   alertPolicy: { organizationId: string; settings: string }
   alert: AlertTable
-  policyBase: { organizationId: string; revision: number; facts: string }
   oauthState: OauthStateTable
   waitingRequest: WaitingRequestTable
   replay: { id: string; expiresAt: number }
