@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { CATALOGUE, type CatalogueOp, type OrganizationOp } from '../core/index.ts'
 import { pathOfLink } from './chain.ts'
 import { mayObtain, ruleFor } from './decide.ts'
-import { type Caller, createSnapshot, type DecisionRequest, decide, type Snapshot } from './index.ts'
+import { type Caller, createSnapshot, type DecisionRequest, decide, mayUse, type Snapshot } from './index.ts'
 
 const NOW = 1_800_000_000_000
 const ORG = 'org_1'
@@ -47,6 +47,8 @@ const catalogue: CatalogueOp[] = [
     tool('of', { resource: 'customer/{args.id}' }),
     tool('some', { resource: 'customer/*' }),
     tool('shut', { frozen: true }),
+    tool('watched', { mode: 'audit' }),
+    tool('watched-shut', { mode: 'audit', frozen: true }),
     tool('own', { permission: 'p:own' }),
   ].map((value): CatalogueOp => ({ fact: 'tool', id: value.id, value: value as never })),
 ]
@@ -191,6 +193,11 @@ test('the condition of a permission is about the person where there is one, else
 test('a tool that is frozen is closed for everybody', () => {
   expect(said(world(), {}, 'shut')).toEqual(['frozen', 'prompt shut'])
   expect(said(world(), { chain: [] }, 'shut')).toEqual(['frozen', 'prompt shut'])
+})
+
+test('a tool that is frozen is on no list, also where nothing else is hidden', () => {
+  const isListed = (name: string) => mayUse(world(), ask(), { kind: 'prompt', name, definition: null })
+  expect(['t', 'shut', 'watched', 'watched-shut'].map(isListed)).toEqual([true, false, true, false])
 })
 
 test('the leg that failed is named, explained or not', () => {
