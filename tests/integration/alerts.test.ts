@@ -173,6 +173,33 @@ test('200: where the organization wants it, the agent is suspended as a person w
   expect(await admin.agents.get({ id: agent.id })).toMatchObject({ status: 'active' })
 })
 
+test('200: an agent is suspended while the points of another one have still to confirm', async () => {
+  let confirm: () => void = () => undefined
+  const confirmed = new Promise<void>(resolve => {
+    confirm = resolve
+  })
+  await using stage = await startWith({
+    async waitForPoints(organization, revision) {
+      await confirmed
+      return { organization, revision, complete: true, elapsedMs: 0, points: [] }
+    },
+  })
+  const { product, agent } = stage
+  const admin = product.client()
+  const other = await admin.agents.create({ name: 'other-bot', owner: 'maya@northwind.test', ceiling: [] })
+  await admin.alerts.updatePolicy({ id: 'northwind', suspendOn: ['refusal_streak'], refusalStreak: 5 })
+  const refused = { decision: 'deny', reason: 'agent_lacks_permission' } as const
+  const statusOf = async (id: string) => (await admin.agents.get({ id })).status
+  const first = stage.call(5, refused)
+  await vi.waitFor(async () => expect(await statusOf(agent.id)).toBe('suspended'), { timeout: 10_000 })
+  const second = stage.call(5, { ...refused, agent: other.id, agentName: 'other-bot' })
+  await vi.waitFor(async () => expect(await statusOf(other.id)).toBe('suspended'), { timeout: 10_000 })
+  expect((await alertsOf(product)).map(({ suspension }) => suspension)).toEqual(['pending', 'pending'])
+  confirm()
+  await Promise.all([first, second])
+  expect((await alertsOf(product)).map(({ suspension }) => suspension)).toEqual(['done', 'done'])
+})
+
 test('200: what an organization does not want to be told of is none, and no other organization is told', async () => {
   await using stage = await startWith()
   const { product } = stage

@@ -8,6 +8,7 @@ import {
   type DelegationWish,
   offerDelegation,
   redeemDelegation,
+  type WaitForPoints,
 } from '../../packages/server/src/directory/index.ts'
 import { createFeed } from '../../packages/server/src/feed/index.ts'
 import { createApi } from '../../packages/server/src/server/index.ts'
@@ -24,6 +25,7 @@ export async function start({
   url = 'sqlite::memory:',
   masterKey = randomBytes(32) as Uint8Array,
   sinkPrivateHosts = [] as string[],
+  waitForPoints = undefined as WaitForPoints | undefined,
 } = {}) {
   let nowMs = START
   const now = () => nowMs
@@ -36,7 +38,7 @@ export async function start({
   const feed = createFeed({ store, audit, issuer: ISSUER, now, onFault: () => undefined })
   const log = pino({ level: 'silent' })
   const baseline = await openBaseline({
-    ...{ store, audit, now, waitForPoints: feed.barrier },
+    ...{ store, audit, now, waitForPoints: waitForPoints ?? feed.barrier },
     onAlert(tx, { id, organizationId: organization, agentId: agent, sentence: reason, at }) {
       const risk = { organization, agent, at: Date.parse(at), reason, id, actor: 'baseline' }
       return tellRisk(tx, risk, { issuer: ISSUER, now: now() })

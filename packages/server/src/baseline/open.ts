@@ -8,7 +8,7 @@ import { type AlertPolicy, readAlertPolicy } from './policy.ts'
 import { type Observed, toObserved } from './profile.ts'
 import { createProfiles, type KnownAgent } from './profiles.ts'
 import { ACTOR, raise, toRow } from './raise.ts'
-import { suspendPending } from './suspend.ts'
+import { createSuspensions } from './suspend.ts'
 import { type Finding, joinFindings, watchCall } from './watch.ts'
 
 const FOLLOWER = 'baseline'
@@ -47,6 +47,7 @@ export async function openBaseline(options: BaselineOptions): Promise<Baseline> 
   await store.write(tx => following.begin(tx, FOLLOWER, [], isoTime(now())))
   const follower = following.open(FOLLOWER)
   const profiles = createProfiles(store)
+  const suspensions = createSuspensions({ store, actor: ACTOR, now }, waitForPoints, onFault)
   const raised = new Map<string, number>()
   /** Observed and not noted yet. */
   let reached = new Map<string, Move>()
@@ -142,18 +143,9 @@ export async function openBaseline(options: BaselineOptions): Promise<Baseline> 
     if (now() - savedAt >= SAVE_EVERY_MS) await save()
     observed = state
     hasPending = true
-    // Confirmation can take seconds, and other alerts do not wait for it.
-    suspending ??= suspendPending({ store, actor: ACTOR, now }, waitForPoints)
-      .then(() => {
-        hasPending = false
-      })
-      .catch(onFault)
-      .finally(() => {
-        suspending = undefined
-      })
+    hasPending = await suspensions.start()
   }
 
-  let suspending: Promise<void> | undefined
   let running: Promise<void> = Promise.resolve()
   const wake = () => {
     running = running.then(round).catch(onFault)
@@ -172,14 +164,14 @@ export async function openBaseline(options: BaselineOptions): Promise<Baseline> 
     async wake() {
       isDirty = true
       await wake()
-      await suspending
+      await suspensions.settled()
     },
     async close() {
       clearInterval(timer)
       unhook()
       isClosed = true
       await running
-      await suspending
+      await suspensions.settled()
       await save().catch(onFault)
       await follower.release().catch(onFault)
     },

@@ -5,20 +5,49 @@ import type { AlertRow } from './alert.ts'
 
 const WAIT_MS = 10_000
 const LONGEST_REASON = 500
+const MOST_AT_ONCE = 100
+
+/** Suspensions that alerts ask for. */
+export interface Suspensions {
+  /** Begins with each that nobody has begun with here; false where there are none to finish. */
+  start(): Promise<boolean>
+  /** Resolves once those that were begun are confirmed, or have failed. */
+  settled(): Promise<void>
+}
 
 /**
  * Suspends the agents of alerts that ask for it, as a person would: by the same operation, with the reason on record, and
- * waiting until the enforcement points have it. One that was killed in between is repeated, which changes nothing.
+ * waiting until the enforcement points have it. No agent waits for what another's points confirm. One that was killed in
+ * between is repeated, which changes nothing.
  */
-export async function suspendPending(ctx: Context, waitForPoints: WaitForPoints): Promise<void> {
-  const pending = await ctx.store.db
-    .selectFrom('alert')
-    .selectAll()
-    .where('suspension', '=', 'pending')
-    .orderBy('id')
-    .limit(100)
-    .execute()
-  for (const alert of pending) await suspend(ctx, alert, waitForPoints)
+export function createSuspensions(
+  ctx: Context,
+  waitForPoints: WaitForPoints,
+  onFault: (fault: unknown) => void,
+): Suspensions {
+  const underWay = new Map<string, Promise<void>>()
+  return {
+    async start() {
+      const pending = await ctx.store.db
+        .selectFrom('alert')
+        .selectAll()
+        .where('suspension', '=', 'pending')
+        .orderBy('id')
+        .limit(MOST_AT_ONCE)
+        .execute()
+      for (const alert of pending) {
+        if (underWay.has(alert.id)) continue
+        const done = suspend(ctx, alert, waitForPoints)
+          .catch(onFault)
+          .finally(() => underWay.delete(alert.id))
+        underWay.set(alert.id, done)
+      }
+      return pending.length > 0
+    },
+    async settled() {
+      await Promise.all(underWay.values())
+    },
+  }
 }
 
 async function suspend(ctx: Context, alert: AlertRow, waitForPoints: WaitForPoints): Promise<void> {
