@@ -1,7 +1,13 @@
 import { isoTime, newId } from '@valetkey/sdk/core'
 import { expect, test, vi } from 'vitest'
 import { prune } from '../../packages/server/src/feed/index.ts'
-import { createReceiver, createSignals, startStream } from '../../packages/server/src/signals/index.ts'
+import {
+  createReceiver,
+  createSignals,
+  listSignalKeys,
+  rotateSignalKey,
+  startStream,
+} from '../../packages/server/src/signals/index.ts'
 import { beginChange, type Store } from '../../packages/server/src/store/index.ts'
 import { openReceiverPartner } from '../integration/signals/receiver-partner.ts'
 import { describeOnBoth } from './databases.ts'
@@ -93,5 +99,22 @@ describeOnBoth('security events', open => {
     await node.close()
     await prune(store, now() + 30 * 24 * 3600 * 1000)
     expect(await store.db.selectFrom('changeLog').selectAll().execute()).toEqual([])
+  })
+
+  test('a key is published for a day after the last event that it signed, however often keys are rotated', async () => {
+    const store = await open()
+    let at = now()
+    const ctx = { store, now: () => at, actor: { id: 'tok_admin', name: 'admin', permissions: ['*'] } }
+    const [first] = (await listSignalKeys(ctx)).items
+    const kids = async () => (await listSignalKeys(ctx)).items.map(({ kid }) => kid)
+    at += 40 * 24 * 3600 * 1000
+    await rotateSignalKey(ctx)
+    at += 10 * 60_000
+    await rotateSignalKey(ctx)
+    expect(await kids()).toContain(first?.kid)
+    at += 24 * 3600 * 1000
+    await rotateSignalKey(ctx)
+    expect(await kids()).not.toContain(first?.kid)
+    expect(await kids()).toHaveLength(3)
   })
 })

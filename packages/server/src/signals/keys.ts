@@ -53,7 +53,7 @@ export async function rotateSignalKey(ctx: Context): Promise<SignalKey> {
   const { store } = ctx
   const { all, active } = await readKeys(store, ctx.now())
   const row = await makeKey(store, ctx.now())
-  const ended = all.filter(({ createdAt }) => Date.parse(createdAt) < Date.parse(active.createdAt) - TAIL_MS)
+  const ended = all.filter((_, index) => isOver(all[index + 1], ctx.now()))
   await store.write(async tx => {
     await lock(tx, CATALOGUE)
     await tx.insertInto('signalKey').values(row).execute()
@@ -62,6 +62,11 @@ export async function rotateSignalKey(ctx: Context): Promise<SignalKey> {
     await record(tx, { ...event, detail: { removed: ended.map(({ kid }) => kid) } }, ctx.now())
   })
   return toSignalKey(row, active)
+}
+
+/** A key signed until the one after it had been published long enough; receivers may still read what it signed last. */
+function isOver(next: KeyRow | undefined, now: number): boolean {
+  return next !== undefined && Date.parse(next.createdAt) + KEY_SET_SECONDS * 1000 + TAIL_MS <= now
 }
 
 function toSignalKey({ kid, createdAt }: KeyRow, active: KeyRow): SignalKey {
