@@ -238,6 +238,32 @@ test('a source that does not push is polled, and told what was taken and what wa
   await new Promise(resolve => server.close(resolve))
 })
 
+test('a source that is slow and says more than it was asked for holds no other one up', async () => {
+  const asked: { slow: { setErrs: object }[]; quick: unknown[] } = { slow: [], quick: [] }
+  let pauseMs = 2_000
+  const bad = Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`bad-${i}`, 'none']))
+  const server = createServer(async (request, response) => {
+    const isSlow = request.url === '/slow'
+    const body = JSON.parse(await text(request))
+    asked[isSlow ? 'slow' : 'quick'].push(body)
+    if (isSlow) await new Promise(resolve => setTimeout(resolve, pauseMs))
+    const sets = isSlow && pauseMs > 0 ? bad : {}
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ sets }))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const at = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const source = { provider: 'idp', issuer: partner.issuer, jwksUri: `${partner.issuer}/jwks` }
+  await site.api.signalSources.create({ ...source, name: 'slow', pollUrl: `${at}/slow` })
+  await vi.waitFor(() => expect(asked.slow).toHaveLength(1), { timeout: 10_000 })
+  await site.api.signalSources.create({ ...source, name: 'quick', pollUrl: `${at}/quick` })
+  await vi.waitFor(() => expect(asked.quick).toHaveLength(1), { timeout: 10_000 })
+  await vi.waitFor(() => expect(asked.slow.length).toBeGreaterThan(1), { timeout: 10_000 })
+  expect(Object.keys(asked.slow[1]?.setErrs ?? {})).toHaveLength(100)
+  pauseMs = 0
+  for (const signalSource of ['slow', 'quick']) await site.api.signalSources.remove({ signalSource })
+  await new Promise(resolve => server.close(resolve))
+})
+
 test('a source whose provider is disabled, or that is removed, is not heard', async () => {
   const { client } = await consents('disabled')
   const path = `${source.path}x`

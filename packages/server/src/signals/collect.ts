@@ -23,19 +23,19 @@ export const MOST_WAITING = 100_000
 /**
  * Turns what the change log has gained into events for every stream of its organization. How far it came is written in
  * the same transaction as the events, so that each change becomes one event a stream, whatever stops and on however
- * many nodes it runs. Says whether there was anything.
+ * many nodes it runs. What fails for one organization is told, and holds no other one up. Says whether there was anything.
  */
-export async function collectEvents(store: Store, issuer: string, now: number): Promise<boolean> {
+export async function collectEvents(
+  store: Store,
+  { onFault, ...by }: Omit<Round, 'organization'> & { onFault(fault: unknown): void },
+): Promise<boolean> {
   const behind = await store.db
     .selectFrom('signalCursor')
     .innerJoin('organization', 'organization.id', 'signalCursor.organizationId')
     .whereRef('organization.revision', '!=', 'signalCursor.revision')
     .select('signalCursor.organizationId as id')
     .execute()
-  for (const { id } of behind) {
-    let isMore = true
-    while (isMore) isMore = await store.write(tx => collectSome(tx, { organization: id, issuer, now }))
-  }
+  for (const { id } of behind) await collectAll(store, { ...by, organization: id }).catch(onFault)
   return behind.length > 0
 }
 
@@ -43,6 +43,11 @@ interface Round {
   organization: string
   issuer: string
   now: number
+}
+
+async function collectAll(store: Store, round: Round): Promise<void> {
+  let isMore = true
+  while (isMore) isMore = await store.write(tx => collectSome(tx, round))
 }
 
 /** One portion; true where there is more. */

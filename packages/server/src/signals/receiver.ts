@@ -13,6 +13,7 @@ import { findSource, pollPlace, type SourceRow } from './sources.ts'
 const MOST_BYTES = 64 * 1024
 const POLL_EVERY_MS = 15_000
 const MOST_ROUNDS = 20
+const MOST_EVENTS = 100
 
 export interface ReceiverParts {
   store: Store
@@ -67,45 +68,42 @@ async function noteRefusal(
   })
 }
 
+/** What of an answer is more than was asked for is left alone: it is not acknowledged, and comes again. */
 const PollAnswer = z.object({
-  sets: z.record(z.string().max(512), z.string().max(MOST_BYTES)),
+  sets: z
+    .record(z.string().max(512), z.string().max(MOST_BYTES))
+    .transform(sets => Object.fromEntries(Object.entries(sets).slice(0, MOST_EVENTS))),
   moreAvailable: z.boolean().default(false),
 })
 
-/** Fetches the events of the sources that do not push (RFC 8936). Each is acknowledged once what it says is done. */
-export async function pollSources(parts: ReceiverParts): Promise<void> {
-  const { store, now } = parts
+/** Sources that are to be polled now. */
+export async function findPollable({ store, now }: ReceiverParts): Promise<string[]> {
   const due = await store.db
     .selectFrom('signalSource')
     .select('id')
     .where('pollUrl', 'is not', null)
     .where('nextPollAt', '<=', now())
     .execute()
-  for (const { id } of due) {
-    // Of several nodes the one that moves the time on polls.
-    const own = await store.db
-      .updateTable('signalSource')
-      .set({ nextPollAt: now() + POLL_EVERY_MS })
-      .where('id', '=', id)
-      .where('nextPollAt', '<=', now())
-      .returning('id')
-      .executeTakeFirst()
-    const found = own && (await findSource(store.db, id))
-    if (found) await pollSource(parts, found)
-  }
+  return due.map(({ id }) => id)
 }
 
-async function pollSource(
-  parts: ReceiverParts,
-  found: { source: SourceRow; provider: ProviderRow },
-): Promise<void> {
-  const { source } = found
+/** Fetches the events of a source that does not push (RFC 8936). Each is acknowledged once what it says is done. */
+export async function pollSource(parts: ReceiverParts, id: string): Promise<void> {
+  const { store, now } = parts
+  // Of several nodes the one that moves the time on polls.
+  const own = await store.db
+    .updateTable('signalSource')
+    .set({ nextPollAt: now() + POLL_EVERY_MS })
+    .where('id', '=', id)
+    .where('nextPollAt', '<=', now())
+    .returning('id')
+    .executeTakeFirst()
+  const found = own && (await findSource(store.db, id))
+  if (!found) return
   let answered: Answered = { ack: [], setErrs: {} }
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    const answer = await ask(parts, source, answered)
-    if (!answer) return
-    const tokens = Object.values(answer.sets)
-    if (tokens.length === 0) return
+    const answer = await ask(parts, found.source, answered)
+    if (!answer || Object.keys(answer.sets).length === 0) return
     answered = await take(parts, found, answer.sets)
   }
 }
@@ -142,7 +140,7 @@ async function ask(
     ...{ 'content-type': 'application/json', accept: 'application/json' },
     ...(sealed !== null && { authorization: store.secrets.open(sealed, pollPlace(id)) }),
   }
-  const body = JSON.stringify({ maxEvents: 100, returnImmediately: true, ack, setErrs })
+  const body = JSON.stringify({ maxEvents: MOST_EVENTS, returnImmediately: true, ack, setErrs })
   let fault: string
   try {
     const response = await cappedFetch(pollUrl ?? '', { method: 'POST', headers, body })

@@ -5,7 +5,7 @@ import type { Store } from '../store/index.ts'
 import { collectEvents } from './collect.ts'
 import { createSetKeys } from './keys.ts'
 import { findPushable, pushStream } from './push.ts'
-import { addReceiver, pollSources } from './receiver.ts'
+import { addReceiver, findPollable, pollSource } from './receiver.ts'
 import { metadataPath } from './stream-config.ts'
 import { addTransmitter, type TransmitterOptions } from './transmitter.ts'
 
@@ -59,25 +59,22 @@ function startRounds(parts: Rounds) {
   const { store, issuer, now, pollMs = 1_000, onFault } = parts
   const stop = new AbortController()
   const sleepers = new Set<() => void>()
-  const pushing = new Map<string, Promise<void>>()
+  /** By stream and by source: one that is slow, or that fails, holds nobody else up. */
+  const underWay = new Map<string, Promise<void>>()
   let isWanted = false
   let running: Promise<void> | undefined
-  let polling: Promise<void> | undefined
 
-  async function round(): Promise<void> {
-    if (await collectEvents(store, issuer, now())) for (const wake of [...sleepers]) wake()
-    for (const id of await findPushable(parts)) {
-      if (pushing.has(id)) continue
-      const done = pushStream(parts, id, stop.signal).catch(onFault)
-      pushing.set(id, done)
-      void done.finally(() => pushing.delete(id))
-    }
-    // One that is slow holds nobody else up.
-    polling ??= pollSources(parts)
+  function begin(id: string, work: () => Promise<void>): void {
+    if (underWay.has(id)) return
+    const done = work()
       .catch(onFault)
-      .finally(() => {
-        polling = undefined
-      })
+      .finally(() => underWay.delete(id))
+    underWay.set(id, done)
+  }
+  async function round(): Promise<void> {
+    if (await collectEvents(store, { issuer, now: now(), onFault })) for (const wake of [...sleepers]) wake()
+    for (const id of await findPushable(parts)) begin(id, () => pushStream(parts, id, stop.signal))
+    for (const id of await findPollable(parts)) begin(id, () => pollSource(parts, id))
   }
   async function run(): Promise<void> {
     while (isWanted && !stop.signal.aborted) {
@@ -111,7 +108,7 @@ function startRounds(parts: Rounds) {
       stop.abort()
       for (const wake of [...sleepers]) wake()
       await running
-      await Promise.all([...pushing.values(), polling])
+      await Promise.all(underWay.values())
     },
   }
 }
