@@ -4,6 +4,7 @@ import { prune } from '../../packages/server/src/feed/index.ts'
 import {
   createReceiver,
   createSignals,
+  listReceivers,
   listSignalKeys,
   rotateSignalKey,
   startStream,
@@ -17,22 +18,25 @@ const BY = { actor: 'tok_admin', now: Date.now() }
 const now = Date.now
 
 /** A node, as far as security events go. */
-function openNode(store: Store) {
+function openNode(
+  store: Store,
+  onFault = (fault: unknown): void => {
+    throw fault
+  },
+) {
   return createSignals({
     ...{ store, issuer: ISSUER, now, pollMs: 50, addressOf: () => 'somewhere' },
     guess: { refuseIfMany: () => undefined, failed: () => undefined },
     readBody: request => request.json(),
-    onFault: fault => {
-      throw fault
-    },
+    onFault,
   })
 }
 
-async function addOrganization(store: Store): Promise<string> {
+async function addOrganization(store: Store, slug = 'northwind', seq = 1): Promise<string> {
   const id = newId('organization')
   await store.db
     .insertInto('organization')
-    .values({ id, seq: 1, slug: 'northwind', name: 'Northwind', status: 'active', createdAt: isoTime(now()) })
+    .values({ id, seq, slug, name: slug, status: 'active', createdAt: isoTime(now()) })
     .execute()
   return id
 }
@@ -83,6 +87,33 @@ describeOnBoth('security events', open => {
     expect(new Set(partner.told.map(({ jti }) => jti)).size).toBe(80)
     await last.close()
     await partner.close()
+  })
+
+  test('a change that cannot be told for one organization holds no other one up', async () => {
+    const store = await open()
+    const ctx = { store, now, actor: { id: 'tok_admin', name: 'admin', permissions: ['*'] } }
+    const organizations = [await addOrganization(store), await addOrganization(store, 'contoso', 2)]
+    for (const organization of organizations) {
+      await createReceiver(ctx, { organization, name: 'siem', subjects: 'iss_sub' }, ISSUER)
+      await startStream(ctx, { organization, receiver: 'siem', description: '' })
+      await revoke(store, organization, ['atk_one'])
+    }
+    // Those of the first are read first.
+    const [broken = '', sound = ''] = organizations.toSorted()
+    await store.db
+      .updateTable('changeLog')
+      .set({ value: '"of a later version"' })
+      .where('organizationId', '=', broken)
+      .where('fact', '=', 'revoked_token')
+      .execute()
+    const faults: unknown[] = []
+    const node = openNode(store, fault => void faults.push(fault))
+    const waiting = async (organization: string) =>
+      (await listReceivers(ctx, { organization, limit: 10 })).items.map(({ stream }) => stream?.waiting)
+    await vi.waitFor(async () => expect(await waiting(sound)).toEqual([1]), { timeout: 10_000 })
+    expect(await waiting(broken)).toEqual([0])
+    expect(faults.length).toBeGreaterThan(0)
+    await node.close()
   })
 
   test('what is not told yet is not pruned', async () => {
