@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { personWith } from '../../e2e/person.ts'
 import { type Site, startSite, type TestClient } from '../consent-site.ts'
@@ -47,18 +48,20 @@ async function consents(sid: string) {
 
 const statusOf = async ({ id }: TestClient) => (await site.api.grants.list({ agent: id })).items[0]?.status
 
-async function signOut(claims: { sub?: string; sid?: string }) {
+function logoutToken(claims: { sub?: string; sid?: string }) {
   const now = Math.floor(Date.now() / 1000)
   const times = { iat: now, exp: now + 60, jti: `jti-${Math.random()}` }
-  const token = await partner.sign(
+  return partner.sign(
     { iss: partner.issuer, aud: CLIENT, events: EVENTS, ...times, ...claims },
     { header: { alg: 'RS256', typ: 'logout+jwt' } },
   )
-  const response = await fetch(backchannel, {
-    method: 'POST',
-    body: new URLSearchParams({ logout_token: token }),
-  })
-  expect(response.status).toBe(200)
+}
+
+const tell = (logout_token: string) =>
+  fetch(backchannel, { method: 'POST', body: new URLSearchParams({ logout_token }) })
+
+async function signOut(claims: { sub?: string; sid?: string }) {
+  expect((await tell(await logoutToken(claims))).status).toBe(200)
 }
 
 test('a sign-out of one session at the provider takes back what was consented to in it, and nothing else', async () => {
@@ -82,6 +85,21 @@ test('a sign-out of the person takes back all that the person consented to, and 
     'revoked',
     'live',
   ])
+})
+
+test('a sign-out that failed here is not used up: it ends what it is about when it comes again', async () => {
+  const { client } = await consents('six')
+  const token = await logoutToken({ sub: 'sub-maya', sid: 'six' })
+  const { db } = site.authority.store
+  await sql`create trigger failing before update on federated_session begin select raise(abort, 'full'); end`.execute(
+    db,
+  )
+  expect((await tell(token)).status).toBeGreaterThanOrEqual(500)
+  await sql`drop trigger failing`.execute(db)
+  expect(await statusOf(client)).toBe('live')
+  expect((await tell(token)).status).toBe(200)
+  expect(await statusOf(client)).toBe('revoked')
+  expect((await tell(token)).status).toBe(400)
 })
 
 test('where the provider is set so, a sign-out ends sessions alone', async () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Hono } from 'hono'
 import { record } from '../../audit/index.ts'
-import type { ProviderRow } from '../../directory/index.ts'
+import { asOneChange, type ProviderRow } from '../../directory/index.ts'
 import { hashSecret } from '../../store/index.ts'
 import { readForm } from '../form.ts'
 import { redirectTo } from '../pages/layout.ts'
@@ -114,7 +114,11 @@ async function answerSaml(
 }
 
 /** What names a message is taken once, on whatever node. */
-async function useOnce({ store }: FederationSite, id: string, expiresAt: number): Promise<void> {
+async function useOnce(
+  { store }: Pick<FederationSite, 'store'>,
+  id: string,
+  expiresAt: number,
+): Promise<void> {
   const first = await store.write(tx =>
     tx
       .insertInto('replay')
@@ -181,8 +185,8 @@ async function answerLogout(
   const query = (c.env.incoming.url ?? '').split('?')[1] ?? ''
   const options = { query, now: stage.now() }
   const logout = await (await loadSaml()).readSamlLogout(provider, federation.selfOf(provider), options)
-  await useOnce(stage, `saml-logout:${provider.id}:${logout.id}`, stage.now() + 24 * 60 * 60_000)
-  await endSessions(stage, provider, { subject: logout.subject, sid: logout.sessionIndex })
+  const message = { id: `saml-logout:${provider.id}:${logout.id}`, expiresAt: stage.now() + 24 * 60 * 60_000 }
+  await takeSignOut(stage, provider, message, { subject: logout.subject, sid: logout.sessionIndex })
   return redirectTo(await logout.answer())
 }
 
@@ -209,8 +213,8 @@ async function backchannelLogout(c: Ask, stage: FederationSite, federation: Fede
       token,
       stage.now(),
     )
-    await useOnce(stage, `logout-token:${provider.id}:${jti}`, expiresAt)
-    await endSessions(stage, provider, { subject: sub, sid })
+    const message = { id: `logout-token:${provider.id}:${jti}`, expiresAt }
+    await takeSignOut(stage, provider, message, { subject: sub, sid })
     await stage.limit.forgive(tries)
     return answer(200)
   } catch (fault) {
@@ -221,12 +225,20 @@ async function backchannelLogout(c: Ask, stage: FederationSite, federation: Fede
   }
 }
 
-async function endSessions(stage: FederationSite, provider: ProviderRow, whose: SignedOut): Promise<void> {
-  const { store, now } = stage
+/** Ends what a sign-out is about, once and on record, as one change: a message that failed here may come again. */
+async function takeSignOut(
+  { store, now }: FederationSite,
+  provider: ProviderRow,
+  message: { id: string; expiresAt: number },
+  whose: SignedOut,
+): Promise<void> {
   const actor = { id: provider.id, name: provider.name, permissions: [] }
-  const ended = await endFromProvider({ store, now, actor }, provider, whose)
-  const event = { organization: provider.organizationId, type: 'identity_provider.signed_out' }
-  await store.write(tx =>
-    record(tx, { ...event, actor: provider.id, target: provider.id, detail: { ...ended } }, now()),
-  )
+  await asOneChange({ store, now, actor }, [provider.organizationId], async ctx => {
+    await useOnce(ctx, message.id, message.expiresAt)
+    const ended = await endFromProvider(ctx, provider, whose)
+    const event = { organization: provider.organizationId, type: 'identity_provider.signed_out' }
+    await ctx.store.write(tx =>
+      record(tx, { ...event, actor: provider.id, target: provider.id, detail: { ...ended } }, now()),
+    )
+  })
 }
