@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { generateKeyPair, SignJWT } from 'jose'
+import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { personWith } from '../../e2e/person.ts'
 import { type Site, startSite, type TestClient } from '../consent-site.ts'
@@ -10,6 +11,7 @@ import { openScriptedOidc, type ScriptedOidc, unsigned } from '../federation/scr
 
 const CLIENT = 'valetkey'
 const MAYA = 'maya@northwind.test'
+const KIT = 'kit@northwind.test'
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 
 let site: Site
@@ -25,7 +27,9 @@ beforeAll(async () => {
   await site.api.domains.trust({ domain: 'northwind.test' })
   await site.api.people.create({ email: MAYA, name: 'Maya' })
   await site.api.people.create({ email: 'stranger@northwind.test', name: 'Stranger' })
-  await site.api.assignments.create({ principal: `user:${MAYA}`, role: 'desk' })
+  await site.api.people.create({ email: KIT, name: 'Kit' })
+  for (const email of [MAYA, KIT])
+    await site.api.assignments.create({ principal: `user:${email}`, role: 'desk' })
   const jwksUri = `${partner.issuer}/jwks`
   source = await site.api.signalSources.create({
     name: 'idp',
@@ -40,16 +44,16 @@ afterAll(async () => {
   await partner?.close()
 })
 
-/** Maya signs in at the provider, in a session of this name, and lets an agent act. */
-async function consents(sid: string) {
-  partner.say({ claims: { email: MAYA, sid } })
+/** Maya, or somebody else, signs in at the provider, in a session of this name, and lets an agent act. */
+async function consents(sid: string, email = MAYA) {
+  partner.say({ claims: { email, sid, sub: `sub-${email.split('@')[0]}` } })
   const client = await site.agent(`agent-${++agents}`, { ceiling: ['tickets:read'] })
   const person = createPerson(site.url, partner.issuer)
   const browser = person.at(site.url)
   const page = await browser.open(site.ask(client, { scope: ['tickets:read'] }))
-  const shown = await person.follow(await browser.submit(page, { email: MAYA, way: 'provider' }))
+  const shown = await person.follow(await browser.submit(page, { email, way: 'provider' }))
   expect(shown.text).toContain('act for you')
-  const { leaves } = await personWith(browser, MAYA).answer(shown, { scope: ['tickets:read'] })
+  const { leaves } = await personWith(browser, email).answer(shown, { scope: ['tickets:read'] })
   expect(await site.redeem(client, leaves ?? new URL('about:blank'))).toMatchObject({ status: 200 })
   return { client, browser }
 }
@@ -173,6 +177,20 @@ test('an event that comes again, or from the past, ends nothing that began since
   expect(await say({ events, iat: old })).toEqual({ status: 202 })
   expect(await say({ events: { [`${CAEP}session-revoked`]: {} }, iat: old })).toEqual({ status: 202 })
   expect(await statusOf(after.client)).toBe('live')
+})
+
+test('a session that took the place of another one, since something was changed, ends as that one would have', async () => {
+  const { browser } = await consents('replaced', KIT)
+  const { db } = site.authority.store
+  const createdAt = new Date(Date.now() - 600_000).toISOString()
+  await sql`update federated_session set created_at = ${createdAt} where sid = 'replaced'`.execute(db)
+  const password = { password: 'seven blue teapots', again: 'seven blue teapots' }
+  await browser.submit(await browser.open('/account/password'), password)
+  expect(await isSignedIn(browser)).toBe(true)
+  const events = { [`${CAEP}session-revoked`]: { event_timestamp: seconds() - 300 } }
+  const sub_id = { format: 'email', email: KIT }
+  expect(await say({ events, sub_id })).toEqual({ status: 202 })
+  expect(await isSignedIn(browser)).toBe(false)
 })
 
 test('what is not signed by the source, for us, as one event, is refused and changes nothing', async () => {

@@ -39,7 +39,8 @@ export async function noteSession(
         ...{ sessionId: session, organizationId: organization, providerId: provider },
         ...{ personId: person, subject: signOutName, sid },
         sealedLogout: store.secrets.seal(logout, placeOf(session)),
-        ...{ createdAt: isoTime(now), endedAt: isOver ? isoTime(now) : null, expiresAt: now + KEPT_MS },
+        // When it began there: a person may take minutes to show a second factor here.
+        ...{ createdAt: isoTime(saidAt), endedAt: isOver ? isoTime(now) : null, expiresAt: now + KEPT_MS },
       })
       .execute()
   })
@@ -77,7 +78,7 @@ async function wasSignedOut(
   return since !== undefined
 }
 
-/** A session that takes the place of one that began at a provider began there too. */
+/** A session that takes the place of one that began at a provider began there too, and then: what ends the one ends the other. */
 export async function copySession(store: Store, from: string, to: string, now: number): Promise<void> {
   const row = await store.db
     .selectFrom('federatedSession')
@@ -88,7 +89,8 @@ export async function copySession(store: Store, from: string, to: string, now: n
   if (!row) return
   const logout = store.secrets.open(row.sealedLogout, placeOf(from))
   const { organizationId: organization, providerId: provider, personId: person, subject, sid } = row
-  const said = { organization, provider, person, signOutName: subject, sid, logout, saidAt: now }
+  const saidAt = Date.parse(row.createdAt)
+  const said = { organization, provider, person, signOutName: subject, sid, logout, saidAt }
   await noteSession(store, to, said, now)
 }
 
