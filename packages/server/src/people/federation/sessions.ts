@@ -144,23 +144,13 @@ export async function endFromProvider(
   return asOneChange(ctx, [provider.organizationId], async ctx => {
     const { db } = ctx.store
     await ctx.store.write(tx => rememberSignOut(tx, provider.id, { subject, sid }, ctx.now()))
-    let query = db
-      .updateTable('federatedSession')
-      .set(eb => ({ endedAt: eb.fn.coalesce('endedAt', eb.val(isoTime(ctx.now()))) }))
-      .where('providerId', '=', provider.id)
+    let query = ending(ctx, provider, sid)
     if (subject !== undefined) query = query.where('subject', '=', subject)
-    if (sid !== undefined) query = query.where('sid', '=', sid)
-    const ended = await query.returning(['sessionId', 'personId']).execute()
+    const ended = await query.execute()
     if (provider.revokesOnLogout === 0) return { sessions: ended.length, grants: 0 }
-    const grants =
-      sid === undefined && subject !== undefined
-        ? await consentsOf(db, { provider, subject })
-        : await consentsIn(
-            db,
-            ended.map(row => row.sessionId),
-          )
-    for (const { id } of grants) await revokeGrant(ctx, { id, organization: provider.organizationId })
-    return { sessions: ended.length, grants: grants.length }
+    const isOfSubject = sid === undefined && subject !== undefined
+    const grants = isOfSubject ? await consentsOf(db, { provider, subject }) : await consentsIn(db, ended)
+    return takeBack(ctx, provider, { ended, grants })
   })
 }
 
@@ -179,14 +169,10 @@ export async function endAtProvider(
   const until = isoTime(before + BETWEEN_CLOCKS_MS)
   return asOneChange(ctx, [provider.organizationId], async ctx => {
     const { db } = ctx.store
-    let query = db
-      .updateTable('federatedSession')
-      .set(eb => ({ endedAt: eb.fn.coalesce('endedAt', eb.val(isoTime(ctx.now()))) }))
-      .where('providerId', '=', provider.id)
+    const ended = await ending(ctx, provider, sid)
       .where('personId', '=', person)
       .where('createdAt', '<=', until)
-    if (sid !== undefined) query = query.where('sid', '=', sid)
-    const ended = await query.returning(['sessionId', 'subject']).execute()
+      .execute()
     const subjects = sid === undefined ? [...new Set(ended.map(row => row.subject))] : [undefined]
     await ctx.store.write(async tx => {
       for (const subject of subjects) await rememberSignOut(tx, provider.id, { subject, sid }, before)
@@ -194,13 +180,29 @@ export async function endAtProvider(
     const grants =
       sid === undefined
         ? await liveConsents(db).where('personId', '=', person).where('createdAt', '<=', until).execute()
-        : await consentsIn(
-            db,
-            ended.map(row => row.sessionId),
-          )
-    for (const { id } of grants) await revokeGrant(ctx, { id, organization: provider.organizationId })
-    return { sessions: ended.length, grants: grants.length }
+        : await consentsIn(db, ended)
+    return takeBack(ctx, provider, { ended, grants })
   })
+}
+
+/** Ends sessions that began at a provider, all or those of one name there; one that has ended keeps its time. */
+function ending({ store, now }: Context, { id }: ProviderRow, sid: string | undefined) {
+  return store.db
+    .updateTable('federatedSession')
+    .set(eb => ({ endedAt: eb.fn.coalesce('endedAt', eb.val(isoTime(now()))) }))
+    .where('providerId', '=', id)
+    .$if(sid !== undefined, query => query.where('sid', '=', sid ?? ''))
+    .returning(['sessionId', 'subject'])
+}
+
+/** Takes back what was consented to, and counts what has ended. */
+async function takeBack(
+  ctx: Context,
+  { organizationId: organization }: ProviderRow,
+  { ended, grants }: { ended: readonly unknown[]; grants: readonly { id: string }[] },
+): Promise<{ sessions: number; grants: number }> {
+  for (const { id } of grants) await revokeGrant(ctx, { id, organization })
+  return { sessions: ended.length, grants: grants.length }
 }
 
 function liveConsents(db: Db) {
@@ -212,11 +214,12 @@ function liveConsents(db: Db) {
     .orderBy('grant.id')
 }
 
-async function consentsIn(db: Db, sessions: readonly string[]) {
+async function consentsIn(db: Db, sessions: readonly { sessionId: string }[]) {
   if (sessions.length === 0) return []
+  const ids = sessions.map(({ sessionId }) => sessionId)
   return liveConsents(db)
     .innerJoin('federatedGrant', 'federatedGrant.grantId', 'grant.id')
-    .where('sessionId', 'in', sessions)
+    .where('sessionId', 'in', ids)
     .execute()
 }
 
