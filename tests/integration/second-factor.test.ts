@@ -171,6 +171,23 @@ test('setting up and taking away ends all other sessions, is mailed, and asks wh
   })
 })
 
+test('to change something is not to sign in anew: who has signed in for ten minutes is asked all the same', async () => {
+  const { browser, person } = await withApp('kit@northwind.test')
+  site.passTime(8)
+  const account = await browser.open('/account')
+  const changed = await browser.send(account, 'remove-factor', { action: removal(account) })
+  expect(changed.url).toBe(`${site.url}/account?done=removed`)
+  site.passTime(2)
+  const page = await browser.open('/account/app')
+  expect([page.status, page.text.includes('once more')]).toEqual([403, true])
+  await site.api.people.signOut({ id: person.id, reason: 'seen' })
+  const isOfKit = ({ target }: { target: string }) => target === person.id
+  await vi.waitFor(async () =>
+    expect((await site.events('person.signed_out_everywhere')).filter(isOfKit)).toHaveLength(1),
+  )
+  expect((await site.events('person.signed_in')).filter(isOfKit)).toHaveLength(1)
+})
+
 test('new recovery codes make the old ones void', async () => {
   const { browser, codes, email } = await withApp('ida@northwind.test')
   const fresh = codesOn(

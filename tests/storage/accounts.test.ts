@@ -5,6 +5,7 @@ import { describeOnBoth } from './databases.ts'
 const PERSON = { id: `usr_${'0'.repeat(26)}`, name: 'Maya', epoch: 3 }
 const OTHER = { id: `usr_${'1'.repeat(26)}`, name: 'Maya', epoch: 0 }
 const BROWSER = { address: '192.0.2.1', userAgent: 'Firefox' }
+const from = () => ({ ...BROWSER, signedInAt: Date.now() })
 const PASSWORD = 'seven blue teapots'
 
 describeOnBoth('accounts', (_open, place) => {
@@ -30,7 +31,7 @@ describeOnBoth('accounts', (_open, place) => {
     expect(await second.checkPassword(PERSON.id, PASSWORD)).toBe(true)
     expect(await second.checkPassword(OTHER.id, PASSWORD)).toBe(false)
     const strong = { methods: ['password', 'totp'], secondFactor: true } as const
-    const opened = await second.openSession(PERSON, strong, 30, BROWSER)
+    const opened = await second.openSession(PERSON, strong, 30, from())
     for (const attribute of ['Secure', 'HttpOnly', 'SameSite=Lax'])
       expect(opened.cookies.every(cookie => cookie.split('; ').includes(attribute))).toBe(true)
     expect(await first.findSession(cookiesOf(opened))).toMatchObject({
@@ -58,17 +59,17 @@ describeOnBoth('accounts', (_open, place) => {
     expect(await first.findSession(cookiesOf(opened))).toBeUndefined()
     expect(await first.checkPassword(PERSON.id, PASSWORD)).toBe(false)
     const weak = { methods: ['link'], secondFactor: false } as const
-    const again = cookiesOf(await first.openSession(PERSON, weak, 30, BROWSER))
+    const again = cookiesOf(await first.openSession(PERSON, weak, 30, from()))
     expect(await second.findSession(again)).toMatchObject(weak)
     const [own] = await first.listSessions(PERSON.id)
     expect(own).toMatchObject({ ...BROWSER, ...weak, epoch: 3 })
     expect(await second.endSession(OTHER.id, own?.id ?? '')).toBe(false)
     expect(await second.endSession(PERSON.id, own?.id ?? '')).toBe(true)
     expect(await first.findSession(again)).toBeUndefined()
-    await first.openSession(PERSON, weak, 30, BROWSER)
-    await first.openSession({ ...PERSON, epoch: 4 }, weak, 30, BROWSER)
+    await first.openSession(PERSON, weak, 30, from())
+    await first.openSession({ ...PERSON, epoch: 4 }, weak, 30, from())
     expect(await first.listSessions(PERSON.id)).toMatchObject([{ epoch: 4 }])
-    const over = cookiesOf(await first.openSession(PERSON, weak, 0, BROWSER))
+    const over = cookiesOf(await first.openSession(PERSON, weak, 0, from()))
     expect(await second.findSession(over)).toBeUndefined()
     await first.close()
     if (second !== first) await second.close()

@@ -65,7 +65,7 @@ export function isDone(text: string | undefined): text is Done {
   return DONE.some(word => word === text)
 }
 
-/** What changed has ended all sessions; this browser goes on in a new one. */
+/** What changed has ended all sessions; this browser goes on in a new one, signed in when it was before. */
 export async function goOn(
   { c, stage, person, session }: AccountScene,
   methods: readonly Method[],
@@ -74,6 +74,6 @@ export async function goOn(
 ): Promise<Response> {
   const current = await findPerson(stage.store.db, person.id)
   if (!current) return redirectTo(`${stage.base}/sign-in`)
-  const cookies = await stage.open(c, current, { methods, secondFactor }, { session: session.id })
+  const cookies = await stage.open(c, current, { methods, secondFactor }, { session })
   return redirectTo(`${stage.base}/account?done=${done}`, cookies)
 }

@@ -38,7 +38,7 @@ export interface Accounts {
     person: AccountHolder,
     proof: Proof,
     lifeMinutes: number,
-    browser: Pick<OpenSession, 'address' | 'userAgent'>,
+    from: Pick<OpenSession, 'address' | 'userAgent' | 'signedInAt'>,
   ): Promise<{ id: string; cookies: string[] }>
   /** The session that a request's cookies name, if it lives. */
   findSession(cookies: string | undefined): Promise<Session | undefined>

@@ -52,15 +52,15 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
         await internalAdapter.updatePassword(user.id, await passwords.hash(password))
       return isRight
     },
-    async openSession({ id, name, epoch }, { methods, secondFactor }, lifeMinutes, browser) {
+    async openSession({ id, name, epoch }, { methods, secondFactor }, lifeMinutes, from) {
       const { id: user } = await ensureUser({ id, name })
       const over = (await listRows(user)).filter(row => row.epoch !== epoch)
       if (over.length > 0) await internalAdapter.deleteSessions(over.map(({ token }) => token))
-      const createdAt = new Date(options.now())
-      const expiresAt = new Date(options.now() + lifeMinutes * 60_000)
-      const from = { ipAddress: browser.address, userAgent: browser.userAgent.slice(0, 300) }
+      const createdAt = new Date(from.signedInAt)
+      const expiresAt = new Date(from.signedInAt + lifeMinutes * 60_000)
+      const browser = { ipAddress: from.address, userAgent: from.userAgent.slice(0, 300) }
       const proof = { methods: JSON.stringify(methods), secondFactor, epoch }
-      const body = { user, createdAt, expiresAt, ...from, ...proof }
+      const body = { user, createdAt, expiresAt, ...browser, ...proof }
       const { headers, response } = await auth.api.openSession({ body, returnHeaders: true })
       return { id: response.id, cookies: headers.getSetCookie() }
     },

@@ -130,7 +130,7 @@ export function createFederation(stage: FederationSite) {
   /** Keeps with a session what its provider said; for one that takes the place of another, what was kept with that one. */
   async function keepSaid(session: string, { said, session: before }: Origin): Promise<void> {
     if (said !== undefined) await noteSession(store, session, JSON.parse(said) as SaidOfSession, now())
-    else if (before !== undefined) await copySession(store, before, session, now())
+    else if (before !== undefined) await copySession(store, before.id, session, now())
   }
 
   /** Says that it went wrong: to the person what to do and where to begin again, to the record why. A fault of ours goes on. */

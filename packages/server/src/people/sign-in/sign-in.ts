@@ -4,7 +4,7 @@ import type { Context as HttpContext } from 'hono'
 import { findHomeProvider, hasProviders, type ProviderRow, readSignInPolicy } from '../../directory/index.ts'
 import type { Mailer } from '../../mail/index.ts'
 import type { Store } from '../../store/index.ts'
-import type { Accounts } from '../account/accounts.ts'
+import type { Accounts, Session } from '../account/accounts.ts'
 import { findByEmail, findHome, findPerson, type Home, type Person } from '../account/person.ts'
 import type { FactorSetup } from '../factor/factor-setup.ts'
 import type { Passkeys } from '../factor/passkeys.ts'
@@ -93,7 +93,8 @@ export interface Elsewhere {
 /** Where a session comes from, if not from here. */
 export interface Origin {
   said?: string | undefined
-  session?: string | undefined
+  /** Whose place the new one takes: nobody has signed in since. */
+  session?: Pick<Session, 'id' | 'signedInAt'> | undefined
 }
 
 /** What somebody sent from the sign-in page, and where it belongs. */
@@ -245,11 +246,13 @@ export function createSignIn(parts: SignInParts, secondFactor: SecondFactor, els
     const { id, name, epoch, organization, policy } = person
     const { methods, secondFactor } = proof
     const browser = { address: addressOf(c.env.incoming), userAgent: c.req.header('user-agent') ?? '' }
+    const from = { ...browser, signedInAt: origin.session?.signedInAt ?? now() }
     await accounts.signOut(c.req.header('cookie'))
-    const session = await accounts.openSession({ id, name, epoch }, proof, policy.sessionMinutes, browser)
+    const session = await accounts.openSession({ id, name, epoch }, proof, policy.sessionMinutes, from)
     await elsewhere.keepSaid(session.id, origin)
     const detail = { address: browser.address, methods: [...methods], secondFactor }
-    await note(organization.id, 'person.signed_in', id, detail)
+    // What was changed is on record; nobody has signed in by it.
+    if (!origin.session) await note(organization.id, 'person.signed_in', id, detail)
     return session.cookies
   }
 
