@@ -1,4 +1,6 @@
+import { sql } from 'kysely'
 import { expect, test } from 'vitest'
+import { openAccountDatabase } from '../../packages/server/src/people/account/database.ts'
 import { openAccounts } from '../../packages/server/src/people/index.ts'
 import { describeOnBoth } from './databases.ts'
 
@@ -73,6 +75,19 @@ describeOnBoth('accounts', (_open, place) => {
     expect(await second.findSession(over)).toBeUndefined()
     await first.close()
     if (second !== first) await second.close()
+  })
+
+  test('sessions whose time is over are forgotten when their person signs in again', async () => {
+    if (place.kind === 'memory') return
+    const url = await place.newUrl()
+    const accounts = accountsAt(url)
+    const { database, close } = await openAccountDatabase(url)
+    const weak = { methods: ['link'], secondFactor: false } as const
+    for (const minutes of [0, 0, 30]) await accounts.openSession(PERSON, weak, minutes, from())
+    const { rows } = await sql`select "id" from "people_session"`.execute(database)
+    expect(rows).toHaveLength(1)
+    await close()
+    await accounts.close()
   })
 
   test('a password that was hashed at another cost is good, and is hashed anew', async () => {

@@ -32,7 +32,7 @@ export interface Accounts {
   checkPassword(person: string | undefined, password: string): Promise<boolean>
   /**
    * Opens a session for whoever has proved to be this person, by whatever way: its id, and its cookies. Forgets those
-   * that were opened at an earlier epoch.
+   * that were opened at an earlier epoch, and those whose time is over.
    */
   openSession(
     person: AccountHolder,

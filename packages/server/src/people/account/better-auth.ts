@@ -25,7 +25,7 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
   const settings = settingsOf(options, { db: database, type })
   await asOnlyMigrator(async () => (await getMigrations(settings)).runMigrations())
   const auth = betterAuth(settings)
-  const { internalAdapter, authCookies, secret } = await auth.$context
+  const { adapter, internalAdapter, authCookies, secret } = await auth.$context
   const cookie = authCookies.sessionToken.name
   const findByCookie = createSessionLookup({ database, cookie, secret, now: options.now })
   const findUser = async (person: string) => (await internalAdapter.findUserByEmail(addressOf(person)))?.user
@@ -56,6 +56,8 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
       const { id: user } = await ensureUser({ id, name })
       const over = (await listRows(user)).filter(row => row.epoch !== epoch)
       if (over.length > 0) await internalAdapter.deleteSessions(over.map(({ token }) => token))
+      const ended = { field: 'expiresAt', operator: 'lte' as const, value: new Date(options.now()) }
+      await adapter.deleteMany({ model: 'session', where: [{ field: 'userId', value: user }, ended] })
       const createdAt = new Date(from.signedInAt)
       const expiresAt = new Date(from.signedInAt + lifeMinutes * 60_000)
       const browser = { ipAddress: from.address, userAgent: from.userAgent.slice(0, 300) }
