@@ -197,7 +197,8 @@ describe.each(['guard', 'gateway'])('%s', kind => {
       expect((await call(place(), { authorization: `Basic ${token}` })).status, what).toBe(401)
       expect((await call(place(), { 'x-api-key': token })).status, what).toBe(401)
     }
-    for (const secret of [clientSecret, `${clientId}:${clientSecret}`]) {
+    const others = ['vk_rt_', 'vk_boot_', 'vk_launch_'].map(kind => `${kind}${'x9'.repeat(20)}`)
+    for (const secret of [clientSecret, `${clientId}:${clientSecret}`, ...others]) {
       const basic = Buffer.from(secret).toString('base64')
       expect((await call(place(), { authorization: `Basic ${basic}` })).status).toBe(401)
       expect((await call(place(), { 'api-key': secret })).status).toBe(401)

@@ -40,7 +40,14 @@ describe('arguments on record', () => {
 
   test('never hold a value that looks like a credential, wherever it stands', () => {
     const token = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl'
-    const secrets = [token, `sk-${'a1B2'.repeat(6)}`, `ghp_${'x9'.repeat(18)}`, `vk_sec_${'Q'.repeat(43)}`]
+    const secrets = [
+      token,
+      `sk-${'a1B2'.repeat(6)}`,
+      `ghp_${'x9'.repeat(18)}`,
+      `vk_sec_${'Q'.repeat(43)}`,
+      `vk_rt_${'Q'.repeat(43)}`,
+      `vk_boot_${'Q'.repeat(43)}`,
+    ]
     fc.assert(
       fc.property(
         fc.constantFrom(...secrets),

@@ -6,7 +6,7 @@ const SECRET_NAME =
 const SECRET_VALUE = new RegExp(
   [
     String.raw`\beyJ[\w-]{8,}(?:\.[\w-]*)+`,
-    String.raw`\bvk_[a-z]{3}_[\w-]{20,}`,
+    String.raw`\bvk_[a-z]+_[\w-]{20,}`,
     String.raw`\b(?:[spr]k|gh[pousr]|github_pat|glpat|xox[abeprs])[-_][\w-]{16,}`,
     String.raw`\bBearer\s+[\w.~+/-]{16,}`,
     '-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)',

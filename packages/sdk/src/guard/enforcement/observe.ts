@@ -71,7 +71,7 @@ function fingerprintOf(shown: string, key: Buffer): string {
 function isOurs(value: string, issuer: string): boolean {
   const words = value.split(/\s+/)
   const decoded = words.map(word => Buffer.from(word, 'base64').toString('latin1'))
-  return [...words, ...decoded].some(text => /\bvk_[a-z]{3}_/.test(text) || issuerOf(text) === issuer)
+  return [...words, ...decoded].some(text => /\bvk_[a-z]+_/.test(text) || issuerOf(text) === issuer)
 }
 
 function issuerOf(token: string): unknown {
