@@ -1,8 +1,10 @@
 import type { Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import type { JSONRPCMessage, RequestId } from '@modelcontextprotocol/server'
 import { StdioServerTransport } from '@modelcontextprotocol/server/stdio'
 import { AppError } from '@valetkey/sdk/core'
+import { cancelledBy } from './cancelled.ts'
 
 interface ParentOptions {
   /** The MCP server, and how it is reached as the agent. */
@@ -22,6 +24,7 @@ export interface Parent {
 
 const REFUSED = 40_101
 const UNREACHABLE = 50_201
+const GOODBYE_MS = 2_000
 const NEWEST = 'io.modelcontextprotocol/protocolVersion'
 
 export async function serveParent(options: ParentOptions): Promise<Parent> {
@@ -77,16 +80,13 @@ export async function serveParent(options: ParentOptions): Promise<Parent> {
   return {
     gone,
     async close() {
-      await server.terminateSession().catch(() => undefined)
+      // A courtesy to the server: this process does not outlive its parent for it.
+      const told = server.terminateSession().catch(() => undefined)
+      await Promise.race([told, sleep(GOODBYE_MS, undefined, { ref: false })])
       await server.close()
       await parent.close()
     },
   }
-}
-
-function cancelledBy(message: JSONRPCMessage): RequestId | undefined {
-  if (!('method' in message) || message.method !== 'notifications/cancelled') return undefined
-  return (message.params as { requestId?: RequestId } | undefined)?.requestId
 }
 
 function isOfNewest({ params }: { params?: unknown }): boolean {

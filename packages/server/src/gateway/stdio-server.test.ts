@@ -1,13 +1,18 @@
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { createStdioServer, type StdioServer } from './stdio-server.ts'
 
 let server: StdioServer | undefined
-afterEach(() => server?.close())
+afterEach(() => {
+  vi.useRealTimers()
+  return server?.close()
+})
 
 const INITIALIZE = {
   ...{ jsonrpc: '2.0', id: 1, method: 'initialize' },
   params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'x', version: '1' } },
 }
+
+const BOTH = 'application/json, text/event-stream'
 
 /** Answers the first message of a session, then ends. */
 const ENDS = `process.stdin.once('data', () => {
@@ -22,9 +27,9 @@ function open(command: string, args: string[] = [], env: Record<string, string> 
   return server
 }
 
-async function send(body: object, session?: string): Promise<Response> {
+async function send(body: object, session?: string, accept = BOTH): Promise<Response> {
   const headers = {
-    ...{ 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+    ...{ 'content-type': 'application/json', accept },
     ...(session !== undefined && { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }),
   }
   const request = new Request('http://server.test/mcp', {
@@ -59,4 +64,37 @@ test('the command gets what is named of the environment, and a request ends with
   const call = await send({ jsonrpc: '2.0', id: 2, method: 'tools/list' }, session)
   expect(await call.text()).toContain('The server behind ended.')
   delete process.env['HIDDEN']
+})
+
+/** Answers the first message of a session, and no other. */
+const SILENT = `process.stdin.once('data', () => {
+  console.log(JSON.stringify({ jsonrpc: '2.0', id: 1, result: {
+    protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 'x', version: '0' },
+  } }))
+  process.stdin.resume()
+})`
+
+test('a session whose only request was cancelled ends like any that is idle', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+  open(process.execPath, ['-e', SILENT])
+  const begun = await send(INITIALIZE)
+  await begun.text()
+  const session = begun.headers.get('mcp-session-id') ?? ''
+  await send({ jsonrpc: '2.0', id: 2, method: 'tools/list' }, session)
+  const cancelled = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 2 } }
+  expect((await send(cancelled, session)).status).toBe(202)
+  vi.advanceTimersByTime(12 * 60_000)
+  expect((await send({ jsonrpc: '2.0', id: 3, method: 'tools/list' }, session)).status).toBe(404)
+})
+
+test('what does not become a session leaves no process behind', async () => {
+  open('cat')
+  for (let i = 0; i < 65; i++)
+    expect((await send(INITIALIZE, undefined, 'application/json')).status).toBe(406)
+})
+
+test('as many sessions as may be, and not one more where many begin at once', async () => {
+  open('cat')
+  const begun = await Promise.all(Array.from({ length: 70 }, () => send(INITIALIZE)))
+  expect(begun.map(({ status }) => status).filter(status => status === 503)).toHaveLength(6)
 })

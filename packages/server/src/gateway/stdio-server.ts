@@ -3,6 +3,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { type JSONRPCMessage, WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/server'
 import { AppError } from '@valetkey/sdk/core'
 import type { Handler } from '@valetkey/sdk/guard'
+import { cancelledBy } from './cancelled.ts'
 
 /** An MCP server that speaks over stdin and stdout, as a handler that a guard can stand before. */
 export interface StdioServer {
@@ -21,6 +22,7 @@ interface StdioServerOptions {
 
 /** One process for one session: what a process holds in memory is never another caller's. */
 interface Session {
+  id: string
   http: WebStandardStreamableHTTPServerTransport
   process: StdioClientTransport
   /** Requests under way in the process, by the token that their progress is reported with. */
@@ -36,11 +38,18 @@ const NO_SESSION = 'There is no such session: begin anew with initialize.'
 /** Starts the command for each session, with nothing of our environment but what any program needs. */
 export function createStdioServer(options: StdioServerOptions): StdioServer {
   const sessions = new Map<string, Session>()
+  const opening = new Set<Promise<Session>>()
+  let isClosed = false
   const end = async (id: string) => {
     const session = sessions.get(id)
     if (!sessions.delete(id) || !session) return
     await session.http.close().catch(() => undefined)
     await session.process.close().catch(() => undefined)
+  }
+  const begin = () => {
+    const session = open(options, sessions, end).finally(() => opening.delete(session))
+    opening.add(session)
+    return session
   }
   const looking = setInterval(() => {
     for (const [id, { usedAt, underWay }] of sessions)
@@ -60,12 +69,18 @@ export function createStdioServer(options: StdioServerOptions): StdioServer {
       }
       // Of the newest revision is no process that we start: such a client then speaks the one before.
       if (methodOf(parsedBody) !== 'initialize') return answer(400, NO_SESSION, parsedBody)
-      if (sessions.size >= MOST_SESSIONS) return answer(503, 'Too many sessions are open here.', parsedBody)
-      const session = await open(options, sessions, end)
-      return session.http.handleRequest(request, { parsedBody })
+      if (isClosed || sessions.size + opening.size >= MOST_SESSIONS)
+        return answer(503, 'Too many sessions are open here.', parsedBody)
+      const session = await begin()
+      const response = await session.http.handleRequest(request, { parsedBody })
+      // Nobody knows a session that did not begin.
+      if (!response.ok) await end(session.id)
+      return response
     },
     async close() {
+      isClosed = true
       clearInterval(looking)
+      await Promise.allSettled(opening)
       await Promise.all([...sessions.keys()].map(end))
     },
   }
@@ -85,6 +100,9 @@ async function open(
   })
   http.onmessage = message => {
     if ('method' in message && 'id' in message) underWay.set(message.id, progressTokenOf(message))
+    const cancelled = cancelledBy(message)
+    // It is not answered any more (MCP, cancellation).
+    if (cancelled !== undefined) underWay.delete(cancelled)
     void process.send(message).catch(fault => log('The server behind takes no message.', fault))
   }
   process.onmessage = message => {
@@ -105,7 +123,7 @@ async function open(
   await process.start().catch(cause => {
     throw new AppError('upstream.unreachable', `The command ${command} cannot be started.`, { cause })
   })
-  const session = { http, process, underWay, usedAt: performance.now() }
+  const session = { id, http, process, underWay, usedAt: performance.now() }
   sessions.set(id, session)
   return session
 }
