@@ -61,9 +61,9 @@ function filesystemServer(): string {
 }
 
 /** Registers and maps the filesystem server under a name of its own; gives the file with its key. */
-async function register(name: string): Promise<{ url: string; port: number; keyFile: string }> {
+async function register(name: string, path = '/mcp'): Promise<{ url: string; port: number; keyFile: string }> {
   const port = await findFreePort()
-  const url = `http://127.0.0.1:${port}/mcp`
+  const url = `http://127.0.0.1:${port}${path}`
   const [program = '', ...args] = command
   const bare = createStdioServer({ command: program, args, cwd: folder, log: () => undefined })
   const send = (request: Request) => bare.handler(request, {} as never)
@@ -123,6 +123,15 @@ describe('over stdio, to the process that started it', () => {
     expect(calls.map(({ tool, decision }) => `${tool} ${decision}`)).toEqual(
       expect.arrayContaining(['read_text_file permit', 'write_file deny']),
     )
+  })
+
+  test('under an address without a path too, and nothing of it goes to that address', async () => {
+    const { keyFile } = await register('files-bare', '')
+    const options = ['--server', 'files-bare', '--server-key-file', keyFile, '--url', world.url]
+    const directory = ['--directory', join(world.directory, 'gateway-files-bare')]
+    await using client = await launch([...options, ...directory, '--as', 'support-bot', '--', ...command])
+    const { tools } = await client.listTools()
+    expect(tools.map(({ name }) => name).sort()).toEqual(['list_directory', 'read_text_file'])
   })
 
   test('what cannot be called is an answer with the reason, not silence', async () => {

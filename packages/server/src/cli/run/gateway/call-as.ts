@@ -55,10 +55,11 @@ async function reach(
       )
     const governed = await openGoverned(io, command, { ...options, server })
     const guarded = governed.guard.fetch(governed.handler)
+    const { href } = new URL(governed.url)
     // Calls to it do not leave this process; only what goes to the authority does.
     const within: typeof fetch = async (input, init) => {
       const request = new Request(input, init)
-      return request.url === governed.url ? guarded(request) : fetch(request)
+      return request.url === href ? guarded(request) : fetch(request)
     }
     const agent = await openAgent(name, { store, fetch: within })
     return {
