@@ -205,6 +205,10 @@ describe('by HTTP', () => {
     expect(program.out()).not.toContain('vk_launch_')
     expect((await stat(file)).mode & 0o777).toBe(0o600)
     expect(await readFile(file, 'utf8')).toMatch(/^Bearer vk_launch_/)
+    program.signal('SIGTERM')
+    expect(await program.ended).toBe(0)
+    // The secret opens nothing any more, and the next launch begins as this one did.
+    await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 })
 

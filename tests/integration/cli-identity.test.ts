@@ -83,6 +83,16 @@ test('nothing is created whose secret has no place to go', async () => {
   expect(readFileSync(join(terminal.directory, 'key'), 'utf8')).toMatch(/^vk_srv_\S{43}\n$/)
 })
 
+test('a secret that was not made leaves no file behind, so that it can be tried again', async () => {
+  await using product = await start()
+  await northwind(product)
+  await using terminal = await openTerminal(product)
+  const create = ['server', 'key', 'create', 'billing', '--secret-file', 'key']
+  expect((await terminal.valetkey([...create, '--label', 'x'.repeat(1_000)])).code).not.toBe(0)
+  expect((await terminal.valetkey(create)).code).toBe(0)
+  expect(readFileSync(join(terminal.directory, 'key'), 'utf8')).toMatch(/^vk_srv_/)
+})
+
 test('an upstream credential comes from a file or the standard input, and is shown nowhere', async () => {
   await using product = await start()
   await northwind(product)

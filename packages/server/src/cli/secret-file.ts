@@ -1,10 +1,11 @@
-import { open, readFile } from 'node:fs/promises'
+import { open, readFile, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { type Io, UsageError } from './terminal/index.ts'
 
 /**
  * Makes a new file that only its owner can read, for a secret that is yet to be made: so that nothing is created
- * elsewhere whose secret then has no place to go. An existing file is never overwritten.
+ * elsewhere whose secret then has no place to go. An existing file is never overwritten. One that got no secret is gone
+ * at disposal.
  */
 export async function reserveSecretFile(io: Pick<Io, 'cwd'>, file: string) {
   const path = resolve(io.cwd, file)
@@ -12,14 +13,20 @@ export async function reserveSecretFile(io: Pick<Io, 'cwd'>, file: string) {
     const why = error.code === 'EEXIST' ? 'It exists already, and is not overwritten.' : error.message
     throw new UsageError(`Cannot write ${file}.`, why, 'Name another file.')
   })
+  let isWritten = false
   return {
     async write(text: string): Promise<string> {
       await handle.writeFile(text)
       await handle.sync()
-      await handle.close()
+      isWritten = true
       return path
     },
-    close: () => handle.close(),
+    /** For a secret that opens nothing any more. */
+    remove: () => rm(path, { force: true }),
+    async [Symbol.asyncDispose]() {
+      await handle.close()
+      if (!isWritten) await rm(path, { force: true })
+    },
   }
 }
 

@@ -85,7 +85,7 @@ async function create(
   const { id: organization, slug } = await findOwnOrganization(session)
   const provider = idp === undefined ? undefined : (await findIdentityProvider(session, idp)).id
   const expiresAt = expires === undefined ? null : expiryOf(expires, session)
-  const target = secretFile === undefined ? undefined : await reserveSecretFile(io, secretFile)
+  await using target = secretFile === undefined ? undefined : await reserveSecretFile(io, secretFile)
   const { token, ...created } = await api.scimTokens.create({ organization, name, provider, expiresAt })
   const { issuer } = await api.session.whoami({})
   if (target && token !== null) {

@@ -220,7 +220,7 @@ async function createReceiver(
   const { api, io, print } = session
   const { id: organization } = await findOwnOrganization(session)
   const { secretFile, ...wish } = options
-  const target = secretFile === undefined ? undefined : await reserveSecretFile(io, secretFile)
+  await using target = secretFile === undefined ? undefined : await reserveSecretFile(io, secretFile)
   const { token, ...created } = await api.signalReceivers.create({ organization, name, ...wish })
   const { issuer } = await api.session.whoami({})
   if (target && token !== null) {

@@ -161,7 +161,7 @@ async function add(
     )
   const { id: organization } = await findOwnOrganization(session)
   const settings = await settingsOf(session, options)
-  const target =
+  await using target =
     options.secretFile === undefined ? undefined : await reserveSecretFile(io, options.secretFile)
   const from = options.fromBeginning ? 'beginning' : 'now'
   const { signingSecret, ...made } = await api.sinks.create({
@@ -173,7 +173,10 @@ async function add(
     from,
   })
   if (signingSecret === null || target) {
-    if (target) await keep(session, target, signingSecret)
+    if (target && signingSecret !== null) {
+      const path = await target.write(`${signingSecret}\n`)
+      print.note(`The signing secret is in ${path}: nothing else shows it.`)
+    }
     return print.item(view, made)
   }
   const shown = [
@@ -182,15 +185,6 @@ async function add(
   ]
   print.item({ ...view, columns: shown }, { ...made, signingSecret })
   print.note('The signing secret is shown this once. Have you copied it?')
-}
-
-async function keep(
-  { print }: Session,
-  target: Awaited<ReturnType<typeof reserveSecretFile>>,
-  secret: string | null,
-): Promise<void> {
-  if (secret === null) return target.close()
-  print.note(`The signing secret is in ${await target.write(`${secret}\n`)}: nothing else shows it.`)
 }
 
 async function set(

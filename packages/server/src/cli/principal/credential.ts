@@ -110,7 +110,7 @@ async function create(session: Session, text: string, options: CreateOptions): P
   checkOptions(options)
   const agent = await findAgent(session, text)
   const file = options.keyFile ?? options.secretFile
-  const target = file === undefined ? undefined : await reserveSecretFile(session.io, file)
+  await using target = file === undefined ? undefined : await reserveSecretFile(session.io, file)
   const pair = options.generate ? await generateKey() : undefined
   const created = await session.api.credentials.create({
     agent: agent.id,

@@ -215,7 +215,7 @@ async function createKey(
 ): Promise<void> {
   const { id } = await findServer(session, text)
   const { api, io, print } = session
-  const target = secretFile === undefined ? undefined : await reserveSecretFile(io, secretFile)
+  await using target = secretFile === undefined ? undefined : await reserveSecretFile(io, secretFile)
   const { key, ...created } = await api.serverKeys.create({ server: id, label })
   if (target && key !== null) {
     const path = await target.write(`${key}\n`)

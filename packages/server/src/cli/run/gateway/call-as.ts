@@ -89,7 +89,7 @@ async function lendOnLoopback(
   options: { listen: string; secretFile: string | undefined; stopped: Promise<void> },
 ): Promise<void> {
   const { secretFile, stopped } = options
-  const file = secretFile === undefined ? undefined : await reserveSecretFile(io, secretFile)
+  await using file = secretFile === undefined ? undefined : await reserveSecretFile(io, secretFile)
   const front = await listenOnLoopback({ ...reached, listen: parseListen(options.listen), log: openLog() })
   const authorization = `Bearer ${front.secret}`
   const written = await file?.write(`${authorization}\n`)
@@ -97,4 +97,5 @@ async function lendOnLoopback(
   io.out.write(`${JSON.stringify({ url: front.url, ...how })}\n`)
   await stopped
   await front.close()
+  await file?.remove()
 }
