@@ -140,8 +140,10 @@ describe.each(['guard', 'gateway'])('%s', kind => {
     await call(place(), {})
     const { id } = await world.api.servers.get({ id: place().name })
     const calls = (await world.calls({ server: id, tool: 'echo' }, 3)).slice(0, 3)
-    expect(calls[0]?.credential).toBeNull()
-    expect(calls[1]?.credential).toBe(calls[2]?.credential)
+    // Calls of one millisecond have no order.
+    const shown = calls.map(({ credential }) => credential)
+    expect(shown.filter(credential => credential === null)).toHaveLength(1)
+    expect(new Set(shown).size).toBe(2)
   })
 
   test('lists hide nothing, and are not for others', async () => {
