@@ -61,7 +61,10 @@ function filesystemServer(): string {
 }
 
 /** Registers and maps the filesystem server under a name of its own; gives the file with its key. */
-async function register(name: string, path = '/mcp'): Promise<{ url: string; port: number; keyFile: string }> {
+async function register(
+  name: string,
+  path = '/mcp',
+): Promise<{ url: string; port: number; keyFile: string }> {
   const port = await findFreePort()
   const url = `http://127.0.0.1:${port}${path}`
   const [program = '', ...args] = command
