@@ -104,6 +104,7 @@ export const MODULES: Record<string, Module> = {
       'server/store',
       'server/audit',
       'server/directory',
+      'server/oauth',
       'server/people',
       'sdk/core',
       'sdk/contract',

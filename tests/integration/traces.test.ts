@@ -224,6 +224,13 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
       },
     ],
     'signalReceivers.create': ['event', c => addReceiver(c)],
+    'signalReceivers.rotateSecret': [
+      'event',
+      async c => {
+        await addReceiver(c)
+        return c.signalReceivers.rotateSecret({ receiver: 'siem' })
+      },
+    ],
     'signalReceivers.remove': [
       'event',
       async c => {

@@ -1,3 +1,4 @@
+import * as oauth from 'oauth4webapi'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { type Site, startSite } from '../consent-site.ts'
 import { openReceiverPartner, type ReceiverPartner, type Told } from './receiver-partner.ts'
@@ -26,15 +27,28 @@ beforeEach(() => {
   partner.say(() => ({ status: 202 }))
 })
 
+/** What the token endpoint answers a client that proves itself by its secret (RFC 6749 section 4.4). */
+async function askToken(client: string, secret: string, more: Record<string, string> = {}) {
+  const response = await fetch(`${site.url}/token`, {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from(`${client}:${secret}`).toString('base64')}` },
+    body: new URLSearchParams({ grant_type: 'client_credentials', ...more }),
+  })
+  return { status: response.status, body: (await response.json()) as Record<string, string> }
+}
+
 /** A receiver, and the calls that it makes with its token. */
-async function receiver(options: { pushes?: boolean; subjects?: 'email' } = {}) {
-  const { pushes = true, subjects } = options
+async function receiver(options: { pushes?: boolean; subjects?: 'email'; organization?: string } = {}) {
+  const { pushes = true, subjects, organization = 'northwind' } = options
   const name = `receiver-${++count}`
   const made = await site.api.signalReceivers.create({
-    ...{ organization: 'northwind', name, subjects },
+    ...{ organization, name, subjects },
     pushOrigin: pushes ? partner.origin : undefined,
   })
-  const call = async (method: string, path: string, body?: unknown, token = made.token ?? '') => {
+  const tokenFor = async (scope?: string, secret = made.secret ?? '') =>
+    (await askToken(made.id, secret, scope === undefined ? {} : { scope })).body['access_token'] ?? ''
+  const own = await tokenFor()
+  const call = async (method: string, path: string, body?: unknown, token = own) => {
     const init: RequestInit = { method, headers: { authorization: `Bearer ${token}` } }
     if (body !== undefined) {
       init.body = JSON.stringify(body)
@@ -42,13 +56,16 @@ async function receiver(options: { pushes?: boolean; subjects?: 'email' } = {}) 
     }
     const response = await fetch(`${site.url}/signals${path}`, init)
     const text = await response.text()
-    return { status: response.status, body: text === '' ? undefined : JSON.parse(text) }
+    const challenge = response.headers.get('www-authenticate')
+    return { status: response.status, body: text === '' ? undefined : JSON.parse(text), challenge }
   }
   await partner.trust(site.url, made.audience)
   return {
     ...made,
+    token: own,
+    tokenFor,
     call,
-    drop: () => site.api.signalReceivers.remove({ organization: 'northwind', receiver: name }),
+    drop: () => site.api.signalReceivers.remove({ organization, receiver: name }),
   }
 }
 
@@ -201,7 +218,7 @@ test('a receiver polls: what it does not acknowledge comes again, and a long pol
   })
   const path = `/poll/${stream.stream_id}`
   const empty = await crm.call('POST', path, { returnImmediately: true })
-  expect(empty).toEqual({ status: 200, body: { sets: {}, moreAvailable: false } })
+  expect(empty).toMatchObject({ status: 200, body: { sets: {}, moreAvailable: false } })
   const [first, second] = [await granted(), await granted()]
   const waiting = crm.call('POST', path, { maxEvents: 1 })
   await site.api.grants.revoke({ id: first.grant })
@@ -252,8 +269,8 @@ test('verification, status and configuration as SSF has them', async () => {
   expect(await crm.call('POST', '/verify', { stream_id })).toMatchObject({ status: 429 })
 
   const paused = { stream_id, status: 'paused', reason: 'holiday' }
-  expect(await crm.call('POST', '/status', paused)).toEqual({ status: 200, body: paused })
-  expect(await crm.call('GET', `/status?stream_id=${stream_id}`)).toEqual({ status: 200, body: paused })
+  expect(await crm.call('POST', '/status', paused)).toMatchObject({ status: 200, body: paused })
+  expect(await crm.call('GET', `/status?stream_id=${stream_id}`)).toMatchObject({ status: 200, body: paused })
   const { grant } = await granted()
   await site.api.grants.revoke({ id: grant })
   await vi.waitFor(async () => {
@@ -278,7 +295,7 @@ test('verification, status and configuration as SSF has them', async () => {
   expect(put.body.events_delivered).toHaveLength(4)
   expect(put.body).not.toHaveProperty('description')
   expect(await crm.call('DELETE', `/streams?stream_id=${stream_id}`)).toMatchObject({ status: 204 })
-  expect(await crm.call('GET', '/streams')).toEqual({ status: 200, body: [] })
+  expect(await crm.call('GET', '/streams')).toMatchObject({ status: 200, body: [] })
   await crm.drop()
 })
 
@@ -305,9 +322,9 @@ test('an administrator sets a stream up, pauses it with a word to the receiver, 
   const after = await told(4)
   expect(after.map(sessionOf)).not.toContain(grant)
   expect(partner.headers.every(header => header['authorization'] === authorization)).toBe(true)
-  const { token: _, call: __, drop: ___, ...shown } = siem
+  const { id } = siem
   expect(JSON.stringify((await site.api.signalReceivers.list({})).items)).not.toContain(authorization)
-  expect((await site.api.signalReceivers.remove({ receiver: shown.id })).stream?.status).toBe('enabled')
+  expect((await site.api.signalReceivers.remove({ receiver: id })).stream?.status).toBe('enabled')
   expect(await siem.call('GET', '/streams')).toMatchObject({ status: 401 })
 })
 
@@ -332,13 +349,187 @@ test('we go only where an administrator lets the receiver have us go', async () 
     ).rejects.toMatchObject({ status: 400 })
 })
 
+test('nobody without a token learns or changes anything', async () => {
+  const ours = await receiver()
+  const bare = await fetch(`${site.url}/signals/streams`)
+  const metadata = `${site.url}/.well-known/oauth-protected-resource/signals`
+  const challenge = `Bearer resource_metadata="${metadata}", scope="ssf.read"`
+  expect([bare.status, bare.headers.get('www-authenticate')]).toEqual([401, challenge])
+  const inUrl = await fetch(`${site.url}/signals/streams?access_token=${ours.token}`)
+  expect(inUrl.status).toBe(401)
+  const huge = 'x'.repeat(300_000)
+  expect(await ours.call('POST', '/streams', { description: huge })).toMatchObject({ status: 413 })
+  expect(await ours.call('POST', '/streams', { delivery: { method: 'urn:other' } })).toMatchObject({
+    status: 400,
+  })
+  for (const token of ['vk_signal_guess', ours.secret ?? '', `${ours.token}x`, ours.token.replace(/.$/, '')])
+    expect(await ours.call('GET', '/streams', undefined, token)).toMatchObject({
+      ...{ status: 401, challenge: `${challenge}, error="invalid_token"` },
+    })
+  await ours.drop()
+})
+
+test('from the metadata alone a receiver finds where it gets its tokens, and for what', async () => {
+  const crm = await receiver()
+  const read = async (path: string) => (await fetch(site.url + path)).json()
+  const transmitter = await read('/.well-known/ssf-configuration')
+  expect(transmitter.authorization_schemes).toContainEqual({ spec_urn: 'urn:ietf:rfc:6749' })
+  const insecure = { [oauth.allowInsecureRequests]: true }
+  const resource = new URL(`${site.url}/signals`)
+  const described = await oauth.resourceDiscoveryRequest(resource, insecure)
+  const { authorization_servers, scopes_supported } = await oauth.processResourceDiscoveryResponse(
+    resource,
+    described,
+  )
+  expect(scopes_supported).toEqual(['ssf.read', 'ssf.manage'])
+  const issuer = new URL(authorization_servers?.[0] ?? '')
+  const found = await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...insecure })
+  const server = await oauth.processDiscoveryResponse(issuer, found)
+  const client = { client_id: crm.id }
+  const secret = crm.secret ?? ''
+  for (const proof of [oauth.ClientSecretBasic(secret), oauth.ClientSecretPost(secret)]) {
+    const asked = await oauth.clientCredentialsGrantRequest(
+      ...([server, client, proof, { scope: 'ssf.read ssf.manage' }, insecure] as const),
+    )
+    const answer = await oauth.processClientCredentialsResponse(server, client, asked)
+    expect(answer).toMatchObject({ token_type: 'bearer', expires_in: 900, scope: 'ssf.read ssf.manage' })
+    expect(await crm.call('GET', '/streams', undefined, answer.access_token)).toMatchObject({ status: 200 })
+  }
+  const { items } = await site.api.audit.changes({ type: 'token.issued', limit: 1 })
+  expect(items[0]).toMatchObject({
+    ...{ actor: crm.id, detail: { client: crm.id, audience: `${site.url}/signals` } },
+  })
+  expect(JSON.stringify(items)).not.toContain(secret)
+  await crm.drop()
+})
+
+test('a token does what its scope says: reading reads, managing manages', async () => {
+  const crm = await receiver()
+  const [reads, manages] = [await crm.tokenFor('ssf.read'), await crm.tokenFor('ssf.manage openid')]
+  const { body: stream } = await crm.call('POST', '/streams', {}, manages)
+  const { stream_id } = stream
+  const reading = [
+    ['GET', '/streams'],
+    ['GET', `/status?stream_id=${stream_id}`],
+    ['POST', `/poll/${stream_id}`, { returnImmediately: true }],
+  ] as const
+  const managing = [
+    ['POST', '/verify', { stream_id }],
+    ['PATCH', '/streams', { stream_id, description: 'ours' }],
+    ['PUT', '/streams', { stream_id }],
+    ['POST', '/status', { stream_id, status: 'paused' }],
+    ['DELETE', `/streams?stream_id=${stream_id}`],
+    ['POST', '/streams', {}],
+  ] as const
+  for (const [calls, yes, no, needs] of [
+    [reading, reads, manages, 'ssf.read'],
+    [managing, manages, reads, 'ssf.manage'],
+  ] as const)
+    for (const [method, path, sent] of calls) {
+      const refused = await crm.call(method, path, sent, no)
+      expect(refused, `${method} ${path}`).toMatchObject({ status: 403 })
+      expect(refused.challenge).toContain(`scope="${needs}", error="insufficient_scope"`)
+      const taken = await crm.call(method, path, sent, yes)
+      expect(Math.floor(taken.status / 100), `${method} ${path}`).toBe(2)
+    }
+  await crm.drop()
+})
+
+test('the token endpoint gives a receiver nothing else, and nobody without its secret anything', async () => {
+  const [crm, other] = [await receiver(), await receiver()]
+  const secret = crm.secret ?? ''
+  const refusals = [
+    [secret, { scope: 'tickets:read' }, 400, 'invalid_scope'],
+    [secret, { scope: 'ssf.*' }, 400, 'invalid_scope'],
+    [secret, { resource: 'https://desk.test/mcp' }, 400, 'invalid_target'],
+    [secret, { grant_type: 'refresh_token', refresh_token: 'x' }, 400, 'invalid_request'],
+    [secret, { grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange' }, 400, 'invalid_request'],
+    ['vk_signal_guess', {}, 401, 'invalid_client'],
+    [other.secret ?? '', {}, 401, 'invalid_client'],
+  ] as const
+  for (const [shown, more, status, error] of refusals)
+    expect(await askToken(crm.id, shown, more), JSON.stringify(more)).toMatchObject({
+      ...{ status, body: { error } },
+    })
+  const { items } = await site.api.audit.changes({ type: 'token.refused', limit: 1 })
+  expect(items[0]).toMatchObject({ organization: crm.organization, target: crm.id })
+  for (const [path, body, status = 401] of [
+    ['/token', { grant_type: 'client_credentials', client_id: crm.id }],
+    ['/token/introspection', { token: crm.token, client_id: crm.id, client_secret: secret }],
+    ['/par', { client_id: crm.id, client_secret: secret, response_type: 'code' }],
+    ['/delegations', { client_id: crm.id, client_secret: secret }, 400],
+  ] as const) {
+    const answer = await fetch(site.url + path, { method: 'POST', body: new URLSearchParams(body) })
+    expect(answer.status, path).toBe(status)
+  }
+  const asAdmin = await fetch(`${site.url}/api/agents`, {
+    headers: { authorization: `Bearer ${crm.token}` },
+  })
+  expect(asAdmin.status).toBe(401)
+  for (const { drop } of [crm, other]) await drop()
+})
+
+test('what an agent gets for a server at the address of the streams counts for nothing there', async () => {
+  const crm = await receiver()
+  const resource = `${site.url}/signals`
+  await site.api.servers.create({ name: 'in-the-way', url: resource })
+  await site.api.tools.map({
+    ...{ server: 'in-the-way', name: 'read', permission: 'tickets:read', risk: 'read' },
+    ...{ definition: `sha256-${'a'.repeat(43)}`, inputSchema: { type: 'object' } },
+  })
+  const agent = await site.agent(`agent-${++count}`, { ceiling: ['tickets:read'] })
+  const { status, body } = await askToken(agent.id, agent.secret ?? '', { resource })
+  expect([status, body['scope']]).toEqual([200, 'tickets:read'])
+  const token = body['access_token'] ?? ''
+  expect(await crm.call('GET', '/streams', undefined, token)).toMatchObject({ status: 401 })
+  await crm.drop()
+})
+
+test('a token that was taken back, by whomever, opens nothing; nor one of a secret that is no more', async () => {
+  const { grant } = await granted()
+  const crm = await receiver({ pushes: false })
+  const { body: stream } = await crm.call('POST', '/streams', {})
+  const reads = (token: string) => crm.call('GET', '/streams', undefined, token)
+  const [first, second, third] = [await crm.tokenFor(), await crm.tokenFor(), await crm.tokenFor()]
+  const jti = JSON.parse(Buffer.from(first.split('.')[1] ?? '', 'base64url').toString()).jti
+  await site.api.revocations.create({ organization: 'northwind', kind: 'token', id: jti })
+  expect(await reads(first)).toMatchObject({ status: 401 })
+
+  const revoke = (by: { id: string; secret: string | null }) =>
+    fetch(`${site.url}/token/revocation`, {
+      method: 'POST',
+      body: new URLSearchParams({ token: second, client_id: by.id, client_secret: by.secret ?? '' }),
+    })
+  const other = await receiver()
+  expect((await revoke(other)).status).toBe(400)
+  expect(await reads(second)).toMatchObject({ status: 200 })
+  expect((await revoke(crm)).status).toBe(200)
+  expect(await reads(second)).toMatchObject({ status: 401 })
+
+  await crm.call('POST', `/poll/${stream.stream_id}`, { ack: [], returnImmediately: true }, third)
+  const waiting = crm.call('POST', `/poll/${stream.stream_id}`, {}, third)
+  const { secret } = await site.api.signalReceivers.rotateSecret({
+    ...{ organization: 'northwind', receiver: crm.name },
+  })
+  await site.api.grants.revoke({ organization: 'northwind', id: grant })
+  expect(await waiting).toMatchObject({ status: 401 })
+  expect(await reads(third)).toMatchObject({ status: 401 })
+  expect(await askToken(crm.id, crm.secret ?? '')).toMatchObject({ status: 401 })
+  const fresh = await crm.tokenFor(undefined, secret ?? '')
+  expect(await reads(fresh)).toMatchObject({ status: 200, body: [{ stream_id: stream.stream_id }] })
+  await crm.drop()
+  expect(await reads(fresh)).toMatchObject({ status: 401 })
+  expect(await askToken(crm.id, secret ?? '')).toMatchObject({ status: 401 })
+  await other.drop()
+})
+
 test('a receiver is told of its own organization alone, and sees nobody else’s stream', async () => {
   const { grant } = await granted()
   await site.api.organizations.create({ slug: 'contoso', name: 'Contoso' })
+  const theirs = await receiver({ organization: 'contoso', pushes: false })
   const ours = await receiver()
-  const theirs = await site.api.signalReceivers.create({ organization: 'contoso', name: 'theirs' })
   const { body } = await ours.call('POST', '/streams', { delivery: pushTo() })
-  const theirToken = theirs.token ?? ''
+  const theirToken = theirs.token
   await ours.call('POST', '/streams', {}, theirToken)
   for (const [method, path, sent] of [
     ['GET', `/streams?stream_id=${body.stream_id}`],
@@ -364,20 +555,13 @@ test('a receiver is told of its own organization alone, and sees nobody else’s
   await ours.drop()
 })
 
-test('nobody without a token learns or changes anything, and guessing ends soon', async () => {
-  const ours = await receiver()
-  const bare = await fetch(`${site.url}/signals/streams`)
-  expect([bare.status, bare.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="valetkey"'])
-  const admin = await fetch(`${site.url}/signals/streams?access_token=${ours.token}`)
-  expect(admin.status).toBe(401)
-  const huge = 'x'.repeat(300_000)
-  expect(await ours.call('POST', '/streams', { description: huge })).toMatchObject({ status: 413 })
-  expect(await ours.call('POST', '/streams', { delivery: { method: 'urn:other' } })).toMatchObject({
-    status: 400,
-  })
-  const guess = () => ours.call('GET', '/streams', undefined, 'vk_signal_guess')
-  expect(await guess()).toMatchObject({ status: 401 })
-  for (let i = 0; i < 10; i++) await guess()
-  expect(await guess()).toMatchObject({ status: 429 })
-  expect(await ours.call('GET', '/streams')).toMatchObject({ status: 429 })
+test('a frozen organization’s receivers still hear that it is', async () => {
+  await site.api.organizations.create({ slug: 'fabrikam', name: 'Fabrikam' })
+  const crm = await receiver({ organization: 'fabrikam', pushes: false })
+  const { body: stream } = await crm.call('POST', '/streams', {})
+  await site.api.freezes.freeze({ kind: 'organization', id: 'fabrikam' })
+  const token = await crm.tokenFor('ssf.read')
+  const { body } = await crm.call('POST', `/poll/${stream.stream_id}`, {}, token)
+  const [set = ''] = Object.values<string>(body.sets)
+  expect((await partner.read(set)).sub_id).toMatchObject({ tenant: { id: crm.organization } })
 })

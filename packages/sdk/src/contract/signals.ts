@@ -8,6 +8,9 @@ const OrganizationPage = s.Page.extend(inOrganization)
 /** A whole header value, for example `Bearer …`. */
 const Authorization = z.string().regex(/^[\x21-\x7e][\x20-\x7e]{0,2047}$/, 'Write one header value.')
 
+/** A receiver with its client secret; null where the same request is answered again. */
+const NewSecret = s.SignalReceiver.extend({ secret: z.string().nullable() })
+
 /** Security events: out to receivers (OpenID SSF with CAEP), and in from identity providers. */
 export const signals = {
   signalReceivers: {
@@ -22,7 +25,7 @@ export const signals = {
     create: {
       method: 'POST',
       path: '/signal-receivers',
-      summary: 'Let somebody be told of revocations; its token is shown once',
+      summary: 'Let somebody be told of revocations, as an OAuth client; its secret is shown once',
       permission: 'signal:write',
       idempotent: true,
       body: z.object({
@@ -34,12 +37,21 @@ export const signals = {
         pushOrigin: s.SignalAddress.optional(),
         subjects: s.SignalReceiver.shape.subjects.default('iss_sub'),
       }),
-      returns: s.SignalReceiver.extend({ token: z.string().nullable() }),
+      returns: NewSecret,
+    },
+    rotateSecret: {
+      method: 'POST',
+      path: '/signal-receivers/:receiver/secret',
+      summary: 'Give a receiver a new secret; the one before it, and tokens that it gave, count no more',
+      permission: 'signal:write',
+      idempotent: true,
+      body: z.object(inOrganization),
+      returns: NewSecret,
     },
     remove: {
       method: 'DELETE',
       path: '/signal-receivers/:receiver',
-      summary: 'Tell somebody no more: its token, its stream and what waits for it are gone',
+      summary: 'Tell somebody no more: its secret, its tokens, its stream and what waits for it are gone',
       permission: 'signal:write',
       query: z.object(inOrganization),
       returns: s.SignalReceiver,

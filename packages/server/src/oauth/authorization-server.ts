@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type AccessTokenClaims, AppError } from '@valetkey/sdk/core'
+import { AppError } from '@valetkey/sdk/core'
 import type { JWK } from 'jose'
 import type { Store } from '../store/index.ts'
 import { createAuthorize } from './authorization/authorize.ts'
@@ -33,9 +33,10 @@ import type { Log } from './log.ts'
 import { endpointPaths, type ForPeople, oauthMetadata, openidMetadata } from './metadata.ts'
 import { createOauthState, removeExpired } from './oauth-state.ts'
 import { createProvider } from './provider.ts'
+import { findReceiver } from './receiver/receiver.ts'
 import { createRefusals, type Refusal } from './refusals.ts'
 import { createRoutes, type Document } from './routes.ts'
-import { createTokenWriter } from './token/access-token.ts'
+import { createTokenWriter, type IssuedClaims } from './token/access-token.ts'
 import { createServerIntrospection } from './token/introspection.ts'
 import { createNonces, type ProvenKey } from './token/proof-of-possession.ts'
 import { createTargetLookup, readCatalogueRevision } from './token/target.ts'
@@ -129,6 +130,7 @@ export async function createAuthorizationServer(
     issuer,
     tokenEndpoint: `${issuer}/token`,
     findCaller,
+    findReceiver: (id: string) => findReceiver(store, id),
     findTarget,
     people,
     ...(await findersOf(options, { findCaller, findGrant, refreshKey: people?.refreshKey ?? '' })),
@@ -136,7 +138,7 @@ export async function createAuthorizationServer(
     findGrant,
     findChain: createChainLookup(store, now),
     maxDepth: options.delegationDepth ?? DEFAULT_DEPTH,
-    writeToken(claims: AccessTokenClaims, key: ProvenKey, revision: string) {
+    writeToken(claims: IssuedClaims, key: ProvenKey, revision: string) {
       onToken({
         grant: claims.dlg ? 'delegation' : claims.gid === undefined ? 'client_credentials' : 'person',
       })

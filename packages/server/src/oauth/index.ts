@@ -12,5 +12,11 @@ export { registerClient } from './client/register-client.ts'
 export { openKeptSecret } from './keys/kept-secret.ts'
 export type { TokenAlgorithm } from './keys/signing-key.ts'
 export { listSigningKeys, retireSigningKey, rotateSigningKey, takeSigningKey } from './keys/signing-keys.ts'
+export {
+  readReceiverToken,
+  SIGNAL_SCOPES,
+  type SignalScope,
+  signalResource,
+} from './receiver/receiver-token.ts'
 export type { Asked } from './waiting/asking.ts'
 export type { WaitingRequests } from './waiting/waiting-requests.ts'

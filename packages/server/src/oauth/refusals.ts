@@ -84,7 +84,7 @@ export function noteRefusal(options: RefusalOptions, ctx: KoaContext, error: err
   if (error.error === 'invalid_client') options.limit.failed(attempt.client ?? '', address)
   const { params = {} } = ctx.oidc
   options.refused({
-    organization: attempt.caller?.organization,
+    organization: (attempt.caller ?? attempt.receiver)?.organization,
     agent: attempt.credential && attempt.caller?.agent,
     client: attempt.client,
     credential: attempt.credential?.id,

@@ -101,6 +101,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     signalReceivers: {
       list: signals.listReceivers,
       create: (ctx, input) => signals.createReceiver(ctx, input, issuer),
+      rotateSecret: signals.rotateReceiverSecret,
       remove: signals.removeReceiver,
     },
     signalStreams: {

@@ -4,6 +4,7 @@ export {
   createReceiver,
   listReceivers,
   removeReceiver,
+  rotateReceiverSecret,
   startStream,
   updateStream,
   verifyStream,

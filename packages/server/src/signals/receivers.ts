@@ -69,7 +69,7 @@ export async function listReceivers(
   return { items: await Promise.all(page.items.map(row => read(db, row))), next: page.next }
 }
 
-/** Lets somebody be told of what an organization takes back. Of its token only the hash is kept. */
+/** Lets somebody be told of what an organization takes back. Of its secret only the hash is kept. */
 export async function createReceiver(
   ctx: Context,
   input: InputOf<'signalReceivers', 'create'>,
@@ -77,10 +77,10 @@ export async function createReceiver(
 ): Promise<OutputOf<'signalReceivers', 'create'>> {
   const organization = await getOrganization(ctx.store.db, input.organization)
   if (input.pushOrigin !== undefined) requireOrigin(input.pushOrigin)
-  const token = newSecret('vk_signal')
   const id = newId('signalReceiver', ctx.now())
+  const { secret, ...kept } = makeSecret(ctx)
   const row: ReceiverRow = {
-    ...{ id, organizationId: organization.id, name: input.name, hash: hashSecret(token) },
+    ...{ id, organizationId: organization.id, name: input.name, ...kept },
     audience: input.audience ?? `${issuer}/signals/receivers/${id}`,
     ...{ pushOrigin: input.pushOrigin ?? null, subjects: input.subjects },
     ...{ createdAt: timeOf(ctx), createdBy: ctx.actor.id, lastUsedAt: null },
@@ -92,10 +92,31 @@ export async function createReceiver(
     const { name, audience, pushOrigin, subjects } = row
     await recordBy(ctx, tx, {
       ...{ organization: organization.id, type: 'signal_receiver.created', target: id },
-      detail: { name, audience, pushOrigin, subjects },
+      detail: { name, audience, pushOrigin, subjects, credential: row.credentialId },
     })
-    return { ...(await read(tx, row)), token }
+    return { ...(await read(tx, row)), secret }
   })
+}
+
+/** Gives a receiver another secret; its stream and what waits stay. */
+export async function rotateReceiverSecret(
+  ctx: Context,
+  input: InputOf<'signalReceivers', 'rotateSecret'>,
+): Promise<OutputOf<'signalReceivers', 'rotateSecret'>> {
+  const { secret, ...kept } = makeSecret(ctx)
+  const receiver = await change(ctx, input, async (tx, row) => {
+    await tx.updateTable('signalReceiver').set(kept).where('id', '=', row.id).execute()
+    const detail = { credential: kept.credentialId, before: row.credentialId }
+    const event = { organization: row.organizationId, type: 'signal_receiver.secret_rotated', target: row.id }
+    await recordBy(ctx, tx, { ...event, detail })
+    return read(tx, row)
+  })
+  return { ...receiver, secret }
+}
+
+function makeSecret(ctx: Context) {
+  const secret = newSecret('vk_signal')
+  return { secret, credentialId: newId('credential', ctx.now()), secretHash: hashSecret(secret) }
 }
 
 function requireOrigin(address: string): void {
@@ -189,17 +210,9 @@ async function getReceiver(
   throw new AppError('not_found', `No receiver ${quote(ref)} in ${organization.slug}.`)
 }
 
-/** The receiver that a bearer token is of. */
-export async function findReceiver(
-  store: Store,
-  token: string,
-  now: number,
-): Promise<ReceiverRow | undefined> {
-  const row = await store.db
-    .selectFrom('signalReceiver')
-    .selectAll()
-    .where('hash', '=', hashSecret(token))
-    .executeTakeFirst()
+/** A receiver that shows a token, and so is in use. */
+export async function useReceiver(store: Store, id: string, now: number): Promise<ReceiverRow | undefined> {
+  const row = await store.db.selectFrom('signalReceiver').selectAll().where('id', '=', id).executeTakeFirst()
   if (row && (row.lastUsedAt === null || Date.parse(row.lastUsedAt) + LAST_USED_STEP_MS <= now))
     await store.db
       .updateTable('signalReceiver')

@@ -5,11 +5,11 @@ import type { Store } from '../store/index.ts'
 import { collectEvents } from './collect.ts'
 import { createSetKeys } from './keys.ts'
 import { findPushable, pushStream } from './push.ts'
-import { addReceiver, findPollable, pollSource } from './receiver.ts'
-import { metadataPath } from './stream-config.ts'
+import { addReceiver, findPollable, pollSource, type ReceiverParts } from './receiver.ts'
+import { metadataPaths } from './stream-config.ts'
 import { addTransmitter, type TransmitterOptions } from './transmitter.ts'
 
-export interface SignalsOptions extends Pick<TransmitterOptions, 'readBody' | 'guess'> {
+export interface SignalsOptions extends Pick<TransmitterOptions, 'readBody'>, Pick<ReceiverParts, 'guess'> {
   store: Store
   issuer: string
   now(): number
@@ -40,18 +40,22 @@ export function createSignals(options: SignalsOptions): Signals {
   const keys = createSetKeys(store, now)
   const rounds = startRounds({ ...options, keys, addressOf })
   app.onError((fault, c) => answerFault(options, fault, c))
-  addTransmitter(app, { ...options, keys, addressOf, sleep: rounds.sleep })
+  addTransmitter(app, { ...options, keys, sleep: rounds.sleep })
   addReceiver(app, { ...options, addressOf })
   app.all('*', () => {
     throw new AppError('not_found', 'There is nothing at this address.')
   })
-  const wellKnown = metadataPath(issuer)
-  return { app, serves: path => path.startsWith('/signals/') || path === wellKnown, close: rounds.close }
+  const wellKnown = Object.values(metadataPaths(issuer))
+  return {
+    app,
+    serves: path => path.startsWith('/signals/') || wellKnown.includes(path),
+    close: rounds.close,
+  }
 }
 
 type Rounds = Omit<SignalsOptions, 'addressOf'> & {
   keys: ReturnType<typeof createSetKeys>
-  addressOf: TransmitterOptions['addressOf']
+  addressOf: ReceiverParts['addressOf']
 }
 
 /** Turns changes into events, pushes and polls, for as long as the node runs. The next round mends what one could not do. */
@@ -118,13 +122,6 @@ function answerFault({ now, onFault }: SignalsOptions, fault: unknown, c: HttpCo
   const requestId = newId('request', now())
   if (failure.status >= 500) onFault(fault, requestId)
   c.header('x-request-id', requestId)
-  if (failure.status === 401)
-    c.header(
-      'www-authenticate',
-      failure.code === 'auth.required'
-        ? 'Bearer realm="valetkey"'
-        : 'Bearer realm="valetkey", error="invalid_token"',
-    )
   if (failure.status === 429) c.header('retry-after', '60')
   return c.json({ err: failure.code, description: failure.message }, failure.status as 400)
 }

@@ -1,6 +1,7 @@
 import { shapes } from '@valetkey/sdk/contract'
 import { AppError } from '@valetkey/sdk/core'
 import * as z from 'zod'
+import { SIGNAL_SCOPES, signalResource } from '../oauth/index.ts'
 import { caepName, eventUri } from './event.ts'
 import { EVENT_NAMES, type EventName } from './happening.ts'
 import type { StreamRow } from './queue.ts'
@@ -76,12 +77,26 @@ export function transmitterMetadata(issuer: string): object {
     configuration_endpoint: `${issuer}/signals/streams`,
     status_endpoint: `${issuer}/signals/status`,
     verification_endpoint: `${issuer}/signals/verify`,
-    authorization_schemes: [{ spec_urn: 'urn:ietf:rfc:6750' }],
+    authorization_schemes: [{ spec_urn: 'urn:ietf:rfc:6749' }],
     default_subjects: 'ALL',
   }
 }
 
-/** The well-known path goes before the path of what it describes. */
-export function metadataPath(issuer: string): string {
-  return `/.well-known/ssf-configuration${new URL(issuer).pathname.replace(/\/$/, '')}`
+/** Where tokens for the streams come from, and what they have to carry (RFC 9728). */
+export function resourceMetadata(issuer: string): object {
+  return {
+    ...{ resource: signalResource(issuer), authorization_servers: [issuer] },
+    scopes_supported: SIGNAL_SCOPES,
+    bearer_methods_supported: ['header'],
+  }
+}
+
+/** A well-known path goes before the path of what it describes. */
+export function metadataPaths(issuer: string): { transmitter: string; resource: string } {
+  const { pathname } = new URL(signalResource(issuer))
+  const base = new URL(issuer).pathname.replace(/\/$/, '')
+  return {
+    transmitter: `/.well-known/ssf-configuration${base}`,
+    resource: `/.well-known/oauth-protected-resource${pathname}`,
+  }
 }

@@ -2,13 +2,21 @@ import { AppError } from '@valetkey/sdk/core'
 import type { Hono, Context as HttpContext } from 'hono'
 import * as z from 'zod'
 import type { Context } from '../directory/index.ts'
+import { readReceiverToken, type SignalScope } from '../oauth/index.ts'
 import type { Store } from '../store/index.ts'
 import type { EventName } from './happening.ts'
 import { KEY_SET_SECONDS, type SetKeys } from './keys.ts'
 import { answerPoll, type PollParts, PollRequest } from './poll.ts'
 import type { StreamRow } from './queue.ts'
-import { findReceiver } from './receivers.ts'
-import { metadataPath, StreamRequest, showStream, toWish, transmitterMetadata } from './stream-config.ts'
+import { useReceiver } from './receivers.ts'
+import {
+  metadataPaths,
+  resourceMetadata,
+  StreamRequest,
+  showStream,
+  toWish,
+  transmitterMetadata,
+} from './stream-config.ts'
 import {
   addVerification,
   authorizationPlace,
@@ -30,9 +38,6 @@ export interface TransmitterOptions {
   sleep: PollParts['sleep']
   /** Reads a JSON body within limits, or throws. */
   readBody(request: Request): Promise<unknown>
-  /** Counts wrong tokens by where they come from; throws where there were too many. */
-  guess: { refuseIfMany(address: string): void; failed(address: string): void }
-  addressOf(c: HttpContext): string
 }
 
 const StatusRequest = z.object({
@@ -45,10 +50,15 @@ const VerifyRequest = z.object({ stream_id: z.string().max(200), state: z.string
 /** Where receivers learn of the transmitter, manage their stream and fetch events (SSF 1.0 sections 7 and 8, RFC 8936). */
 export function addTransmitter(app: Hono, options: TransmitterOptions): void {
   const { issuer, keys } = options
-  app.get(metadataPath(issuer), c => {
-    c.header('cache-control', 'public, max-age=300')
-    return c.json(transmitterMetadata(issuer))
-  })
+  const paths = metadataPaths(issuer)
+  for (const [path, document] of [
+    [paths.transmitter, transmitterMetadata(issuer)],
+    [paths.resource, resourceMetadata(issuer)],
+  ] as const)
+    app.get(path, c => {
+      c.header('cache-control', 'public, max-age=300')
+      return c.json(document)
+    })
   app.get('/signals/jwks.json', async c => {
     c.header('cache-control', `public, max-age=${KEY_SET_SECONDS}`)
     return c.json(await keys.publicKeys())
@@ -56,11 +66,13 @@ export function addTransmitter(app: Hono, options: TransmitterOptions): void {
   addStreams(app, options)
   addStatus(app, options)
   app.post('/signals/poll/:stream', async c => {
-    const receiver = await authenticate(c, options)
+    const receiver = await authenticate(c, options, 'ssf.read')
     const stream = await requireOwn(options, receiver, c.req.param('stream'))
     if (stream.delivery !== 'poll')
       throw new AppError('conflict.state', 'The events of this stream are pushed.')
     const answer = await answerPoll(options, stream, parse(PollRequest, await options.readBody(c.req.raw)))
+    // It may have waited: what was taken back meanwhile hears nothing more.
+    await authenticate(c, options, 'ssf.read')
     return c.json(answer)
   })
 }
@@ -71,20 +83,20 @@ function addStreams(app: Hono, options: TransmitterOptions): void {
   const show = async (receiver: ReceiverRow, id?: string) =>
     showStream(issuer, receiver, await requireOwn(options, receiver, id))
   app.get(path, async c => {
-    const receiver = await authenticate(c, options)
+    const receiver = await authenticate(c, options, 'ssf.read')
     const id = c.req.query('stream_id')
     if (id !== undefined) return c.json((await show(receiver, id)) as object)
     return c.json((await findStream(store.db, receiver)) ? [await show(receiver)] : [])
   })
   app.post(path, async c => {
-    const receiver = await authenticate(c, options)
+    const receiver = await authenticate(c, options, 'ssf.manage')
     const request = parse(StreamRequest, await readBody(c.req.raw))
     const wish = toWish(request, undefined)
     await store.write(tx => openStream(contextOf(options, receiver), tx, receiver, wish))
     return c.json(await show(receiver), 201)
   })
   const change = (isWhole: boolean) => async (c: HttpContext) => {
-    const receiver = await authenticate(c, options)
+    const receiver = await authenticate(c, options, 'ssf.manage')
     const request = parse(StreamRequest, await readBody(c.req.raw))
     const stream = await requireOwn(options, receiver, request.stream_id ?? '')
     refuseForeign(request, issuer, receiver)
@@ -95,7 +107,7 @@ function addStreams(app: Hono, options: TransmitterOptions): void {
   app.patch(path, change(false))
   app.put(path, change(true))
   app.delete(path, async c => {
-    const receiver = await authenticate(c, options)
+    const receiver = await authenticate(c, options, 'ssf.manage')
     await requireOwn(options, receiver, c.req.query('stream_id') ?? '')
     await store.write(tx => removeStream(contextOf(options, receiver), tx, receiver))
     return c.body(null, 204)
@@ -109,11 +121,11 @@ function addStatus(app: Hono, options: TransmitterOptions): void {
     ...(reason !== '' && { reason }),
   })
   app.get('/signals/status', async c => {
-    const receiver = await authenticate(c, options)
+    const receiver = await authenticate(c, options, 'ssf.read')
     return c.json(shown(await requireOwn(options, receiver, c.req.query('stream_id') ?? '')))
   })
   app.post('/signals/status', async c => {
-    const receiver = await authenticate(c, options)
+    const receiver = await authenticate(c, options, 'ssf.manage')
     const { stream_id, status, reason } = parse(StatusRequest, await readBody(c.req.raw))
     await requireOwn(options, receiver, stream_id)
     const to = { status, reason, issuer, tellsReceiver: false }
@@ -121,7 +133,7 @@ function addStatus(app: Hono, options: TransmitterOptions): void {
     return c.json(shown(await requireOwn(options, receiver, stream_id)))
   })
   app.post('/signals/verify', async c => {
-    const receiver = await authenticate(c, options)
+    const receiver = await authenticate(c, options, 'ssf.manage')
     const { stream_id, state } = parse(VerifyRequest, await readBody(c.req.raw))
     const stream = await requireOwn(options, receiver, stream_id)
     if (stream.verifiedAt + MIN_VERIFICATION_SECONDS * 1000 > now())
@@ -132,18 +144,31 @@ function addStatus(app: Hono, options: TransmitterOptions): void {
   })
 }
 
-async function authenticate(c: HttpContext, options: TransmitterOptions): Promise<ReceiverRow> {
-  const { store, now, guess, addressOf } = options
-  const address = addressOf(c)
-  guess.refuseIfMany(address)
+/** Whose the token is that a request brings, and that it carries what the request needs (RFC 6750). */
+async function authenticate(
+  c: HttpContext,
+  { store, issuer, now }: TransmitterOptions,
+  scope: SignalScope,
+): Promise<ReceiverRow> {
+  const metadata = `${new URL(issuer).origin}${metadataPaths(issuer).resource}`
+  const challenge = (more = '') =>
+    c.header('www-authenticate', `Bearer resource_metadata="${metadata}", scope="${scope}"${more}`)
   c.header('cache-control', 'no-store')
   const header = c.req.header('authorization')
-  if (header === undefined) throw new AppError('auth.required', 'Send the token of a receiver.')
+  if (header === undefined) {
+    challenge()
+    throw new AppError('auth.required', 'Send an access token of a receiver.')
+  }
   const token = /^Bearer ([\w.~+/-]+=*)$/i.exec(header)?.[1]
-  const receiver = token && (await findReceiver(store, token, now()))
-  if (receiver) return receiver
-  guess.failed(address)
-  throw new AppError('auth.invalid', 'This is not the token of a receiver.')
+  const shown = token && (await readReceiverToken({ store, issuer, now }, token))
+  const receiver = shown && (await useReceiver(store, shown.receiver, now()))
+  if (!receiver) {
+    challenge(', error="invalid_token"')
+    throw new AppError('auth.invalid', 'This is no access token of a receiver, or it has ended.')
+  }
+  if (shown.scopes.includes(scope)) return receiver
+  challenge(', error="insufficient_scope"')
+  throw new AppError('permission.denied', `This needs a token with the scope ${scope}.`)
 }
 
 /** Somebody else's stream is as unknown as none. */

@@ -446,12 +446,14 @@ interface SignalKeyTable {
   createdAt: ColumnType<string, string, never>
 }
 
-/** Who may be told of an organization's revocations, and manages a stream of them by a token. */
+/** Who may be told of an organization's revocations: a client of the authority, with one secret, that manages a stream of them. */
 interface SignalReceiverTable {
   id: string
   organizationId: string
   name: string
-  hash: string
+  /** Names the secret in tokens and records; another one with every secret. */
+  credentialId: string
+  secretHash: string
   audience: string
   /** Where events may be pushed to; null: they are only polled. */
   pushOrigin: string | null

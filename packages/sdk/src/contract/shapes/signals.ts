@@ -27,7 +27,7 @@ export const SignalStream = z.object({
   lastFault: z.string().nullable(),
   createdAt: Time,
 })
-/** Who is told of revocations, and by what token it manages its stream. */
+/** Who is told of revocations: an OAuth client, whose client id is its id. */
 export const SignalReceiver = z.object({
   id: z.string(),
   organization: z.string(),

@@ -17,7 +17,7 @@ const EVENTS: readonly EventName[] = [
   'risk-level-change',
 ]
 
-const receiverView: View<Receiver & { token?: string }> = {
+const receiverView: View<Receiver & { secret?: string }> = {
   kind: 'SignalReceiver',
   name: receiver => receiver.name,
   columns: [
@@ -77,7 +77,7 @@ function registerReceivers(group: Command, io: Io): void {
     summary: 'Who is told of revocations',
     examples: [
       ['valetkey signal receiver ls', 'how far each of them is'],
-      ['valetkey signal receiver create crm --secret-file crm.token', 'a new one'],
+      ['valetkey signal receiver create crm --secret-file crm.secret', 'a new one'],
     ],
   })
   addCommand(receivers, 'ls', {
@@ -90,7 +90,7 @@ function registerReceivers(group: Command, io: Io): void {
   addCommand(receivers, 'create <name>', {
     summary: 'Let somebody be told of revocations',
     examples: [
-      ['valetkey signal receiver create crm --secret-file crm.token', 'it fetches its events'],
+      ['valetkey signal receiver create crm --secret-file crm.secret', 'it fetches its events'],
       ['valetkey signal receiver create siem --push-origin https://siem.example.com', 'or has them pushed'],
     ],
   })
@@ -101,13 +101,22 @@ function registerReceivers(group: Command, io: Io): void {
         .choices(['iss_sub', 'email'])
         .default('iss_sub'),
     )
-    .option('--secret-file <file>', 'where to write its token; else it is printed, once')
+    .option('--secret-file <file>', 'where to write its secret; else it is printed, once')
     .action(withSession(io, createReceiver))
+  addCommand(receivers, 'rotate-secret <receiver>', {
+    summary: 'Give a receiver a new secret; the one before it, and tokens that it gave, count no more',
+    examples: [
+      ['valetkey signal receiver rotate-secret siem --secret-file siem.secret', 'its stream stays'],
+      ['valetkey signal receiver rotate-secret siem', 'printed, once'],
+    ],
+  })
+    .option('--secret-file <file>', 'where to write its secret; else it is printed, once')
+    .action(withSession(io, rotateSecret))
   addConfirmOptions(
     addCommand(receivers, 'rm <receiver>', {
       summary: 'Tell somebody no more',
       examples: [
-        ['valetkey signal receiver rm siem --yes', 'with its token and its stream'],
+        ['valetkey signal receiver rm siem --yes', 'with its secret and its stream'],
         ['valetkey signal receiver rm siem --dry-run', 'see what that touches'],
       ],
     }),
@@ -217,26 +226,47 @@ async function createReceiver(
     secretFile?: string
   },
 ): Promise<void> {
-  const { api, io, print } = session
+  const { api, print } = session
   const { id: organization } = await findOwnOrganization(session)
   const { secretFile, ...wish } = options
-  await using target = secretFile === undefined ? undefined : await reserveSecretFile(io, secretFile)
-  const { token, ...created } = await api.signalReceivers.create({ organization, name, ...wish })
+  await showSecret(session, secretFile, () => api.signalReceivers.create({ organization, name, ...wish }))
   const { issuer } = await api.session.whoami({})
-  if (target && token !== null) {
-    const path = await target.write(`${token}\n`)
-    print.item(receiverView, created)
-    print.note(`Its token is in ${path}: nothing else has it.`)
-  } else {
-    const shown = [
-      ...receiverView.columns,
-      { header: 'TOKEN', value: (item: { token?: string }) => item.token ?? null },
-    ]
-    print.item({ ...receiverView, columns: shown }, token === null ? created : { ...created, token })
-    print.note('The token is shown this once. Have you copied it?')
-  }
   print.note(`Tell the receiver: ${issuer}/.well-known/ssf-configuration`)
+  print.note(`It gets tokens at ${issuer}/token, by client credentials: its client id is the ID above.`)
   print.note(`Or set its stream up for it: valetkey signal stream start ${name}`)
+}
+
+async function rotateSecret(
+  session: Session,
+  text: string,
+  { secretFile }: { secretFile?: string },
+): Promise<void> {
+  const { id: receiver, organization } = await findSignalReceiver(session, text)
+  await showSecret(session, secretFile, () =>
+    session.api.signalReceivers.rotateSecret({ organization, receiver }),
+  )
+}
+
+/** Shows a receiver with its new secret, or has that in a file alone. The file is there before the secret is. */
+async function showSecret(
+  { io, print }: Session,
+  file: string | undefined,
+  make: () => Promise<Receiver & { secret: string | null }>,
+): Promise<void> {
+  await using target = file === undefined ? undefined : await reserveSecretFile(io, file)
+  const { secret, ...receiver } = await make()
+  if (target && secret !== null) {
+    const path = await target.write(`${secret}\n`)
+    print.item(receiverView, receiver)
+    print.note(`Its secret is in ${path}: nothing else has it.`)
+    return
+  }
+  const columns = [
+    ...receiverView.columns,
+    { header: 'SECRET', value: (item: { secret?: string }) => item.secret ?? null },
+  ]
+  print.item({ ...receiverView, columns }, secret === null ? receiver : { ...receiver, secret })
+  print.note('The secret is shown this once. Have you copied it?')
 }
 
 async function removeReceiver(session: Session, text: string, options: ConfirmOptions): Promise<void> {

@@ -1,11 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { isId } from '@valetkey/sdk/core'
 import type { JWK } from 'jose'
 import { errors, type KoaContext, Provider } from 'oidc-provider'
 import { hashSecret } from '../../store/index.ts'
 import type { FailureLimit } from '../failure-limit.ts'
 import { type Workload, workloadOf } from '../issuer/workload-request.ts'
 import type { Journal } from '../journal.ts'
+import type { ReceiverClient } from '../receiver/receiver.ts'
 import { DEVICE_CODE } from '../token/token-types.ts'
 import { available, tooManyFailures } from '../trouble.ts'
 import { type Addressing, checkAssertion } from './assertion.ts'
@@ -24,6 +26,8 @@ export interface Attempt {
   caller?: Caller
   /** The credential that the caller proved to hold. */
   credential?: CallerCredential
+  /** The receiver of security events behind the id, which is no agent; not proven before `credential` is set. */
+  receiver?: ReceiverClient
   addressing?: Addressing
   /** The keys that the client's document names. */
   documentKeys?: readonly JWK[]
@@ -50,10 +54,17 @@ export function provenCaller(ctx: KoaContext): { caller: Caller; credential: Cal
   return { caller, credential }
 }
 
+/** The receiver of security events that proved itself; undefined where a client of an agent's did. */
+export function provenReceiver(ctx: KoaContext): ReceiverClient | undefined {
+  const { receiver, credential } = attemptOf(ctx)
+  return credential && receiver
+}
+
 export interface ClientAuthenticationOptions {
   issuer: string
   tokenEndpoint: string
   findCaller: (clientId: string) => Promise<Caller | undefined>
+  findReceiver: (clientId: string) => Promise<ReceiverClient | undefined>
   /** The agent of a client whose id names a document: in the organization that the request is about. */
   findDocumentCaller: (clientId: string, params: Record<string, unknown>) => Promise<Caller | undefined>
   /** Where a client may return to, and how it has to ask. */
@@ -115,6 +126,7 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     if (workload) return findWorkload(ctx, workload)
     const { route } = ctx.oidc
     if (!AT_THE_BROWSER.has(route)) refuseIfWaiting(ctx, limit.waitSeconds(id, addressOf(ctx.req)))
+    if (isId(id, 'signalReceiver')) return findReceiver(ctx, id)
     const isDocument = isDocumentId(id)
     const refused = (reason: string) => {
       attempt.refusal = reason
@@ -154,6 +166,18 @@ export function authenticateByOwnTables(provider: Provider, options: ClientAuthe
     if (attempt.refusal !== undefined || !own || hasExpired(own, now())) return undefined
     noteProof(ctx, own)
     return clients(agent, 'none')
+  }
+
+  /** A receiver proves itself by its secret, and there is nothing that it could ask for but tokens. */
+  async function findReceiver(ctx: KoaContext, id: string) {
+    const attempt = attemptOf(ctx)
+    const receiver = await available(options.findReceiver(id))
+    if (receiver) attempt.receiver = receiver
+    if (!receiver) attempt.refusal = 'client_unknown'
+    else if (!TOKEN_ROUTES.has(ctx.oidc.route) || methodOf(ctx) !== 'secret')
+      attempt.refusal = 'client_method'
+    else return clients(id, 'receiver')
+    return undefined
   }
 
   /** A client proves itself in the way that its document says at this moment, and in no other. */
@@ -199,15 +223,18 @@ const AT_THE_BROWSER = new Set(['authorization', 'resume'])
 /** Where a request for authorization is taken. */
 const ASKING = new Set([...AT_THE_BROWSER, 'pushed_authorization_request'])
 
+/** Where tokens are given, and given back. */
+const TOKEN_ROUTES = new Set(['token', 'revocation'])
+
 /** Whether a client comes again to hear of a code that it shows somebody. */
 function isWaiting({ oidc }: KoaContext): boolean {
   return oidc.route === 'token' && oidc.params['grant_type'] === DEVICE_CODE
 }
 
-function matchSecret({ caller }: Attempt, secret: string): CallerCredential | undefined {
+function matchSecret({ caller, receiver }: Attempt, secret: string): CallerCredential | undefined {
   const hash = Buffer.from(hashSecret(secret))
   let match: CallerCredential | undefined
-  for (const credential of caller?.credentials ?? []) {
+  for (const credential of receiver ? [receiver.credential] : (caller?.credentials ?? [])) {
     if (credential.secretHash === null) continue
     const stored = Buffer.from(credential.secretHash)
     if (stored.length === hash.length && timingSafeEqual(stored, hash)) match = credential

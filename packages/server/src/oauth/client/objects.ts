@@ -6,7 +6,7 @@ import { applicationTypeOf } from './redirect-uri.ts'
 import type { Registration } from './registration.ts'
 
 /** How a request means to prove who sends it. */
-export type ProofKind = 'secret' | 'key' | 'none'
+export type ProofKind = 'secret' | 'key' | 'none' | 'receiver'
 
 const MOST_CLIENTS = 10_000
 const FOR_PEOPLE = ['authorization_code', 'refresh_token', DEVICE_CODE, JWT_BEARER]
@@ -16,6 +16,7 @@ const GRANTS = {
   none: FOR_PEOPLE,
   secret: FOR_AGENTS,
   key: FOR_AGENTS,
+  receiver: ['client_credentials'],
 }
 
 /**
@@ -29,9 +30,11 @@ export function createClients(
   const made = new Map<string, OidcClient>()
   // Never compared: `compareClientSecret` is ours. Unguessable all the same.
   const unusedSecret = randomBytes(32).toString('base64url')
+  const secret = { token_endpoint_auth_method: 'client_secret_basic', client_secret: unusedSecret }
   const proof = {
     none: { token_endpoint_auth_method: 'none' },
-    secret: { token_endpoint_auth_method: 'client_secret_basic', client_secret: unusedSecret },
+    secret,
+    receiver: secret,
     key: { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [] } },
   }
 

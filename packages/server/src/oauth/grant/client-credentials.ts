@@ -8,8 +8,9 @@ import {
 } from '@valetkey/sdk/core'
 import { errors, type GrantHandler, type KoaContext, type Provider } from 'oidc-provider'
 import { narrowDetails, scopesWithin } from '../authorization/details.ts'
-import { attemptOf, provenCaller } from '../client/authentication.ts'
+import { attemptOf, provenCaller, provenReceiver } from '../client/authentication.ts'
 import type { Caller, CallerCredential } from '../client/caller.ts'
+import { issueReceiverToken } from '../receiver/receiver-token.ts'
 import type { TokenWriter } from '../token/access-token.ts'
 import { type ProofOptions, provenKey, tokenTypeOf } from '../token/proof-of-possession.ts'
 import type { Target, TargetLookup } from '../token/target.ts'
@@ -38,6 +39,8 @@ export function addClientCredentials(provider: Provider, options: GrantOptions):
  */
 export function clientCredentialsGrant(options: GrantOptions): GrantHandler {
   return async ctx => {
+    const receiver = provenReceiver(ctx)
+    if (receiver) return issueReceiverToken(options, ctx, receiver)
     const { caller, credential } = provenCaller(ctx)
     const grant = await findActingGrant(options, ctx.oidc.params['grant_id'], caller)
     requireKind(caller, grant)

@@ -1,7 +1,7 @@
 import { createHmac, hash } from 'node:crypto'
 import { type Proof, readProof } from '@valetkey/sdk/dpop'
 import { errors, type KoaContext } from 'oidc-provider'
-import { provenCaller } from '../client/authentication.ts'
+import { provenCaller, provenReceiver } from '../client/authentication.ts'
 import type { Journal } from '../journal.ts'
 import { available } from '../trouble.ts'
 
@@ -39,6 +39,8 @@ interface Shown {
  * must bind its tokens a proof is required, with a nonce, so that none can have been made in advance.
  */
 export async function provenKey(options: ProofOptions, ctx: KoaContext, path = '/token'): Promise<ProvenKey> {
+  // The CAEP interoperability profile has receivers of security events bear their tokens (section 2.7.3).
+  if (provenReceiver(ctx)) return { jkt: undefined } as ProvenKey
   const { caller } = provenCaller(ctx)
   const text = ctx.get('dpop')
   if (text === '') {

@@ -13,7 +13,7 @@ const STATEMENTS = [
     kid text primary key, public_jwk text not null, sealed_private_jwk text not null, created_at text not null)`,
   `create table signal_receiver (
     id text primary key, organization_id text not null references organization(id), name text not null,
-    hash text not null unique, audience text not null, push_origin text, subjects text not null,
+    credential_id text not null, secret_hash text not null, audience text not null, push_origin text, subjects text not null,
     created_at text not null, created_by text not null, last_used_at text, unique (organization_id, name))`,
   `create table signal_stream (
     id text primary key, receiver_id text not null unique references signal_receiver(id) on delete cascade,
