@@ -272,7 +272,8 @@ test('a change is on record with the trace of its request, and an enforcement po
       }),
     }),
   )
-  expect(items.map(each => each.trace)).toContain(null)
+  const other = items.find(each => each.trace !== trace)?.trace
+  expect(other).toMatch(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-00$/)
 })
 
 test('a log is read as tiles, by what any client of C2SP tlog-tiles asks for', async () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { type AdminApi, api, type Client, createClient } from '@valetkey/sdk/contract'
 import pino from 'pino'
-import { openAudit } from '../../packages/server/src/audit/index.ts'
+import { inTrace, openAudit } from '../../packages/server/src/audit/index.ts'
 import { openBaseline } from '../../packages/server/src/baseline/index.ts'
 import {
   type Context,
@@ -58,7 +58,7 @@ export async function start({
     // DNS shows at proved.test what every claim asks for, and nothing elsewhere.
     resolveTxt: async name => (name === '_valetkey.proved.test' ? claimsOf(store) : []),
   })
-  const send = async (request: Request) => app.fetch(request)
+  const send = (request: Request) => inTrace(request.headers.get('traceparent'), () => app.fetch(request))
   const clientWith = (token: () => string | Promise<string>): Client<AdminApi> =>
     createClient(api, { baseUrl: ISSUER, token, fetch: send })
   const claimed = claim

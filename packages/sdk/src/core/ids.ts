@@ -73,6 +73,16 @@ export function isId(text: string, kind?: IdKind): boolean {
   return ID.test(text) && (kind === undefined || text.startsWith(`${ID_PREFIX[kind]}_`))
 }
 
+/** W3C Trace Context, version 00: the trace in 32 hexadecimal digits, the span in 16. Neither may be zero. */
+export const TRACE_PARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/
+
+/** A trace of its own, written as a `traceparent` that nobody has sampled. */
+export function newTrace(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(24))
+  const digits = Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
+  return `00-${digits.slice(0, 32)}-${digits.slice(32)}-00`
+}
+
 /** A secret of 256 random bits, base64url, with a prefix by which a leak scanner can find it. */
 export function newSecret(prefix: string): string {
   const bytes = crypto.getRandomValues(new Uint8Array(32))

@@ -11,7 +11,7 @@ export { definitionHash, definitionText, type ToolDefinition } from './definitio
 export { AppError, ERRORS, type ErrorCode } from './errors.ts'
 export * from './facts.ts'
 export * from './feed.ts'
-export { ID_PREFIX, type IdKind, isId, newId, newSecret } from './ids.ts'
+export { ID_PREFIX, type IdKind, isId, newId, newSecret, newTrace, TRACE_PARENT } from './ids.ts'
 export { canonicalJson, type Json, type JsonObject } from './json.ts'
 export * from './record.ts'
 export { anyCovers, covers, intersectScopes } from './scope.ts'

@@ -1,5 +1,6 @@
 import { isoTime, type JsonObject, newId } from '@valetkey/sdk/core'
 import { prepareInsert, type Tx } from '../store/index.ts'
+import { currentTrace } from './trace.ts'
 
 /** Something that was done to the policy, the identities or the settings. */
 export interface ChangeEvent {
@@ -13,8 +14,8 @@ export interface ChangeEvent {
   target: string
   /** What changed, before and after; never a secret. */
   detail?: JsonObject
-  /** The trace that it was part of. */
-  trace?: string
+  /** The trace that it was part of, if any; that of the request that is being answered, where nothing is said. */
+  trace?: string | null
 }
 
 /**
@@ -35,9 +36,19 @@ export function recordAll(tx: Tx, events: readonly ChangeEvent[], now: number): 
 
 const insertRows = prepareInsert('auditOutbox', ['id', 'organizationId', 'at', 'body'])
 
-function toRow({ organization, type, actor, target, detail = {}, trace }: ChangeEvent, now: number) {
+function toRow(event: ChangeEvent, now: number) {
+  const { organization, type, actor, target, detail = {}, trace = currentTrace() } = event
   const id = newId('event', now)
   const at = isoTime(now)
-  const body = JSON.stringify({ id, at, organization, type, actor, target, detail, trace })
+  const body = JSON.stringify({
+    id,
+    at,
+    organization,
+    type,
+    actor,
+    target,
+    detail,
+    trace: trace ?? undefined,
+  })
   return { id, organizationId: organization, at, body }
 }

@@ -12,6 +12,4 @@ export interface Context {
   store: Store
   actor: Actor
   now(): number
-  /** The trace that the request belongs to (W3C Trace Context), if it says so. */
-  trace?: string | undefined
 }

@@ -38,6 +38,5 @@ export function timeOf(ctx: Context): string {
 
 /** Records what the caller of an operation did, in the transaction that does it. */
 export function recordBy(ctx: Context, tx: Tx, event: Omit<ChangeEvent, 'actor'>): Promise<void> {
-  const { actor, trace } = ctx
-  return record(tx, { ...event, actor: actor.id, ...(trace !== undefined && { trace }) }, ctx.now())
+  return record(tx, { ...event, actor: ctx.actor.id }, ctx.now())
 }

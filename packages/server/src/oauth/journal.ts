@@ -1,5 +1,5 @@
 import { isId, isoTime } from '@valetkey/sdk/core'
-import { type ChangeEvent, recordAll } from '../audit/index.ts'
+import { type ChangeEvent, currentTrace, recordAll } from '../audit/index.ts'
 import type { Store, Tx } from '../store/index.ts'
 import type { Log } from './log.ts'
 
@@ -109,7 +109,8 @@ export function createJournal(options: { store: Store; now: () => number; log: L
     },
     record(event, redeem) {
       const settle = Promise.withResolvers<boolean>()
-      entries.push({ event, redeem, settle })
+      // Written later, by whoever commits for all.
+      entries.push({ event: { ...event, trace: currentTrace() }, redeem, settle })
       wake()
       return settle.promise
     },

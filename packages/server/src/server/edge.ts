@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
+import { inTrace } from '../audit/index.ts'
 import type { Feed } from '../feed/index.ts'
 import type { AuthorizationServer } from '../oauth/index.ts'
 import type { Pdp } from '../pdp/index.ts'
@@ -46,9 +47,11 @@ export async function openEdge(options: {
   const prefix = new URL(config.issuer).pathname.replace(/\/$/, '')
   const server = createServer((request, response) => {
     const [path = '/'] = (request.url ?? '/').split('?', 1)
-    if (oauth.serves(path)) return void oauth.handler(request, response)
-    if (prefix !== '' && path.startsWith(`${prefix}/`)) request.url = request.url?.slice(prefix.length)
-    return void web(request, response)
+    void inTrace(request.headers['traceparent']?.toString(), () => {
+      if (oauth.serves(path)) return oauth.handler(request, response)
+      if (prefix !== '' && path.startsWith(`${prefix}/`)) request.url = request.url?.slice(prefix.length)
+      return web(request, response)
+    })
   })
   server.requestTimeout = 30_000
   server.headersTimeout = 10_000

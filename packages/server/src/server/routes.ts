@@ -76,8 +76,7 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
       refuseIfNotPermitted(actor, route)
       const input = await parseInput(route, c.req.raw, c.req.param())
       const noting = noteRevisions(store)
-      const trace = traceOf(c.req.raw.headers)
-      const ctx: Context = { store: noting.store, actor, now, ...(trace !== undefined && { trace }) }
+      const ctx: Context = { store: noting.store, actor, now }
       const key = route.idempotent ? c.req.raw.headers.get('idempotency-key') : null
       const answer = await (key === null
         ? run(ctx, input)
@@ -99,11 +98,6 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
     throw new AppError('not_found', `There is no operation ${c.req.method} ${quote(c.req.path)}.`)
   })
   return app
-}
-
-/** W3C trace context, as with calls; what has another form is not written down. */
-function traceOf(headers: Headers): string | undefined {
-  return /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(headers.get('traceparent') ?? '')?.[0]
 }
 
 interface Operation {

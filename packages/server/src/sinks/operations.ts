@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { AppError, isId, isoTime, type JsonObject, newId } from '@valetkey/sdk/core'
-import type { Following } from '../audit/index.ts'
+import { currentTrace, type Following } from '../audit/index.ts'
 import {
   type Context,
   getOrganization,
@@ -249,7 +249,8 @@ function eventOf(type: string, { id, organizationId }: SinkRow, detail: JsonObje
 function madeUp({ now, actor }: Context, { id, organizationId }: SinkRow): Exported {
   const change = {
     ...{ id: newId('event', now()), at: isoTime(now()), type: 'sink.tested', organization: organizationId },
-    ...{ actor: actor.id, target: id, detail: { sentence: 'A made-up record, to see whether it arrives.' } },
+    ...{ actor: actor.id, target: id, trace: currentTrace() },
+    detail: { sentence: 'A made-up record, to see whether it arrives.' },
   }
   return { kind: 'change', change, place: { log: 'nowhere', index: 0, leafHash: '0'.repeat(64) } }
 }

@@ -1,4 +1,4 @@
-import { newId, type Reason } from '../../core/index.ts'
+import { newId, type Reason, TRACE_PARENT } from '../../core/index.ts'
 import { type Caller, type Decision, mayObtain, type Refusal } from '../../engine/index.ts'
 import { type Target, targetsOf } from '../protocol/action.ts'
 import {
@@ -204,5 +204,5 @@ function traceOf(inbound: Inbound, message: Message): string | null {
   const meta = message.params['_meta']
   const inBody = meta && typeof meta === 'object' && !Array.isArray(meta) ? meta['traceparent'] : undefined
   const trace = typeof inBody === 'string' ? inBody : inbound.header('traceparent')
-  return trace !== undefined && /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(trace) ? trace : null
+  return trace !== undefined && TRACE_PARENT.test(trace) ? trace : null
 }

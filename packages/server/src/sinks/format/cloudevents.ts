@@ -1,4 +1,4 @@
-import { isoTime, type JsonObject } from '@valetkey/sdk/core'
+import { isoTime, type JsonObject, TRACE_PARENT } from '@valetkey/sdk/core'
 import { type Exported, recordOf, timeOf, uidOf } from './exported.ts'
 
 const TYPES = { call: 'decision', outcome: 'outcome', change: 'change', alert: 'alert' } as const
@@ -8,7 +8,7 @@ export function toCloudEvent(exported: Exported): JsonObject {
   const { place, kind } = exported
   const subject =
     kind === 'call' ? exported.call.agent : kind === 'outcome' ? exported.call?.agent : exported.change.target
-  const trace = kind === 'call' ? exported.call.trace : null
+  const trace = kind === 'outcome' ? null : (kind === 'call' ? exported.call : exported.change).trace
   return {
     specversion: '1.0',
     id: uidOf(exported),
@@ -24,6 +24,3 @@ export function toCloudEvent(exported: Exported): JsonObject {
     data: { ...recordOf(exported), log: { ...place } },
   }
 }
-
-/** W3C Trace Context, version 00; the caller wrote it, so it may be anything. */
-export const TRACE_PARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/

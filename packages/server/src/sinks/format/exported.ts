@@ -11,6 +11,7 @@ const ChangeRecord = z.object({
   actor: z.string().default(''),
   target: z.string().default(''),
   detail: z.record(z.string(), z.json()).default({}),
+  trace: z.string().nullable().default(null),
 })
 export type ChangeRecord = z.infer<typeof ChangeRecord>
 

@@ -367,6 +367,19 @@ test('OpenTelemetry: a call that ended is a span of its trace, named as the MCP 
   expect(isSpan(REFUSAL)).toBe(true)
 })
 
+test('a change leaves with the trace of the request that made it', () => {
+  const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+  const at = '2027-01-05T10:00:00.000Z'
+  const said = { v: 1, type: 'token.issued', id: 'evt_1', at, organization: 'org_nw', actor: 'agt_1', trace }
+  const change = exported({ ...said, target: 'atk_1', detail: {} })
+  expect(toJson(change, 'cloudevents', MOST_BYTES)).toMatchObject({ traceparent: trace, data: { trace } })
+  expect(toJson(change, 'ocsf', MOST_BYTES)).toMatchObject({ unmapped: { trace } })
+  const request = toLogsRequest([change], 0) as z.infer<typeof Logs>
+  expect(request.resourceLogs[0]?.scopeLogs[0]?.logRecords[0]).toMatchObject({
+    ...{ traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' },
+  })
+})
+
 test('what is too long is cut where callers wrote, and says where the whole of it is', () => {
   const args: JsonObject = { text: 'x'.repeat(10_000_000), list: Array.from({ length: 9999 }, (_, i) => i) }
   const huge = exported({ ...BASE_CALL, arguments: args })

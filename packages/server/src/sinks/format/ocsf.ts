@@ -204,15 +204,17 @@ function resourcesOf(call: AttemptRecord): JsonObject[] {
     .map(path => ({ uid: plain(path, LONGEST_NAME), type: plain(path.split('/').at(-2) ?? '', 64) }))
 }
 
-function unmappedOf({ place }: Exported, call?: AttemptRecord): JsonObject {
+function unmappedOf(exported: Exported, call?: AttemptRecord): JsonObject {
+  const change = exported.kind === 'change' || exported.kind === 'alert' ? exported.change : undefined
+  const trace = (call ?? change)?.trace ?? null
   return {
-    log: { ...place },
+    log: { ...exported.place },
+    ...(trace !== null && { trace: plain(trace, 128) }),
     ...(call && {
       delegations: [...call.chain],
       mode: call.mode,
       ...(call.organization !== null && { organization: call.organization }),
       ...(call.owner !== null && { owner: call.owner }),
-      ...(call.trace !== null && { trace: plain(call.trace, 128) }),
       assignments: call.assignments.map(assignment => ({ ...assignment })),
     }),
   }

@@ -1,7 +1,6 @@
-import type { AttemptRecord, JsonObject } from '@valetkey/sdk/core'
+import { type AttemptRecord, type JsonObject, TRACE_PARENT } from '@valetkey/sdk/core'
 import { sha256 } from '@valetkey/sdk/evidence'
 import manifest from '../../../package.json' with { type: 'json' }
-import { TRACE_PARENT } from './cloudevents.ts'
 import { type Exported, sentenceOf, timeOf } from './exported.ts'
 import { EXECUTE_TOOL, NAME, TOOL_ERROR } from './otel-names.ts'
 import { plain } from './text.ts'
@@ -50,7 +49,7 @@ function toLogRecord(exported: Exported, observedAt: number): JsonObject {
     ...severity,
     eventName: `valetkey.${exported.kind}`,
     body: { stringValue: plain(sentenceOf(exported), LONGEST_VALUE) },
-    ...(call && traceOf(call)),
+    ...(call ? traceOf(call) : requestOf(exported)),
     attributes: toAttributes({
       ...(call && callAttributes(call)),
       ...ownAttributes(exported),
@@ -162,6 +161,13 @@ function traceOf({ id, trace }: AttemptRecord): JsonObject {
     spanId: own.toString('hex', 16, 24),
     ...(parentSpanId !== undefined && { parentSpanId }),
   }
+}
+
+/** The request that a change was made in, by the span that it came from. */
+function requestOf(exported: Exported): JsonObject {
+  const trace = exported.kind === 'outcome' || exported.kind === 'call' ? null : exported.change.trace
+  const [, traceId, spanId] = TRACE_PARENT.exec(trace ?? '') ?? []
+  return traceId !== undefined && spanId !== undefined ? { traceId, spanId } : {}
 }
 
 function resource(): JsonObject {
