@@ -93,6 +93,22 @@ test('a secret that was not made leaves no file behind, so that it can be tried 
   expect(readFileSync(join(terminal.directory, 'key'), 'utf8')).toMatch(/^vk_srv_/)
 })
 
+test('a server may call another one for those who call it once that is allowed, and no more once it is not', async () => {
+  await using product = await start()
+  await northwind(product)
+  await product.client().servers.create({ name: 'reports', url: 'https://reports.test/mcp' })
+  await using terminal = await openTerminal(product)
+  const forward = (...words: string[]) => terminal.valetkey(['server', 'forward', ...words])
+  expect((await forward('allow', 'reports', 'billing')).code).toBe(0)
+  expect((await forward('ls', 'reports', '-o', 'name')).out).toBe('reports -> billing\n')
+  const rehearsed = await forward('disallow', 'reports', 'billing', '--dry-run')
+  expect(rehearsed.err).toContain('reports may not call billing for others any more')
+  expect((await forward('ls', 'reports', '-o', 'name')).out).toBe('reports -> billing\n')
+  expect((await forward('disallow', 'reports', 'billing', '--reason', 'review')).code).toBe(0)
+  expect((await forward('ls', 'reports', '-o', 'name')).out).toBe('')
+  expect((await forward('disallow', 'reports', 'billing', '--yes')).code).not.toBe(0)
+})
+
 test('an upstream credential comes from a file or the standard input, and is shown nowhere', async () => {
   await using product = await start()
   await northwind(product)

@@ -225,3 +225,29 @@ test('403: reading is not enough', async () => {
     code: 'permission.denied',
   })
 })
+
+test('200: a server may call for others exactly those that its policy names, also one that comes further down', async () => {
+  await using product = await start()
+  const admin = product.client()
+  const policy = (forwards: string[] | undefined): JsonObject => ({
+    version: 1,
+    servers: {
+      reports: { url: 'https://reports.test/mcp', ...(forwards && { forwards }) },
+      billing: { url: 'https://billing.test/mcp' },
+      crm: { url: 'https://crm.test/mcp' },
+    },
+  })
+  const apply = async (forwards?: string[]) => {
+    const { changes } = await admin.policy.apply({ policy: policy(forwards) })
+    return changes.filter(({ kind }) => kind === 'forward').map(({ sign, name }) => `${sign} ${name}`)
+  }
+  expect(await apply(['billing'])).toEqual(['+ reports -> billing'])
+  expect(await apply(['billing'])).toEqual([])
+  expect(await apply()).toEqual([])
+  expect(await apply(['crm'])).toEqual(['+ reports -> crm', '- reports -> billing'])
+  expect(await apply([])).toEqual(['- reports -> crm'])
+  await expect(apply(['nobody'])).rejects.toMatchObject({
+    ...{ code: 'policy.invalid', path: 'servers.reports.forwards.0' },
+  })
+  await expect(apply(['reports'])).rejects.toMatchObject({ code: 'policy.invalid' })
+})

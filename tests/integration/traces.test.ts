@@ -91,6 +91,14 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
         return c.serverKeys.revoke({ server: 'billing', id })
       },
     ],
+    'forwards.allow': ['facts', c => allowForward(c)],
+    'forwards.disallow': [
+      'facts',
+      async c => {
+        await allowForward(c)
+        return c.forwards.disallow({ server: 'billing', to: 'crm' })
+      },
+    ],
     'tools.map': ['facts', c => c.tools.map({ server: 'billing', ...INVOICE_RULE, name: 'other' })],
     'tools.unmap': ['facts', c => c.tools.unmap({ server: 'billing', id: 'get_invoice' })],
     'resourceTypes.create': ['facts', c => c.resourceTypes.create({ slug: 'customer' })],
@@ -365,6 +373,11 @@ async function putTree(client: Client) {
   await client.resourceTypes.create({ slug: 'desk', parents: ['organization', 'room'] })
   await client.resources.put({ type: 'room', id: 'r1' })
   return client.resources.put({ type: 'desk', id: 'd1', parent: 'room/r1' })
+}
+
+async function allowForward(client: Client) {
+  await client.servers.create({ name: 'crm', url: 'https://crm.test/mcp' })
+  return client.forwards.allow({ server: 'billing', to: 'crm' })
 }
 
 async function addMaya(client: Client) {

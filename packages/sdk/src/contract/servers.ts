@@ -100,6 +100,30 @@ export const servers = {
       returns: s.ServerKey,
     },
   },
+  forwards: {
+    list: {
+      method: 'GET',
+      path: '/servers/:server/forwards',
+      summary: 'List which other servers a server may call for those who call it',
+      permission: 'server:read',
+      query: s.Page,
+      returns: s.pageOf(s.Forward),
+    },
+    allow: {
+      method: 'PUT',
+      path: '/servers/:server/forwards/:to',
+      summary: 'Let a server call another one for those who call it, with no more than they may there',
+      permission: 'server:write',
+      returns: s.Forward,
+    },
+    disallow: {
+      method: 'DELETE',
+      path: '/servers/:server/forwards/:to',
+      summary: 'End that a server may call another one, and all that it calls there now',
+      permission: 'server:write',
+      returns: s.Forward,
+    },
+  },
   tools: {
     list: {
       method: 'GET',

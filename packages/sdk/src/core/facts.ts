@@ -237,6 +237,15 @@ export const SigningKeyFact = z.object({
 })
 export type SigningKeyFact = z.infer<typeof SigningKeyFact>
 
+/** One MCP server may call another for those who have called it; no fact while the one that calls is frozen or retired. */
+export const ForwardFact = z.object({ from: z.string(), to: z.string() })
+export type ForwardFact = z.infer<typeof ForwardFact>
+
+/** By what id that fact goes. */
+export function forwardId({ from, to }: ForwardFact): string {
+  return `${from}.${to}`
+}
+
 export const CATALOGUE_FACTS = {
   server: ServerFact,
   tool: ToolFact,
@@ -244,6 +253,7 @@ export const CATALOGUE_FACTS = {
   permission: PermissionFact,
   role: RoleFact,
   signing_key: SigningKeyFact,
+  forward: ForwardFact,
   environment: EnvironmentFact,
 } as const
 
@@ -272,6 +282,7 @@ export const CatalogueOp = z.discriminatedUnion('fact', [
   put('permission', PermissionFact),
   put('role', RoleFact),
   put('signing_key', SigningKeyFact),
+  put('forward', ForwardFact),
   put('environment', EnvironmentFact),
 ])
 export type CatalogueOp = z.infer<typeof CatalogueOp>

@@ -3,6 +3,7 @@ import {
   AppError,
   type CatalogueOp,
   ENVIRONMENT,
+  type ForwardFact,
   type PermissionFact,
   type ResourceTypeFact,
   ROOT_TYPE,
@@ -71,6 +72,8 @@ export interface CatalogueView {
   isFrozen: boolean
   /** By `kid`. */
   signingKeys: Map<string, SigningKeyFact>
+  /** Which server may call which for those who called it, by the fact's id. */
+  forwards: Map<string, ForwardFact>
 }
 
 const NOTHING = new Int32Array(0)
@@ -97,6 +100,7 @@ export function emptyCatalogue(): CatalogueView {
     roles: new Map(),
     isFrozen: false,
     signingKeys: new Map(),
+    forwards: new Map(),
   }
 }
 
@@ -155,6 +159,10 @@ export function applyToCatalogue(view: CatalogueView, op: CatalogueOp): void {
       if (op.value) view.signingKeys.set(op.id, op.value)
       else view.signingKeys.delete(op.id)
       return
+    case 'forward':
+      if (op.value) view.forwards.set(op.id, op.value)
+      else view.forwards.delete(op.id)
+      return
     default:
       throw new AppError('internal', `unreachable: ${JSON.stringify(op satisfies never)}`)
   }
@@ -169,6 +177,7 @@ export function catalogueOps(view: CatalogueView): CatalogueOp[] {
   for (const { id, fact } of view.roles.values()) if (fact) ops.push({ fact: 'role', id, value: fact })
   if (view.isFrozen) ops.push({ fact: 'environment', id: ENVIRONMENT, value: { status: 'frozen' } })
   for (const [id, fact] of view.signingKeys) ops.push({ fact: 'signing_key', id, value: fact })
+  for (const [id, fact] of view.forwards) ops.push({ fact: 'forward', id, value: fact })
   for (const { rules } of view.servers.values())
     for (const named of Object.values(rules))
       for (const { fact } of named.values()) ops.push({ fact: 'tool', id: fact.id, value: fact })

@@ -1,8 +1,8 @@
-import { refuseChain, refuseEnded, rootOf } from './chain.ts'
+import { chainCarries, refuseChain, refuseEnded, rootOf } from './chain.ts'
 import { isBetween, isInForce, isRunning } from './life.ts'
 import type { Caller, DecisionRequest } from './request.ts'
 import type { Snapshot } from './snapshot.ts'
-import { type Parties, partiesOf, type Refusal, type Walk } from './walk.ts'
+import { carries, type Parties, partiesOf, type Refusal, type Walk } from './walk.ts'
 
 /** The leg on which everyone and everything must be alive. */
 export function checkState(walk: Walk): Refusal | null {
@@ -16,6 +16,17 @@ export function refuseCaller(
 ): Refusal | null {
   const parties = partiesOf(snapshot, request)
   return refuse(parties, request) ?? refuseEnded(parties, request.now)
+}
+
+/** Of the permissions that a caller's token carries, those that its grant, its chain and all ceilings let through now. */
+export function carriedBy(
+  snapshot: Snapshot,
+  request: Pick<DecisionRequest, 'server' | 'caller' | 'now'>,
+): string[] {
+  const parties = partiesOf(snapshot, request)
+  return request.caller.scopes.filter(
+    scope => carries(parties, request.caller, scope, request.now) && chainCarries(parties, scope),
+  )
 }
 
 /** Whether all are alive: the installation, the server, the organization, the agent, the chain, the person. */
@@ -40,7 +51,10 @@ function nextEnd({ seat, grant }: Parties, caller: Caller, now: number): number 
 
 function findRefusal(parties: Parties, caller: Caller, now: number): Refusal | null {
   const refusal =
-    refusePlace(parties, caller) ?? refuseAgent(parties, caller, now) ?? refuseChain(parties, caller)
+    refusePlace(parties, caller) ??
+    refuseAgent(parties, caller, now) ??
+    refuseWay(parties, caller) ??
+    refuseChain(parties, caller)
   if (refusal || (caller.person === null && caller.grant === null)) return refusal
   return refusePerson(parties, caller, now)
 }
@@ -77,6 +91,17 @@ function refuseAgent({ isSigned, organization, seat }: Parties, caller: Caller, 
   if (principal.status !== 'active') return { reason: 'suspended', detail: `agent ${principal.name}` }
   if (owner?.status !== 'active')
     return { reason: 'suspended', detail: `the owner of agent ${principal.name} is gone` }
+  return null
+}
+
+/** Whether the servers that handed the call on still may, and the tokens that they had for it are good. */
+function refuseWay({ isLetOn, organization }: Parties, { forwarded }: Caller): Refusal | null {
+  if (!forwarded) return null
+  if (!isLetOn) return { reason: 'revoked', detail: 'that one server may call the other' }
+  for (const { token } of forwarded) {
+    if (organization?.frozenTokens.has(token)) return { reason: 'frozen', detail: 'the token before it' }
+    if (organization?.revokedTokens.has(token)) return { reason: 'revoked', detail: 'the token before it' }
+  }
   return null
 }
 

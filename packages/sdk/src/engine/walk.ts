@@ -1,4 +1,11 @@
-import { anyCovers, type Carrier, type GrantFact, type PrincipalFact, type Reason } from '../core/index.ts'
+import {
+  anyCovers,
+  type Carrier,
+  forwardId,
+  type GrantFact,
+  type PrincipalFact,
+  type Reason,
+} from '../core/index.ts'
 import { type Bounds, boundsOn } from './bounds.ts'
 import type { ServerView } from './catalogue.ts'
 import type { ConditionInput } from './condition.ts'
@@ -31,6 +38,8 @@ export interface Parties {
   readonly person: PrincipalFact | undefined
   /** What token and grant are limited to beside all that. */
   readonly bounds: Bounds
+  /** Whether each server that handed the call on may call the next one. */
+  readonly isLetOn: boolean
   /** The delegations by which it acts for other agents, from the root on. */
   readonly chain: readonly Hop[]
   readonly standing: Standing
@@ -121,10 +130,18 @@ function findParties(
     grant: grant?.fact,
     person: grant && organization && personOf(organization, grant),
     bounds: boundsOn(organization, grant?.fact, caller),
+    isLetOn: isLetOn(snapshot, server, caller),
     chain: chainOf(organization, caller),
     // Not known for any moment yet.
     standing: { refusal: null, from: 0, until: 0, carried: '', carriedUntil: 0 },
   }
+}
+
+/** Whether a call may have come the way that it names: from server to server, each by a rule of its own. */
+function isLetOn({ catalogue }: Snapshot, server: string, { forwarded = [] }: Caller): boolean {
+  return forwarded.every(({ server: from }, n) =>
+    catalogue.forwards.has(forwardId({ from, to: forwarded[n + 1]?.server ?? server })),
+  )
 }
 
 /** What is known of the delegations that a caller names. */

@@ -4,6 +4,7 @@ import {
   type AuthorizationDetail,
   boundsOf,
   type CredentialFact,
+  type ForwardFact,
   type GrantFact,
   type Json,
   type LinkFact,
@@ -156,6 +157,15 @@ export function serverFact(
   const { id, name, url, mode, status } = row
   const observeUntil = milliseconds(row.observeUntil)
   return { id, name, url, mode, status, ...(observeUntil !== null && { observeUntil }) }
+}
+
+/** Null while the server that calls is not active; `status` is that one's. */
+export function forwardFact({
+  fromId: from,
+  toId: to,
+  status,
+}: Pick<Row<'forward'>, 'fromId' | 'toId'> & Pick<Row<'server'>, 'status'>): ForwardFact | null {
+  return status === 'active' ? { from, to } : null
 }
 
 export function signingKeyFact(row: Pick<Row<'signingKey'>, 'kid' | 'alg' | 'publicJwk'>): SigningKeyFact {

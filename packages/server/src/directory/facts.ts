@@ -3,6 +3,7 @@ import {
   CATALOGUE,
   type CatalogueChange,
   type CatalogueOp,
+  forwardId,
   type OrganizationChange,
   type OrganizationOp,
 } from '@valetkey/sdk/core'
@@ -11,6 +12,7 @@ import {
   agentFact,
   assignmentFact,
   credentialFact,
+  forwardFact,
   grantFact,
   linkFact,
   memberFact,
@@ -46,6 +48,14 @@ export function loadCatalogue(db: Db): Promise<CatalogueChange> {
     const keys = tx.selectFrom('signingKey').select(['kid', 'alg', 'publicJwk'])
     for (const row of await keys.orderBy('kid').execute())
       ops.push({ fact: 'signing_key', id: row.kid, value: signingKeyFact(row) })
+    const forwards = tx
+      .selectFrom('forward')
+      .innerJoin('server as from', 'from.id', 'forward.fromId')
+      .select(['forward.fromId', 'forward.toId', 'from.status'])
+    for (const row of await forwards.orderBy('fromId').orderBy('toId').execute()) {
+      const value = forwardFact(row)
+      if (value) ops.push({ fact: 'forward', id: forwardId(value), value })
+    }
     return { organization: CATALOGUE, revision, ops }
   })
 }

@@ -91,6 +91,7 @@ export * from './revocation/index.ts'
 export { clearAssignments, createAssignment, listAssignments, removeAssignment } from './roles/assignments.ts'
 export { createPermission, listPermissions, updatePermission } from './roles/permissions.ts'
 export { createRole, listRoles, showRole, updateRole } from './roles/roles.ts'
+export { allowForward, disallowForward, listForwards } from './servers/forwards.ts'
 export { awaitPoints, listPoints } from './servers/points.ts'
 export {
   canonicalUrl,

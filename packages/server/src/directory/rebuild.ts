@@ -52,6 +52,7 @@ export async function rebuildDecision(ctx: Context, call: Recorded): Promise<Reb
       scopes,
     },
     ...{ expiresAt: now + 1, isBound: true, person, grant, chain },
+    ...(call.forwarded && { forwarded: call.forwarded }),
   }
   const action = {
     ...{ kind, name: tool ?? method, definition: call.definition },

@@ -3,7 +3,8 @@ import type * as z from 'zod'
 
 /**
  * What of a change concerns the enforcement points of one server: of the catalogue, its own entry and its own tools,
- * and all roles and permissions, since a role that was held back would be missing once a tool is mapped to it. The
+ * all roles and permissions, since a role that was held back would be missing once a tool is mapped to it,
+ * and which server may call which, by their ids. The
  * revision is delivered even where nothing is left of it.
  */
 export function changeFor(server: string, change: Change): Change {

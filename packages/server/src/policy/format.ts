@@ -45,6 +45,8 @@ export const ServerPolicy = z.strictObject({
   mode: Mode.optional(),
   /** When the mode `observe` ends; once that has passed, the line may stay and everything is enforced. */
   observeUntil: Moment.optional(),
+  /** The other servers that it may call for those who call it. */
+  forwards: z.array(shapes.Name).max(200).optional(),
   tools: named(ToolRule),
   resources: named(Rule),
   prompts: named(Rule),

@@ -14,6 +14,29 @@ export async function applyServers(run: Run, policy: Policy): Promise<void> {
     const id = before ? await change(run, before, server) : await create(run, name, server)
     await applyMap(run, { id, name }, server)
   }
+  // Once all are there that the policy names.
+  for (const [name, { forwards }] of Object.entries(policy.servers))
+    if (forwards) await applyForwards(run, name, forwards)
+}
+
+/** Makes the servers that one may call for others exactly those that the policy says. */
+async function applyForwards(
+  { ctx, changes }: Run,
+  server: string,
+  wanted: readonly string[],
+): Promise<void> {
+  const standing = await all(page => directory.listForwards(ctx, { ...page, server }))
+  const held = new Set(standing.map(({ to }) => to))
+  for (const [index, to] of wanted.entries()) {
+    if (held.delete(to)) continue
+    const path = ['servers', server, 'forwards', String(index)]
+    await at(path, directory.allowForward(ctx, { server, to }))
+    changes.push({ sign: '+', kind: 'forward', name: `${server} -> ${to}`, detail: 'for those who call it' })
+  }
+  for (const to of [...held].sort()) {
+    await directory.disallowForward(ctx, { server, to })
+    changes.push({ sign: '-', kind: 'forward', name: `${server} -> ${to}`, detail: 'refused from now on' })
+  }
 }
 
 async function create({ ctx, changes }: Run, name: string, policy: ServerPolicy): Promise<string> {

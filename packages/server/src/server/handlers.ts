@@ -140,6 +140,11 @@ export function createHandlers(parts: HandlerParts): Handlers {
       create: directory.createServerKey,
       revoke: directory.revokeServerKey,
     },
+    forwards: {
+      list: directory.listForwards,
+      allow: directory.allowForward,
+      disallow: directory.disallowForward,
+    },
     tools: { list: directory.listTools, map: directory.mapTool, unmap: directory.unmapTool },
     resourceTypes: {
       list: directory.listResourceTypes,

@@ -18,6 +18,7 @@ import * as signals from './migrations/0016-signals.ts'
 import * as history from './migrations/0018-history.ts'
 import * as sinks from './migrations/0020-sinks.ts'
 import * as baseline from './migrations/0021-baseline.ts'
+import * as forwards from './migrations/0022-forwards.ts'
 import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
 
@@ -40,6 +41,7 @@ const MIGRATIONS: readonly Migration[] = [
   history,
   sinks,
   baseline,
+  forwards,
 ]
 
 interface Migration {

@@ -53,6 +53,7 @@ export interface Database {
   server: ServerTable
   serverKey: ServerKeyTable
   tool: ToolTable
+  forward: ForwardTable
   seenDefinition: SeenDefinitionTable
   resourceType: ResourceTypeTable
   resourceTypeParent: { typeId: string; parentTypeId: string }
@@ -277,6 +278,14 @@ interface DelegationRuleTable {
   scopes: string | null
   /** JSON of permissions that the delegate may hold although the delegator does not. */
   beyond: string
+  createdAt: ColumnType<string, string, never>
+  createdBy: string
+}
+
+/** One server may call another for those who have called it. */
+interface ForwardTable {
+  fromId: string
+  toId: string
   createdAt: ColumnType<string, string, never>
   createdBy: string
 }

@@ -13,6 +13,8 @@ export const McpServer = z.object({
   hasUpstreamCredential: z.boolean(),
   createdAt: Time,
 })
+/** One server may call another for those who call it; both by name. */
+export const Forward = z.object({ from: z.string(), to: z.string(), createdAt: Time, createdBy: z.string() })
 /** The key by which guards and gateways of one MCP server introduce themselves. */
 export const ServerKey = z.object({
   id: z.string(),

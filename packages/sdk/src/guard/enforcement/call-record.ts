@@ -38,6 +38,7 @@ export function toAttempt(
     definition: decision.definition,
     detail: decision.detail,
     enforced: isEnforced,
+    forwarded: caller.forwarded?.map(({ server, token }) => ({ server, token })),
     grant: who.grant,
     id: decision.id,
     kind: target.kind,

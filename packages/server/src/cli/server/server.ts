@@ -7,6 +7,7 @@ import { findServer, findServerKey } from '../find.ts'
 import { readValue, reserveSecretFile } from '../secret-file.ts'
 import { addCommand, addGroup, allPages, type Session, withSession } from '../session.ts'
 import { type Io, UsageError, type View } from '../terminal/index.ts'
+import { registerForwards } from './forward.ts'
 import { registerScan } from './scan/index.ts'
 
 type McpServer = Output<AdminApi['servers']['get']>
@@ -108,6 +109,7 @@ export function register(program: Command, io: Io): void {
     .action(withSession(io, set))
   registerScan(group, io)
   registerKeys(group, io)
+  registerForwards(group, io)
   addCommand(group, 'credential <server>', {
     summary: 'Store the header that the gateway adds towards the server; no agent ever sees it',
     examples: [

@@ -10,6 +10,7 @@ import { retireOrganization } from '../organizations/organizations.ts'
 import { getAgentRow } from '../principals/agents.ts'
 import { updatePerson } from '../principals/people.ts'
 import { getOrganization, getPrincipal, getServer, locatePrincipal, quote } from '../reference.ts'
+import { logForwardsOf } from '../servers/forwards.ts'
 import { unmapTool } from '../servers/tools.ts'
 import { asOne, type Done, inCatalogue } from './done.ts'
 import { locateTool } from './locate-tool.ts'
@@ -173,6 +174,7 @@ async function revokeServer(ctx: Context, { id: ref, reason }: Input): Promise<D
     const change = await beginChange(tx, CATALOGUE, byWhom(ctx))
     await tx.updateTable('server').set({ status: 'retired' }).where('id', '=', id).execute()
     await change.log({ fact: 'server', id, value: serverFact({ ...before, status: 'retired' }) })
+    await logForwardsOf(tx, change, id)
     const keys = await tx
       .updateTable('serverKey')
       .set({ revokedAt: timeOf(ctx) })

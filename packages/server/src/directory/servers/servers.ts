@@ -6,6 +6,7 @@ import { parseObject, type Row, serverFact } from '../fact-of.ts'
 import { byWhom, type InputOf, lock, type OutputOf, recordBy, timeOf } from '../operation.ts'
 import { readPage } from '../page.ts'
 import { foldName, getServer, quote } from '../reference.ts'
+import { logForwardsOf } from './forwards.ts'
 
 type McpServer = OutputOf<'servers', 'get'>
 
@@ -110,6 +111,7 @@ export async function updateServer(
     )
     const after = await getServer(tx, id)
     await change.log({ fact: 'server', id, value: serverFact(after) })
+    if (after.status !== before.status) await logForwardsOf(tx, change, id)
     const { reason } = input
     const detail = { before: was, after: update, ...(reason !== undefined && { reason }) }
     await recordBy(ctx, tx, { organization: null, type: 'server.updated', target: id, detail })
