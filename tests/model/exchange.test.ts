@@ -1,5 +1,6 @@
 import { anyCovers } from '@valetkey/sdk/core'
 import fc from 'fast-check'
+import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   claimsOf,
@@ -7,15 +8,26 @@ import {
   type Hand,
   startDelegationStage,
 } from '../integration/delegation-stage.ts'
+import { openService, type Service } from '../integration/forward-stage.ts'
 
 /**
  * Random chains at the authority itself: agents that delegate, take up, exchange, hand on and take back, while time goes by.
  * What the authority gives is held against what each chain rests on; what it refuses, against why it may.
  */
+const LEDGER = 'https://ledger.test/mcp'
+
 let stage: DelegationStage
 let hands: Hand[]
+/** Whom the agents call, which may call another server for them; and that one. */
+let [billing, ledger]: Service[] = []
 beforeAll(async () => {
   stage = await startDelegationStage()
+  await stage.api.servers.create({ name: 'ledger', url: LEDGER })
+  for (const permission of ['invoices:read', 'tickets:read'])
+    await stage.api.tools.map({ server: 'ledger', kind: 'method', name: `x/${permission}`, permission })
+  await stage.api.forwards.allow({ server: 'billing', to: 'ledger' })
+  billing = await openService(stage, 'billing')
+  ledger = await openService(stage, 'ledger')
   const { a, b, c, d, e, f } = stage
   hands = [a, b, c, d, e, f]
 })
@@ -36,6 +48,8 @@ interface Made {
   endsAt: number
   hops: number
   token: string
+  /** What a server was given for the next one, when it was shown that token. */
+  forwarded: string | undefined
   isRevoked: boolean
 }
 
@@ -94,6 +108,7 @@ async function handOn(from: number, to: number, parent: Made | undefined, { scop
     on: shown.resources.find(one => !one.startsWith('organization/')) ?? null,
     endsAt: Date.parse(String(offer['delegation_expires_at'])),
     token: String(got['access_token']),
+    forwarded: undefined,
   }
   for (const above of chain) {
     expect(covered(made.scopes, above.scopes), 'scopes are wider').toBe(true)
@@ -101,6 +116,7 @@ async function handOn(from: number, to: number, parent: Made | undefined, { scop
     if (above.on !== null) expect(made.on, 'it reaches elsewhere').toBe(above.on)
   }
   holdToken(made, got)
+  await forward(made, got)
   return made
 }
 
@@ -121,8 +137,25 @@ function holdToken(link: Made, answer: Parameters<typeof claimsOf>[0]): void {
   expect([claims.sub, ...actors]).toEqual(agents)
 }
 
+/** A server that is shown the token calls the next one with no more, for no longer, and no deeper than a chain may be. */
+async function forward(link: Made, answer: Parameters<typeof claimsOf>[0]): Promise<void> {
+  const before = claimsOf(answer)
+  const isShort = link.above.length + 2 <= MOST_LINKS
+  const wasLive = isLive(link)
+  const next = await billing?.forward(answer['access_token'], { resource: LEDGER })
+  if (wasLive !== isLive(link)) return
+  const shared = before.scope.split(' ').filter(one => one !== 'invoices:refund')
+  expect(next?.status, JSON.stringify([next, link])).toBe(wasLive && isShort && shared.length > 0 ? 200 : 400)
+  if (next?.status !== 200) return
+  const claims = claimsOf(next)
+  expect(claims.scope.split(' ').sort()).toEqual(shared.sort())
+  expect(claims.exp).toBeLessThanOrEqual(before.exp ?? 0)
+  expect([claims.sub, claims.agent, claims.dlg]).toEqual([before.sub, before.agent, before.dlg])
+  link.forwarded ??= String(next['access_token'])
+}
+
 test('whatever is asked for, no exchange gives more than its chain, and exactly the live chains give something', async () => {
-  const counts = { links: 0, deepest: 0, live: 0, over: 0 }
+  const counts = { links: 0, deepest: 0, live: 0, over: 0, forwarded: 0 }
   await fc.assert(
     fc.asyncProperty(runs, async run => {
       const made: Made[] = []
@@ -145,6 +178,7 @@ test('whatever is asked for, no exchange gives more than its chain, and exactly 
       for (const link of made) {
         await exchange(link)
         counts[isLive(link) ? 'live' : 'over']++
+        if (link.forwarded) counts.forwarded++
         counts.deepest = Math.max(counts.deepest, link.above.length + 1)
       }
       counts.links += made.length
@@ -152,7 +186,7 @@ test('whatever is asked for, no exchange gives more than its chain, and exactly 
     { numRuns: 25, endOnFailure: true },
   )
   expect(counts.deepest).toBeGreaterThan(1)
-  expect(Math.min(counts.live, counts.over), JSON.stringify(counts)).toBeGreaterThan(5)
+  expect(Math.min(counts.live, counts.over, counts.forwarded), JSON.stringify(counts)).toBeGreaterThan(5)
 })
 
 /** A link gives a token exactly while all of its chain lives, and what it gave before is good for exactly as long. */
@@ -163,9 +197,18 @@ async function exchange(link: Made | undefined): Promise<void> {
   const wasLive = isLive(link)
   const answer = await taker.exchange(link.id)
   const isGood = await taker.isActive(link.token)
+  const isNextGood = link.forwarded !== undefined && (await ledger?.isActive(link.forwarded)) === true
   // The clock may have passed an end in between.
   if (wasLive !== isLive(link)) return
   expect(answer.status === 200, JSON.stringify([answer, link, before])).toBe(wasLive)
-  if (!wasLive) expect(isGood).toBe(false)
+  if (!wasLive) expect([isGood, isNextGood]).toEqual([false, false])
+  if (isGood && link.forwarded !== undefined && before < expiryOf(link.forwarded))
+    expect(isNextGood).toBe(true)
   if (answer.status === 200) holdToken(link, answer)
+  if (answer.status === 200) await forward(link, answer)
+}
+
+/** A second before it ends, so that the clock may go on meanwhile. */
+function expiryOf(token: string): number {
+  return ((decodeJwt(token).exp ?? 0) - 1) * 1000
 }

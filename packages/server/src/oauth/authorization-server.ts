@@ -18,6 +18,7 @@ import { createChainLookup } from './delegation/chain.ts'
 import { createDelegationDoor } from './delegation/endpoint.ts'
 import { createFailureLimit } from './failure-limit.ts'
 import { createGrantLookup, type GrantLookup } from './grant/acting-grant.ts'
+import { createForwardExchange } from './grant/forward.ts'
 import type { RefreshKey } from './grant/refresh-family.ts'
 import { createIssuerKeys, MOST_KEY_BYTES } from './issuer/issuer-keys.ts'
 import { createWorkloadDoor } from './issuer/workload.ts'
@@ -140,7 +141,13 @@ export async function createAuthorizationServer(
     maxDepth: options.delegationDepth ?? DEFAULT_DEPTH,
     writeToken(claims: IssuedClaims, key: ProvenKey, revision: string) {
       onToken({
-        grant: claims.dlg ? 'delegation' : claims.gid === undefined ? 'client_credentials' : 'person',
+        grant: claims.fwd
+          ? 'forward'
+          : claims.dlg
+            ? 'delegation'
+            : claims.gid === undefined
+              ? 'client_credentials'
+              : 'person',
       })
       return writeToken(claims, key, revision)
     },
@@ -165,6 +172,7 @@ export async function createAuthorizationServer(
     paths,
     protocol,
     token: createWorkloadDoor(parts, protocol),
+    forward: createForwardExchange(parts),
     authorize:
       people &&
       createAuthorize({

@@ -24,8 +24,9 @@ const PREFLIGHT_SECONDS = '3600'
 export function createRoutes(options: {
   paths: Endpoints
   protocol: Handler
-  /** The token endpoint. */
+  /** The token endpoint, and the same for MCP servers, which bring a key of their own. */
   token: Handler
+  forward: Handler
   documents: { oauth: Document; openid: Document; jwks: Document }
   /** Where people authorize agents, and where clients register themselves; undefined is not there. */
   authorize?: Handler | undefined
@@ -42,7 +43,7 @@ export function createRoutes(options: {
   log: Log
 }): { serves(path: string): boolean; handler: Handler } {
   const { paths, protocol, documents, authorize, register, push, introspect, delegate, log } = options
-  const { token, device, backchannel } = options
+  const { token, forward, device, backchannel } = options
   const routes = new Map<string, Route>()
   const serve = (path: string, document: Document, type?: string) =>
     routes.set(path, {
@@ -61,7 +62,7 @@ export function createRoutes(options: {
     }
   const post = (path: string, answer: Handler) =>
     routes.set(path, { methods: ['POST'], answer: asForm(answer) })
-  post(paths.token, token)
+  post(paths.token, (request, response) => (isBearer(request) ? forward : token)(request, response))
   post(paths.revocation, inside('/token/revocation'))
   post(paths.delegations, delegate)
   const introspectAsClient = inside('/token/introspection')

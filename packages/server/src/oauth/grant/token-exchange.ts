@@ -13,16 +13,27 @@ const PARAMETERS = [
  */
 export function addTokenExchange(provider: Provider, options: ExchangeOptions): void {
   const handler = async (ctx: KoaContext) => {
-    requireForm(ctx.oidc.params)
+    const kind = requireExchange(ctx.oidc.params)
+    if (kind === ACCESS_TOKEN)
+      throw refuse(
+        'an access token is exchanged by the server that it is for; agents hand on delegations',
+        'subject_token_impersonation',
+      )
+    if (kind !== DELEGATION_HANDLE && kind !== DELEGATION) throw unknownKind()
     await exchangeDelegation(options, ctx)
   }
   provider.registerGrantType(TOKEN_EXCHANGE, handler, PARAMETERS, ['resource', 'audience'])
 }
 
-/** RFC 8693 §2.1, and what of it is not done here: impersonation, actors that are somebody else, other tokens. */
-function requireForm(params: Record<string, unknown>): void {
-  const refuse = (description: string, reason: string) =>
-    new errors.InvalidRequest(description, undefined, reason)
+const refuse = (description: string, reason: string) =>
+  new errors.InvalidRequest(description, undefined, reason)
+
+export function unknownKind(): Error {
+  return refuse('this subject_token_type is not exchanged here', 'subject_token_type_unknown')
+}
+
+/** RFC 8693 §2.1, and what of it nobody may: actors that are somebody else, other tokens. Gives the kind of the subject token. */
+export function requireExchange(params: Readonly<Record<string, unknown>>): string {
   for (const name of ['subject_token', 'subject_token_type'])
     if (typeof params[name] !== 'string')
       throw new errors.InvalidRequest(`missing required parameter '${name}'`)
@@ -33,12 +44,5 @@ function requireForm(params: Record<string, unknown>): void {
     throw refuse('only access tokens are issued', 'token_type_unknown')
   if (params['audience'] !== undefined)
     throw new errors.InvalidTarget('name the server by its URL, as resource', 'audience_given')
-  const kind = params['subject_token_type']
-  if (kind === ACCESS_TOKEN)
-    throw refuse(
-      'an access token is exchanged by the server that it is for; agents hand on delegations',
-      'subject_token_impersonation',
-    )
-  if (kind !== DELEGATION_HANDLE && kind !== DELEGATION)
-    throw refuse('this subject_token_type is not exchanged here', 'subject_token_type_unknown')
+  return String(params['subject_token_type'])
 }

@@ -2,14 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AccessTokenClaims, intersectScopes } from '@valetkey/sdk/core'
 import { callerOf, refuseCaller } from '@valetkey/sdk/engine'
 import { errors, type KoaContext, type Provider } from 'oidc-provider'
-import { type Context, findServerKey, withIndex } from '../../directory/index.ts'
-import { hashSecret, type Store } from '../../store/index.ts'
+import { type Context, withIndex } from '../../directory/index.ts'
+import type { Store } from '../../store/index.ts'
 import { answerOnceAuthenticated } from '../authenticated-endpoint.ts'
 import { readForm } from '../body.ts'
 import { methodOf, provenCaller } from '../client/authentication.ts'
 import type { GrantLookup } from '../grant/acting-grant.ts'
 import { findFamily, isCurrent, type RefreshKey, readRefreshToken } from '../grant/refresh-family.ts'
 import type { RefusalOptions } from '../refusals.ts'
+import { authenticateServer, sendJson } from '../server-caller.ts'
 import { available } from '../trouble.ts'
 import { readOwnToken } from './access-token.ts'
 import type { TargetLookup } from './target.ts'
@@ -55,24 +56,11 @@ async function answerClient(options: Options, ctx: KoaContext): Promise<object> 
 export function createServerIntrospection(
   options: Options,
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const { store, issuer, limit, addressOf, now } = options
+  const { store, issuer, now } = options
   return async (request, response) => {
-    const send = (status: number, body: object) => {
-      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
-      response.end(JSON.stringify(body))
-    }
-    const wait = limit.waitSeconds('', addressOf(request))
-    if (wait > 0) {
-      response.setHeader('retry-after', String(wait))
-      return send(429, { error: 'temporarily_unavailable', error_description: 'too many failed attempts' })
-    }
-    const key = request.headers.authorization?.slice('Bearer '.length) ?? ''
-    const known = await findServerKey(store.db, hashSecret(key))
-    if (!known) {
-      noteStranger(options, addressOf(request))
-      response.setHeader('www-authenticate', 'Bearer error="invalid_token"')
-      return send(401, { error: 'invalid_token', error_description: 'the server key is unknown or revoked' })
-    }
+    const known = await authenticateServer(options, request, response, 'invalid_token')
+    if (!known) return
+    const send = (status: number, body: object) => sendJson(response, status, body)
     const [token, ...more] = (await readForm(request))?.getAll('token') ?? []
     if (!token || more.length > 0)
       return send(400, { error: 'invalid_request', error_description: "send one parameter 'token'" })
@@ -80,13 +68,6 @@ export function createServerIntrospection(
     if (own?.claims.aud !== known.server.url) return send(200, INACTIVE)
     send(200, asShown(await describe(options, known.server.id, own.claims, own.key), own.claims))
   }
-}
-
-function noteStranger({ limit, refused }: Options, address: string): void {
-  limit.failed('', address)
-  const nobody = { organization: undefined, agent: undefined, client: undefined, credential: undefined }
-  const about = { audience: undefined, scope: undefined, address }
-  refused({ ...nobody, ...about, error: 'invalid_token', reason: 'server_key_unknown' })
 }
 
 /** What a refresh token of this client stands for, if its turn is now. */

@@ -1,4 +1,5 @@
 import { createHmac, hash } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Proof, readProof } from '@valetkey/sdk/dpop'
 import { errors, type KoaContext } from 'oidc-provider'
 import { provenCaller, provenReceiver } from '../client/authentication.ts'
@@ -53,6 +54,19 @@ export async function provenKey(options: ProofOptions, ctx: KoaContext, path = '
     ctx.set('access-control-expose-headers', 'DPoP-Nonce')
   }
   const shown = { text, method, path, needsNonce: caller.dpop, tellNonce }
+  return { jkt: await checkProof(options, shown) } as ProvenKey
+}
+
+/** The key that a request of an MCP server proves to hold: always one, with a nonce, since a server's own key is borne. */
+export async function provenServerKey(
+  options: ProofOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<ProvenKey> {
+  const text = request.headers['dpop']
+  if (typeof text !== 'string') throw unproven('a forwarded token is bound to a key: send a proof of it')
+  const tellNonce = (nonce: string) => void response.setHeader('dpop-nonce', nonce)
+  const shown = { text, method: request.method, path: '/token', needsNonce: true, tellNonce }
   return { jkt: await checkProof(options, shown) } as ProvenKey
 }
 
