@@ -6,6 +6,7 @@ import { createAuthorizedFetch } from './authorized-fetch.ts'
 import { type Bounds, type Handover, requestDelegation } from './delegate.ts'
 import { openKey } from './key.ts'
 import { type KeyStore, openKeyStore } from './key-store.ts'
+import { once } from './once.ts'
 import { openUserSource, type UserOptions } from './person/user-source.ts'
 import { createProver, type Prover } from './prover.ts'
 import {
@@ -166,17 +167,5 @@ function tokensOf(source: Source, { ask, network, prover }: Means): Tokens {
     authProvider: (resource, more) => createAuthProvider(source, { ...more, resource }),
     oauthProvider: (resource, more) => createOAuthProvider(source, { ...more, resource }, self),
     token: async wanted => (await source.get(wanted, false)).value,
-  }
-}
-
-/** Does the work at the first call and keeps its result; a failure is not kept. */
-function once<T>(work: () => Promise<T>): () => Promise<T> {
-  let running: Promise<T> | undefined
-  return () => {
-    running ??= work().catch((error: unknown) => {
-      running = undefined
-      throw error
-    })
-    return running
   }
 }

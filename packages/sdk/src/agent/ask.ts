@@ -5,12 +5,16 @@ import { type Authority, reach } from './authority.ts'
 import type { Signer } from './key.ts'
 import type { Prover } from './prover.ts'
 
-/** How an agent proves itself: by a key that never leaves it, by a secret, by what its platform says of it, or not. */
+/**
+ * How an agent proves itself: by a key that never leaves it, by a secret, by what its platform says of it, or not. And an MCP
+ * server that asks for itself: by its own key.
+ */
 export type Proof =
   | { signer: Signer }
   | { secret: string; secretIn: 'header' | 'body' }
   | { workload: () => Promise<string> }
   | { isPublic: true }
+  | { serverKey: string }
 
 /** Who asks the authority, and when. */
 export interface Asking {
@@ -87,6 +91,7 @@ export async function authenticate(self: Self, headers: Headers, form: URLSearch
     form.set('client_assertion_type', ASSERTION_TYPE)
     form.set('client_assertion', await assert(proof.signer, self))
   } else if ('isPublic' in proof) form.set('client_id', clientId)
+  else if ('serverKey' in proof) headers.set('authorization', `Bearer ${proof.serverKey}`)
   // Which agent it is, where its issuer's word fits several.
   else if ('workload' in proof && clientId !== '') form.set('client_id', clientId)
   else if ('secret' in proof && proof.secretIn === 'header')

@@ -13,6 +13,7 @@ export {
 export type { Bounds, Handover } from './delegate.ts'
 export { describeServer, type ServerDescription } from './describe-server.ts'
 export { enrollAgent, type Registry } from './enroll.ts'
+export { createForwarder, type Forwarder, type InboundToken } from './forwarder.ts'
 export { type AgentKey, generateAgentKey } from './key.ts'
 export { type KeyStore, openKeyStore, type StoredIdentity } from './key-store.ts'
 export type { ByBackchannel } from './person/backchannel.ts'

@@ -38,6 +38,7 @@ const Answer = z.object({
 })
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 const DELEGATION = 'urn:valetkey:params:oauth:token-type:delegation'
 const HANDLE = 'urn:valetkey:params:oauth:token-type:delegation-handle'
 
@@ -65,6 +66,14 @@ export async function redeemHandle(
   if (delegation === undefined)
     throw new AppError('authority.unreachable', 'The authority does not say which delegation this is.')
   return { token, delegation }
+}
+
+/** What an MCP server gets for another one, in exchange for a token that was shown to it. */
+export async function exchangeInbound(asking: Asking, inbound: string, wanted: Wanted): Promise<Token> {
+  const { resource, scope } = wanted
+  return (
+    await requestBy(asking, { resource, scope: scope || undefined, ...exchange(inbound, ACCESS_TOKEN) })
+  ).token
 }
 
 function exchange(subject_token: string, subject_token_type: string) {

@@ -3,6 +3,7 @@ import type { Exchange } from './enforcement/exchange.ts'
 import type { Point } from './enforcement/point.ts'
 import { type Handler, toOptions } from './handler.ts'
 import type { Incoming, Outgoing } from './incoming.ts'
+import type { Onward } from './onward.ts'
 import { answerUpstreamFault } from './protocol/answer.ts'
 import { relayResponse } from './web.ts'
 
@@ -12,11 +13,13 @@ export async function forward(
   handler: Handler,
   incoming: Incoming,
   exchange: Exchange,
+  onward: Onward,
 ): Promise<Outgoing> {
   const { caller, message } = exchange
   const request = toRequest(incoming, exchange)
   const options = toOptions(point, caller)
   if (message) options.parsedBody = message.json
+  onward.note({ request, options }, incoming, exchange)
   incoming.onGone(() => exchange.finish('cancelled'))
   try {
     const response = await Promise.race([

@@ -8,6 +8,7 @@ import type { Incoming, Outgoing } from './incoming.ts'
 import { keepTrying } from './keep-trying.ts'
 import { fromNode, targetOf, writeOutgoing } from './node-http.ts'
 import { readOffer, toDefinitions } from './offer/offer.ts'
+import { createOnward, type Next } from './onward.ts'
 import { openPoint, type PointOptions, type RunningPoint } from './open-point.ts'
 import { answerPlain, answerRefused } from './protocol/answer.ts'
 import { answerMetadata, isMetadataPath } from './resource-metadata.ts'
@@ -27,6 +28,12 @@ export interface Guard {
   node(
     handler: Handler,
   ): (request: IncomingMessage & { body?: unknown }, response: ServerResponse, next?: () => void) => void
+  /**
+   * A `fetch` for another MCP server, for whoever made a call: with a token that the authority exchanges for the caller's own,
+   * which itself goes nowhere. `call` is what the handler was given, or what tool code gets beside its arguments.
+   * @example await guard.forward(request, { to: 'https://mcp.example.com/billing' })(url, { method: 'POST', body })
+   */
+  forward(call: unknown, next: Next): typeof globalThis.fetch
   /** Counts of decisions and the state of the spool, for Prometheus. */
   metrics(): string
   close(): Promise<void>
@@ -44,6 +51,7 @@ export function createGuard(options: GuardOptions = {}): Guard {
   const { maxBodyBytes = 1 << 20, log = complain } = options
   const pointOptions = toPointOptions({ ...options, log })
   const starting = keepTrying(() => openPoint(pointOptions), log)
+  const onward = createOnward(pointOptions.serverKey)
   let running: RunningPoint | undefined
   let ownPath = ''
   void starting.opened.then(
@@ -86,7 +94,7 @@ export function createGuard(options: GuardOptions = {}): Guard {
       isAsSent: incoming.isAsSent,
     })
     if (admission.kind === 'answer') return admission.answer
-    return forward(point, handler, incoming, admission.exchange)
+    return forward(point, handler, incoming, admission.exchange, onward)
   }
 
   async function serve(attached: Attached, request: IncomingMessage, response: ServerResponse) {
@@ -117,6 +125,10 @@ export function createGuard(options: GuardOptions = {}): Guard {
           return next()
         void serve(attached, incoming, outgoing)
       }
+    },
+    forward(call, next) {
+      if (!running) throw new AppError('config.invalid', 'This call did not come through this guard.')
+      return onward.fetch(running.point, call, next)
     },
     metrics: () => running?.metrics() ?? '',
     async close() {
