@@ -36,6 +36,6 @@ export function commitTo(text: string, key: string): string {
     outer[i] = byte ^ 0x5c
   }
   inner.write(text, BLOCK_BYTES)
-  hash('sha256', inner, 'buffer').copy(outer, BLOCK_BYTES)
+  outer.write(hash('sha256', inner, 'binary'), BLOCK_BYTES, 'latin1')
   return hash('sha256', outer, 'base64url')
 }

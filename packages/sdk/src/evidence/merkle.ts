@@ -1,11 +1,11 @@
-import { hash } from 'node:crypto'
+import { sha256 } from './hash.ts'
 
 /**
  * The Merkle tree of RFC 6962 §2.1 over leaf hashes. A range of leaves that is as long as a power of two and begins at a
  * multiple of it is a complete subtree, whose hash never changes once its leaves are there; all else is made of these.
  */
 
-export const EMPTY_ROOT = hash('sha256', '', 'buffer')
+export const EMPTY_ROOT = sha256('')
 const HASH_BYTES = 32
 
 /** Nothing is awaited while this is in use. */
@@ -15,7 +15,7 @@ const NODE = Buffer.alloc(1 + 2 * HASH_BYTES, 1)
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   NODE.set(left, 1)
   NODE.set(right, 1 + HASH_BYTES)
-  return hash('sha256', NODE, 'buffer')
+  return sha256(NODE)
 }
 
 /**
