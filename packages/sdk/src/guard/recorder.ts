@@ -21,17 +21,17 @@ export function createRecorder(spool: Pick<Spool, 'append' | 'note'>): Recorder 
   }
 }
 
-/** The leaf goes as a text of known length, so that it need not be parsed and written again before it is shipped. */
+/** The leaf goes as so many bytes, so that it need not be parsed and written again before it is shipped. */
 function toLine(record: CallRecord): string {
   const { leaf, data } = partRecord(record)
   const organization = JSON.stringify(record.organization)
   if (data === null) {
     const text = canonicalJson(leaf)
-    return `{"organization":${organization},"length":${text.length},"leaf":${text}}`
+    return `{"organization":${organization},"length":${Buffer.byteLength(text)},"leaf":${text}}`
   }
   const dataText = canonicalJson(data)
   const key = newCommitmentKey()
   leaf['commitment'] = commitTo(dataText, key)
   const text = canonicalJson(leaf)
-  return `{"organization":${organization},"length":${text.length},"leaf":${text},"data":${dataText},"key":"${key}"}`
+  return `{"organization":${organization},"length":${Buffer.byteLength(text)},"leaf":${text},"data":${dataText},"key":"${key}"}`
 }

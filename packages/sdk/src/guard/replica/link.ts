@@ -39,8 +39,8 @@ export interface Link {
   lease(request: LeaseRequest): Promise<LeaseResponse>
   /** Gives the lease back, after the last decision: nobody need wait for it to end. */
   leave(): Promise<void>
-  /** `body` is a RecordsRequest. */
-  sendRecords(body: string): Promise<number>
+  /** `body` is the text of a RecordsRequest. */
+  sendRecords(body: Uint8Array<ArrayBuffer>): Promise<number>
   sendDefinitions(request: DefinitionsRequest): Promise<void>
   upstreamCredential(): Promise<UpstreamCredential | null>
 }
@@ -53,7 +53,11 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   const registration = await register(base, options)
   const session = { authorization: `Bearer ${registration.session}` }
   const json = { ...session, 'content-type': 'application/json' }
-  const post = async <T>(path: string, body: string, schema: z.ZodType<T> | undefined) => {
+  const post = async <T>(
+    path: string,
+    body: NonNullable<RequestInit['body']>,
+    schema: z.ZodType<T> | undefined,
+  ) => {
     const response = await request(`${base}/feed/${path}`, { method: 'POST', headers: json, body })
     return schema ? schema.parse(response) : undefined
   }

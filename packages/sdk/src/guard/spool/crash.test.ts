@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { openSpool, type Spool } from './index.ts'
 import { temporaryDirectory } from './testing/directory.ts'
-import { drain, type Line } from './testing/drain.ts'
+import { drain, type Line, linesOf } from './testing/drain.ts'
 import { faultyFiles } from './testing/faulty-file.ts'
 import { forgetfulFiles } from './testing/forgetful-file.ts'
 
@@ -87,7 +87,7 @@ test('whatever the disk does, a crash at any moment leaves every acknowledged re
         if (now.do === 'ship') {
           const batch = await spool.read({ maxRecords: now.count, maxBytes: 300 })
           await batch?.done()
-          for (const record of batch?.records ?? []) told.shipped.add((JSON.parse(record) as Line).id)
+          if (batch) for (const { id } of linesOf(batch)) told.shipped.add(id)
         }
         expectTruth(await linesAfterCrash(dir.path), told)
       }

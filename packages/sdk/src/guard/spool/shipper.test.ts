@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { type Batch, openSpool, startShipper } from './index.ts'
 import { temporaryDirectory } from './testing/directory.ts'
+import { linesOf } from './testing/drain.ts'
 
 const QUICK = { restMs: 1, retryFirstMs: 5, retryMostMs: 20 }
 
@@ -12,8 +13,7 @@ function createAuthority() {
     records,
     received: () => received,
     take(batch: Batch): void {
-      for (const record of batch.records) {
-        const { epoch, counter, id } = JSON.parse(record) as { epoch: number; counter: number; id: string }
+      for (const { epoch, counter, id } of linesOf(batch)) {
         records.set(`${epoch}/${counter}`, id)
         received++
       }

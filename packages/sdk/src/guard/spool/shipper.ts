@@ -51,7 +51,7 @@ export function startShipper(options: ShipperOptions): Shipper {
         const batch = await ship()
         if (!batch && closing.signal.aborted) return true
         if (!batch) await until(spool.readable(), closing.signal)
-        else if (batch.records.length < limits.maxRecords) await pause(restMs, closing.signal)
+        else if (batch.count < limits.maxRecords) await pause(restMs, closing.signal)
       } catch (failure) {
         onFailure?.(failure, ++failures)
         if (closing.signal.aborted) return false

@@ -1,0 +1,49 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { type CallRecord, RecordsRequest } from '@valetkey/sdk/core'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { attempt } from '../../../../tests/storage/audit-samples.ts'
+import { checkShipment } from '../evidence/index.ts'
+import { createRecorder } from './recorder.ts'
+import { toRequestBody } from './shipping.ts'
+import { openSpool } from './spool/index.ts'
+import { temporaryDirectory } from './spool/testing/directory.ts'
+
+const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+
+const text = fc.string({
+  unit: fc.constantFrom('a', 'é', '€', '😀', '"', '\\', '\n', '\u0000', '}'),
+  maxLength: 40,
+})
+const organization = fc.constantFrom('org_a', 'org_b', null)
+const call = fc.record({
+  organization,
+  tool: text,
+  detail: fc.option(text),
+  arguments: fc.dictionary(text, text),
+})
+
+test('what is shipped is what was recorded, whatever it says, each organization’s under a signature that holds', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(call, { minLength: 1, maxLength: 20 }), async calls => {
+      using directory = temporaryDirectory()
+      const spool = await openSpool({ dir: directory.path, epoch: 7 })
+      const recorder = createRecorder(spool)
+      const records = calls.map((fields, i): CallRecord => attempt(i + 1, { ...fields, writer: undefined }))
+      await Promise.all(records.map(record => recorder.append(record)))
+      const batch = await spool.read({ maxRecords: 500, maxBytes: 1 << 20 })
+      if (!batch) throw new Error('there is a batch')
+      const body = toRequestBody(batch, { point: 'pnt_1', key: privateKey })
+      await spool.close()
+      const { shipments } = RecordsRequest.parse(JSON.parse(new TextDecoder().decode(body)))
+      expect(new Set(shipments.map(shipment => shipment.organization)).size).toBe(shipments.length)
+      const from = { point: 'pnt_1', epoch: 7, key: publicKey }
+      const arrived = shipments.flatMap(shipment => checkShipment(shipment, from).records)
+      const inOrder = arrived.sort((a, b) => a.writer.counter - b.writer.counter)
+      expect(inOrder.map(({ record }) => ({ ...record, writer: undefined, commitment: undefined }))).toEqual(
+        records.map(record => ({ ...record, commitment: undefined })),
+      )
+    }),
+    { numRuns: 50 },
+  )
+})
