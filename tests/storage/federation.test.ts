@@ -2,6 +2,7 @@ import { isoTime } from '@valetkey/sdk/core'
 import { expect, test } from 'vitest'
 import * as directory from '../../packages/server/src/directory/index.ts'
 import {
+  endAtProvider,
   endFromProvider,
   isLiveThere,
   noteSession,
@@ -153,6 +154,11 @@ describeOnBoth('identity providers', (open, { dialect }) => {
     expect(await isLive('since then', 'one', NOW + minute)).toBe(true)
     await endFromProvider(ctx, provider, { subject: 'sub-maya', sid: undefined })
     expect(await isLive('of the person', 'three', NOW - minute)).toBe(false)
+    // What is told late, of a moment before, takes back nothing of it.
+    const before = NOW - 5 * minute
+    await isLive('of long ago', 'zero', before)
+    await endAtProvider(ctx, provider, { person: admitted.person, sid: undefined, before })
+    expect(await isLive('of the person still', 'four', NOW - minute)).toBe(false)
     await endFromProvider(ctx, provider, { subject: 'somebody-else', sid: undefined })
     expect(await isLive('of the person, since then', null, NOW + minute)).toBe(true)
   })

@@ -58,7 +58,10 @@ async function rememberSignOut(tx: Tx, provider: string, { subject, sid }: Signe
   await tx
     .insertInto('replay')
     .values({ id, expiresAt })
-    .onConflict(conflict => conflict.column('id').doUpdateSet({ expiresAt }))
+    // What is told late of an earlier moment takes back nothing of what was told since.
+    .onConflict(conflict =>
+      conflict.column('id').doUpdateSet({ expiresAt }).where('replay.expiresAt', '<', expiresAt),
+    )
     .execute()
 }
 
