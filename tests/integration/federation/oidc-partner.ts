@@ -26,7 +26,7 @@ export async function openOidcPartner() {
       claims: {
         openid: ['sub', 'amr'],
         email: ['email', 'email_verified'],
-        profile: ['name'],
+        profile: ['name', 'preferred_username'],
         groups: ['groups'],
       },
       scopes: ['openid', 'email', 'profile', 'groups'],

@@ -128,6 +128,10 @@ test('addresses count where the provider has verified them, and speaks for their
   reasons.expect((await comes('sub-lea', { email: 'lea@contoso.test' })).page, 'domain_foreign')
   const { oidc } = await site.api.identityProviders.get({ provider: 'okta' })
   if (!oidc) throw new Error('no settings')
+  // What people may choose for themselves there is no address that was verified, whatever else was.
+  await set({ oidc: { ...oidc, emailClaim: 'preferred_username' } })
+  const chosen = { preferred_username: 'lea@northwind.test', email: 'mallory@northwind.test' }
+  reasons.expect((await comes('sub-mallory', chosen)).page, 'email_unverified')
   await set({ oidc: { ...oidc, takesUnverifiedEmail: true } })
   expect((await comes('sub-lea', { ...lea, email_verified: false })).page.url).toBe(`${site.url}/account`)
   await set({ oidc })

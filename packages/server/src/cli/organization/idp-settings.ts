@@ -39,7 +39,7 @@ export function addOidcOptions(command: Command): Command {
     .option('--email-claim <name>', 'the claim that holds the address; else email')
     .option('--name-claim <name>', 'the claim that holds the name; else name')
     .option('--groups-claim <name>', 'the claim that holds the groups; none: groups are not taken')
-    .option('--takes-unverified-email', 'take addresses without the word of the provider for them')
+    .option('--takes-unverified-email', 'take addresses that the provider does not say it has verified')
     .option('--no-takes-unverified-email', 'take only addresses that it has verified')
 }
 

@@ -112,8 +112,7 @@ export async function finishOidc(
     assertion: {
       subject: claims.sub,
       email: textOf(ofEmail[settings.emailClaim]),
-      isEmailVerified:
-        settings.takesUnverifiedEmail || [true, 'true'].includes(ofEmail['email_verified'] as string),
+      isEmailVerified: settings.takesUnverifiedEmail || isVerified(settings, ofEmail),
       name: textOf(said[settings.nameClaim]),
       groups: settings.groupsClaim === null ? [] : textsOf(said[settings.groupsClaim]),
     },
@@ -122,6 +121,11 @@ export async function finishOidc(
     sid: textOf(claims['sid']) ?? null,
     logout: tokens.id_token ?? '',
   }
+}
+
+/** What a provider says it has verified is `email` (OpenID Connect Core 1.0 section 5.1), and no other name of a person. */
+function isVerified({ emailClaim }: OidcSettings, claims: Record<string, unknown>): boolean {
+  return emailClaim === 'email' && [true, 'true'].includes(claims['email_verified'] as string)
 }
 
 /** Asked only where the ID token leaves out what is wanted; it must be of the same subject. */
