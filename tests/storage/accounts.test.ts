@@ -90,6 +90,21 @@ describeOnBoth('accounts', (_open, place) => {
     await accounts.close()
   })
 
+  test('a password that is set while the old one is hashed anew is the one that counts', async () => {
+    if (place.kind === 'memory') return
+    const url = await place.newUrl()
+    const before = accountsAt(url, 10)
+    await before.setPassword(PERSON, PASSWORD)
+    await before.close()
+    const accounts = accountsAt(url, 14)
+    const setting = accounts.setPassword(PERSON, 'nine green kettles')
+    expect(await accounts.checkPassword(PERSON.id, PASSWORD)).toBe(true)
+    await setting
+    expect(await accounts.checkPassword(PERSON.id, PASSWORD)).toBe(false)
+    expect(await accounts.checkPassword(PERSON.id, 'nine green kettles')).toBe(true)
+    await accounts.close()
+  })
+
   test('a password that was hashed at another cost is good, and is hashed anew', async () => {
     if (place.kind === 'memory') return
     const url = await place.newUrl()

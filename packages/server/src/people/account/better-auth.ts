@@ -36,6 +36,15 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
     } as never))
   const findPassword = async (user: string) =>
     (await internalAdapter.findAccounts(user)).find(({ providerId }) => providerId === 'credential')
+  /** Hashes a password at the cost of today, if it is still the password by then. */
+  const rehash = async (user: string, before: string, password: string) => {
+    const update = { password: await passwords.hash(password) }
+    const isAsBefore = [
+      { field: 'userId', value: user },
+      { field: 'password', value: before },
+    ]
+    await adapter.updateMany({ model: 'account', where: isAsBefore, update })
+  }
   const listRows = async (user: string | undefined) =>
     user === undefined
       ? []
@@ -48,8 +57,7 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
       if (!hash) return passwords.verifyNone(password)
       const isRight = await passwords.verify({ hash, password })
       // After the cost was changed, a check of an old hash would take another time than that of nobody.
-      if (isRight && passwords.isOutdated(hash))
-        await internalAdapter.updatePassword(user.id, await passwords.hash(password))
+      if (isRight && passwords.isOutdated(hash)) await rehash(user.id, hash, password)
       return isRight
     },
     async openSession({ id, name, epoch }, { methods, secondFactor }, lifeMinutes, from) {
