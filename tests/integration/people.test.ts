@@ -99,6 +99,39 @@ test('a wrong password and an unknown account get the same answer', async () => 
   expect(wrong.status).toBe(401)
 })
 
+test('who signs in by the old password while the new one is being hashed is signed out as well', async () => {
+  const email = 'ola@northwind.test'
+  const { id } = await site.invited(email, 'Ola')
+  const epoch = async () =>
+    (
+      await site.store.db
+        .selectFrom('principal')
+        .select('sessionEpoch')
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow()
+    ).sessionEpoch
+  const { browser } = await site.signIn({ email })
+  const before = await epoch()
+  const change = { old: PASSWORD, password: 'nine green kettles', again: 'nine green kettles' }
+  const changing = browser.send(await browser.open('/account/password'), 'name="again"', change)
+  while ((await epoch()) === before) await new Promise(resolve => setImmediate(resolve))
+  const meanwhile = await site.signIn({ email })
+  expect(await changing).toMatchObject({ url: `${site.url}/account?done=password` })
+  expect(await meanwhile.browser.open('/account')).toMatchObject({ url: `${site.url}/sign-in` })
+  expect(await browser.open('/account')).toMatchObject({ url: `${site.url}/account` })
+})
+
+test('a new password makes an invitation void that nobody has answered yet', async () => {
+  const email = 'ove@northwind.test'
+  await site.invited(email, 'Ove')
+  const { url } = await site.api.invitations.create({ id: email })
+  const { browser } = await site.signIn({ email })
+  expect((await createBrowser(site.url).open(url)).status).toBe(200)
+  const change = { old: PASSWORD, password: 'nine green kettles', again: 'nine green kettles' }
+  await browser.send(await browser.open('/account/password'), 'name="again"', change)
+  expect((await createBrowser(site.url).open(url)).status).toBe(404)
+})
+
 test('a suspended person is signed out at once, and cannot sign in', async () => {
   const lea = await site.api.people.create({ email: 'lea@northwind.test', name: 'Lea' })
   const { url } = await site.api.invitations.create({ id: lea.id })

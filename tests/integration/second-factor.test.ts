@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { codeOf as codeAt, codesOn, secretOn } from './authenticator.ts'
 import type { Browser, Shown } from './browser.ts'
@@ -186,6 +187,32 @@ test('to change something is not to sign in anew: who has signed in for ten minu
     expect((await site.events('person.signed_out_everywhere')).filter(isOfKit)).toHaveLength(1),
   )
   expect((await site.events('person.signed_in')).filter(isOfKit)).toHaveLength(1)
+})
+
+/** Has somebody else end all sessions of a person in the moment in which a statement runs. */
+async function endingAt(moment: string, person: string, act: () => Promise<unknown>) {
+  const { db } = site.store
+  await sql`create trigger meanwhile after ${sql.raw(moment)} begin
+    update principal set session_epoch = session_epoch + 1 where id = ${sql.lit(person)}; end`.execute(db)
+  await act()
+  await sql`drop trigger meanwhile`.execute(db)
+}
+
+test('who is signed out everywhere in the moment of a change, or of the second step, stays signed out', async () => {
+  const { browser, person, secret, email } = await withApp('lou@northwind.test')
+  const { browser: other, page } = await begin(email)
+  const code = await codeOf(secret)
+  await endingAt('update of last_step on totp', person.id, () => tryCode(other, page, code))
+  expect(await other.open('/account')).toMatchObject({ url: `${site.url}/sign-in` })
+  site.passTime(1)
+  const again = await begin(email)
+  const account = await tryCode(again.browser, again.page, await codeOf(secret))
+  expect(account.url).toBe(`${site.url}/account`)
+  await endingAt('delete on totp', person.id, () =>
+    again.browser.send(account, 'remove-factor', { action: removal(account) }),
+  )
+  for (const one of [browser, again.browser])
+    expect(await one.open('/account')).toMatchObject({ url: `${site.url}/sign-in` })
 })
 
 test('new recovery codes make the old ones void', async () => {

@@ -1,11 +1,10 @@
-import type { Method } from '../factor/proof.ts'
+import type { Proof } from '../factor/proof.ts'
 import type { Form } from '../form.ts'
 import { refuseForm } from '../pages/account.ts'
 import { type Words, wordsFor } from '../pages/languages.ts'
 import { redirectTo, toResponse } from '../pages/layout.ts'
 import type { Ask } from '../sign-in/sign-in.ts'
 import type { SignedIn, Stage } from '../stage.ts'
-import { findPerson } from './person.ts'
 
 /** Who changes how they sign in has signed in lately: a browser that was left open is not enough. */
 const FRESH_MS = 10 * 60_000
@@ -65,15 +64,17 @@ export function isDone(text: string | undefined): text is Done {
   return DONE.some(word => word === text)
 }
 
-/** What changed has ended all sessions; this browser goes on in a new one, signed in when it was before. */
+/**
+ * What changed has ended all sessions; this browser goes on in a new one, signed in when it was before. `ended` is how
+ * often they were: where somebody else has ended them too, meanwhile, the new one is over from the start.
+ */
 export async function goOn(
   { c, stage, person, session }: AccountScene,
-  methods: readonly Method[],
+  { methods = session.methods, secondFactor = session.secondFactor }: Partial<Proof>,
   done: Done,
-  secondFactor: boolean = session.secondFactor,
+  ended = 1,
 ): Promise<Response> {
-  const current = await findPerson(stage.store.db, person.id)
-  if (!current) return redirectTo(`${stage.base}/sign-in`)
+  const current = { ...person, epoch: person.epoch + ended }
   const cookies = await stage.open(c, current, { methods, secondFactor }, { session })
   return redirectTo(`${stage.base}/account?done=${done}`, cookies)
 }

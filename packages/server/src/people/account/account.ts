@@ -67,7 +67,7 @@ const ACTS = new Map<string, (scene: AccountScene, subject: string) => Promise<R
 ])
 
 async function dropFactor(scene: AccountScene, factor: string): Promise<Response> {
-  const { stage, words, person, session } = scene
+  const { stage, words, person } = scene
   const factors = await listFactors(stage.store.db, person.id)
   if (!factors.some(({ id }) => id === factor)) return redirectTo(`${stage.base}/account`)
   const isLast = factors.length === 1 && person.policy.secondFactor === 'required'
@@ -76,7 +76,7 @@ async function dropFactor(scene: AccountScene, factor: string): Promise<Response
   const by = { actor: person.id, reason: '', now: stage.now() }
   await stage.store.write(tx => removeFactor(tx, whose, factor, by))
   stage.tell(words, person, 'factor_removed')
-  return goOn(scene, session.methods, 'removed')
+  return goOn(scene, {}, 'removed')
 }
 
 async function renewCodes({ stage, words, person }: AccountScene): Promise<Response> {
@@ -147,7 +147,8 @@ async function addPasskey(scene: AccountScene, form: Form): Promise<Response> {
 async function afterSetUp(scene: AccountScene, method: Method, codes: string[]): Promise<Response> {
   const { stage, words, person, session } = scene
   stage.tell(words, person, 'factor_added')
-  const entered = await goOn(scene, [...session.methods, method], 'added', true)
+  const shown = { methods: [...session.methods, method], secondFactor: true }
+  const entered = await goOn(scene, shown, 'added')
   if (codes.length === 0) return entered
   const cookies = entered.headers.getSetCookie()
   return toResponse(recoveryCodesPage({ words, codes, next: `${stage.base}/account`, cookies }))

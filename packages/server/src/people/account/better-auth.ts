@@ -62,7 +62,7 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
     },
     async openSession({ id, name, epoch }, { methods, secondFactor }, lifeMinutes, from) {
       const { id: user } = await ensureUser({ id, name })
-      const over = (await listRows(user)).filter(row => row.epoch !== epoch)
+      const over = (await listRows(user)).filter(row => row.epoch < epoch)
       if (over.length > 0) await internalAdapter.deleteSessions(over.map(({ token }) => token))
       const ended = { field: 'expiresAt', operator: 'lte' as const, value: new Date(options.now()) }
       await adapter.deleteMany({ model: 'session', where: [{ field: 'userId', value: user }, ended] })

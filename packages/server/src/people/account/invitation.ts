@@ -34,7 +34,7 @@ export async function invite(
   const expiresAt = isoTime(ctx.now() + LIFE_MS)
   const id = newId('invitation', ctx.now())
   await ctx.store.write(async tx => {
-    await tx.deleteFrom('invitation').where('personId', '=', person).where('usedAt', 'is', null).execute()
+    await takeInvitationsBack(tx, person)
     const row = { id, organizationId, personId: person, hash: hashSecret(secret), usedAt: null, expiresAt }
     const made = { createdAt: isoTime(ctx.now()), createdBy: ctx.actor.id }
     await tx
@@ -57,6 +57,11 @@ export async function invite(
     await mailer?.send({ to: externalId, ...mail })
   }
   return { id, person, email: externalId, expiresAt, url }
+}
+
+/** Makes every link by which a person could still set a password void. */
+export async function takeInvitationsBack(tx: Tx, person: string): Promise<void> {
+  await tx.deleteFrom('invitation').where('personId', '=', person).where('usedAt', 'is', null).execute()
 }
 
 /** The person whom a link invites, while it is good. */

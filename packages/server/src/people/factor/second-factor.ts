@@ -88,8 +88,8 @@ export function addSecondFactor(app: Hono<Env>, parts: SignInParts, admit: Admit
     }
     await limit.forgive(tries)
     const proof = { methods: [...ticket.methods, answer.method], secondFactor: true }
-    // Setting a factor up has ended what there was before.
-    const current = (await findPerson(store.db, person.id)) ?? person
+    // Setting a factor up has ended what there was before, once; whatever else was ended meanwhile stays so.
+    const current = answer.isNew ? { ...person, epoch: person.epoch + 1 } : person
     const entered = await admit(c, current, proof, ticket)
     if (answer.isNew) parts.tell(words, person, 'factor_added')
     if (answer.codes.length === 0) return entered

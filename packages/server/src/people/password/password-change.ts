@@ -7,7 +7,7 @@ import type { Env } from '../sign-in/sign-in.ts'
 import { networkOf, type Try } from '../sign-in/sign-in-limit.ts'
 import type { Stage } from '../stage.ts'
 import { findPasswordFault } from './password.ts'
-import { namesOf, notePassword } from './password-choice.ts'
+import { namesOf, notePassword, replacePassword } from './password-choice.ts'
 
 type Fault = Parameters<typeof changePasswordPage>[0]['fault']
 
@@ -29,7 +29,7 @@ async function show({ stage, words, person, formToken }: AccountScene, fault?: F
 }
 
 async function change(scene: AccountScene, form: Form): Promise<Response> {
-  const { stage, words, person, session, c } = scene
+  const { stage, words, person, c } = scene
   const { store, accounts, limit, now } = stage
   if (await accounts.hasPassword(person.id)) {
     // The same counts as at sign-in: a session that was stolen is no place to guess.
@@ -47,7 +47,7 @@ async function change(scene: AccountScene, form: Form): Promise<Response> {
   const fault = await findPasswordFault(password, namesOf(person))
   if (fault) return show(scene, fault)
   await store.write(tx => notePassword(tx, person, 'person', now()))
-  await accounts.setPassword(person, password)
+  await replacePassword(stage, person, password)
   stage.tell(words, person, 'password')
-  return goOn(scene, session.methods, 'password')
+  return goOn(scene, {}, 'password', 2)
 }

@@ -2,7 +2,7 @@ import type { Hono } from 'hono'
 import { record } from '../../audit/index.ts'
 import { endSessions } from '../../directory/index.ts'
 import type { Tx } from '../../store/index.ts'
-import { findInvited, useInvitation } from '../account/invitation.ts'
+import { findInvited, takeInvitationsBack, useInvitation } from '../account/invitation.ts'
 import { findHome, type Person } from '../account/person.ts'
 import { listFactors } from '../factor/factors.ts'
 import type { Form } from '../form.ts'
@@ -109,7 +109,7 @@ async function keepPassword(choice: Choice, form: Form): Promise<Response> {
     return true
   })
   if (!isFirst) return gone(words, link)
-  await stage.accounts.setPassword(person, password)
+  await replacePassword(stage, person, password)
   stage.tell(words, person, 'password')
   return toResponse(messagePage({ words, title: words.signIn.title, text: words.invitation.done }))
 }
@@ -148,7 +148,7 @@ function addForgotten(app: Hono<Env>, stage: Stage): void {
   })
 }
 
-/** Records that somebody set a password, and ends what was signed in by the old one. */
+/** Records that somebody set a password, and ends what was signed in by the old one, or could set another one by mail. */
 export async function notePassword(
   tx: Tx,
   { id, organization }: Person,
@@ -156,8 +156,22 @@ export async function notePassword(
   now: number,
 ): Promise<void> {
   await endSessions(tx, id)
+  await takeInvitationsBack(tx, id)
   const event = { organization: organization.id, type: 'person.password_set', actor: id, target: id }
   await record(tx, { ...event, detail: { by } }, now)
+}
+
+/**
+ * Puts a password that was noted in the place of the old one. Until then the old one still signs in, since a hash takes
+ * its time: sessions end once more, so that nothing is left of it.
+ */
+export async function replacePassword(
+  { store, accounts }: Pick<Stage, 'store' | 'accounts'>,
+  person: Person,
+  password: string,
+): Promise<void> {
+  await accounts.setPassword(person, password)
+  await store.write(tx => endSessions(tx, person.id))
 }
 
 /** What a password must not be close to. */
