@@ -104,6 +104,29 @@ test('a way to sign in that the organization takes back opens nothing, and ends 
   expect((await site.signIn({ email: MAYA })).page.url).toBe(`${site.url}/account`)
 })
 
+test('where passwords are not taken, none is set either', async () => {
+  const email = 'per@northwind.test'
+  await site.api.signIn.update({ id: 'northwind', methods: ['password', 'link'] })
+  await site.invited(email, 'Per')
+  const browser = createBrowser(site.url)
+  await browser.submit(await browser.open('/sign-in'), { email, way: 'link' })
+  const link = /^http\S+$/m.exec(site.mails.at(-1)?.text ?? '')?.[0] ?? ''
+  expect((await browser.submit(await browser.open(link))).url).toBe(`${site.url}/account`)
+  const { url } = await site.api.invitations.create({ id: email })
+  const invited = createBrowser(site.url)
+  const [asked, own] = [await invited.open(url), await browser.open('/account/password')]
+  await site.api.signIn.update({ id: 'northwind', methods: ['link'] })
+  const password = { password: 'nine green kettles', again: 'nine green kettles' }
+  const sent = await invited.send(asked, 'name="again"', password)
+  const changed = await browser.send(own, 'name="again"', { ...password, old: PASSWORD })
+  expect([sent.status, changed.url]).toEqual([403, `${site.url}/account`])
+  expect((await browser.open('/account/password')).url).toBe(`${site.url}/account`)
+  expect(await site.events('person.password_set')).not.toContainEqual(
+    expect.objectContaining({ detail: { by: 'person' } }),
+  )
+  await site.api.signIn.update({ id: 'northwind', methods: ['password', 'link'] })
+})
+
 test('where a second factor is required, a password alone opens nothing', async () => {
   const { browser } = await site.signIn({ email: MAYA })
   await site.api.signIn.update({ id: 'northwind', secondFactor: 'required' })

@@ -1,7 +1,7 @@
 import type { Hono } from 'hono'
 import { type AccountScene, goOn, onForm, onPage, whenFresh } from '../account/account-scene.ts'
 import type { Form } from '../form.ts'
-import { toResponse } from '../pages/layout.ts'
+import { redirectTo, toResponse } from '../pages/layout.ts'
 import { changePasswordPage } from '../pages/my-account.ts'
 import type { Env } from '../sign-in/sign-in.ts'
 import { networkOf, type Try } from '../sign-in/sign-in-limit.ts'
@@ -13,14 +13,18 @@ type Fault = Parameters<typeof changePasswordPage>[0]['fault']
 
 /** Changing one's own password: with the old one, lately signed in. */
 export function addChangePassword(app: Hono<Env>, stage: Stage): void {
-  app.get(
-    '/account/password',
-    onPage(
-      stage,
-      whenFresh(scene => show(scene)),
-    ),
-  )
-  app.post('/account/password', onForm(stage, whenFresh(change)))
+  app.get('/account/password', onPage(stage, whereTaken(whenFresh(scene => show(scene)))))
+  app.post('/account/password', onForm(stage, whereTaken(whenFresh(change))))
+}
+
+/** Where the organization takes no passwords there is none to change, nor to set for later. */
+function whereTaken<Rest extends unknown[]>(
+  handle: (scene: AccountScene, ...rest: Rest) => Promise<Response>,
+) {
+  return async (scene: AccountScene, ...rest: Rest): Promise<Response> =>
+    scene.person.policy.methods.includes('password')
+      ? handle(scene, ...rest)
+      : redirectTo(`${scene.stage.base}/account`)
 }
 
 async function show({ stage, words, person, formToken }: AccountScene, fault?: Fault): Promise<Response> {

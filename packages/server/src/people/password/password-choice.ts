@@ -98,7 +98,8 @@ async function mayChoosePasskey({ stage, link, person }: Choice): Promise<boolea
 }
 
 async function keepPassword(choice: Choice, form: Form): Promise<Response> {
-  const { stage, link, secret, words, person } = choice
+  const { c, stage, link, secret, words, person } = choice
+  if (!person.policy.methods.includes('password')) return refuseForm(c)
   const password = form.one('password')
   if (password !== form.one('again')) return show(choice, 'different')
   const fault = await findPasswordFault(password, namesOf(person))
