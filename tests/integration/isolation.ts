@@ -4,6 +4,7 @@ import { expect } from 'vitest'
 import { addApp } from './authenticator.ts'
 import { linkPerson } from './federation/linked.ts'
 import { handOn, type Product } from './product.ts'
+import { askSomebody } from './waiting.ts'
 
 /**
  * Two organizations with the same shape. Whoever asks in one of them and names anything of the other, by id or by name,
@@ -21,6 +22,7 @@ export interface Foreign {
   service: string[]
   resource: string[]
   grant: string[]
+  request: string[]
   rule: string[]
   delegation: string[]
   assignment: string[]
@@ -60,6 +62,7 @@ async function furnish(product: Product, organization: string, many: number): Pr
     service: [],
     resource: [],
     grant: [],
+    request: [],
     rule: [],
     delegation: [],
     assignment: [],
@@ -92,6 +95,8 @@ async function furnish(product: Product, organization: string, many: number): Pr
       put('assignment', await admin.assignments.create({ organization, principal, role: 'overseer' }))
     const grant = { organization, agent: agent.name, person: externalId, scopes: ['customer:read'] }
     put('grant', await admin.grants.create(grant))
+    const { id: asks } = await admin.agents.get({ organization, id: agent.name })
+    all.request.push(await askSomebody(product, { agent: asks, person: person.id }))
     const oidc = { issuer: `https://${name}.test`, clientId: 'valetkey' }
     const provider = await admin.identityProviders.create({ organization, name: `idp-${name}`, oidc })
     put('provider', provider, provider.name)
@@ -148,6 +153,7 @@ const IDS: Record<string, keyof Foreign> = {
   roles: 'role',
   assignments: 'assignment',
   grants: 'grant',
+  waitingRequests: 'request',
   delegations: 'delegation',
   delegationRules: 'rule',
   invitations: 'user',
@@ -248,6 +254,7 @@ const NOWHERE: Record<keyof Foreign, () => string> = {
   service: () => newId('service'),
   resource: () => `customer/${newId('request')}`,
   grant: () => newId('grant'),
+  request: () => newId('waitingRequest'),
   rule: () => newId('delegationRule'),
   delegation: () => newId('delegation'),
   assignment: () => newId('assignment'),

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { addApp } from './authenticator.ts'
 import { linkPerson } from './federation/linked.ts'
 import { handOn, INVOICE_RULE, northwind, type Product, start } from './product.ts'
+import { askSomebody } from './waiting.ts'
 
 type Client = ReturnType<Product['client']>
 type World = Awaited<ReturnType<typeof northwind>>
@@ -170,6 +171,17 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
       async c => {
         const { agent } = await letAct(c)
         return c.grants.revokeAll({ agent })
+      },
+    ],
+    'waitingRequests.cancel': [
+      'event',
+      async (c, _, product) => c.waitingRequests.cancel({ id: await asks(c, product) }),
+    ],
+    'waitingRequests.cancelAll': [
+      'event',
+      async (c, _, product) => {
+        await asks(c, product)
+        return c.waitingRequests.cancelAll({ agent: 'support-bot' })
       },
     ],
     'consent.update': ['event', c => c.consent.update({ id: 'northwind', longestSeconds: 86_400 })],
@@ -416,6 +428,11 @@ async function delegate(client: Client, product: Product) {
   await client.delegationRules.put({ from: 'agent:support-bot', to: 'agent:analyst' })
   const sides = { organization: 'northwind', from: 'support-bot', to: 'analyst' }
   return (await handOn(product, sides)).id
+}
+
+/** support-bot waits for whoever types its code. */
+async function asks(client: Client, product: Product) {
+  return askSomebody(product, { agent: (await client.agents.get({ id: 'support-bot' })).id })
 }
 
 async function letAct(client: Client) {

@@ -1,10 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { createAuthorizationServer } from '../../packages/server/src/oauth/index.ts'
+import {
+  cancelWaitingRequests,
+  createAuthorizationServer,
+  listWaitingRequests,
+} from '../../packages/server/src/oauth/index.ts'
 import { createOauthState, removeExpired } from '../../packages/server/src/oauth/oauth-state.ts'
 import {
   ASSERTION_TYPE,
   RESOURCE,
+  seed,
   startWorld,
   type World,
 } from '../../packages/server/src/oauth/testing/world.ts'
@@ -180,5 +185,23 @@ describeOnBoth('requests that wait', open => {
     )
     await removeExpired(store, Date.now() + 3_600_000)
     expect(await findBySecret(store, 'secret')).toBeUndefined()
+  })
+
+  test('what is cancelled and answered at once is the one or the other, and the list has it no more', async () => {
+    const store = farAway(await open())
+    const { agent, owner: person, organization } = await seed(store)
+    const ctx = { store, now: Date.now, actor: { id: 'tok_test', name: 'test', permissions: ['*'] } }
+    const keep = keepWaiting(store, Date.now, 'backchannel')
+    for (let n = 0; n < 8; n++) await keep(`secret-${n}`, { clientId: agent, accountId: person }, 60)
+    const { items } = await listWaitingRequests(ctx, { organization, limit: 20 })
+    expect(items).toHaveLength(8)
+    const given = { grant: 'gnt_1', scopes: [], isOffline: false }
+    const [{ cancelled }, ...answers] = await Promise.all([
+      cancelWaitingRequests(ctx, { organization, person, reason: '' }),
+      ...items.map(({ id }) => store.write(tx => answerWaiting(tx, id, given, Date.now()))),
+    ])
+    expect(cancelled.length + answers.filter(Boolean).length).toBe(8)
+    for (const [n, { id }] of items.entries()) expect(cancelled.includes(id)).toBe(!answers[n])
+    expect((await listWaitingRequests(ctx, { organization, limit: 20 })).items).toEqual([])
   })
 })

@@ -10,6 +10,7 @@ import { signingKeys } from './keys.ts'
 import { organizations } from './organizations.ts'
 import { people } from './people.ts'
 import { record } from './record.ts'
+import { requests } from './requests.ts'
 import { resources } from './resources.ts'
 import { revocations } from './revocations.ts'
 import { roles } from './roles.ts'
@@ -32,6 +33,7 @@ export const api = {
   ...sinks,
   ...servers,
   ...resources,
+  ...requests,
   ...roles,
   ...access,
   ...delegations,

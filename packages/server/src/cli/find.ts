@@ -83,6 +83,14 @@ export function findGrant({ api, organization }: Session, text: string) {
   })
 }
 
+export function findRequest({ api, organization }: Session, text: string) {
+  return find(text, {
+    noun: 'request',
+    list: page => api.waitingRequests.list({ ...page, ...organization }),
+    names: request => [request.id],
+  })
+}
+
 export function findDelegation({ api, organization }: Session, text: string) {
   return find(text, {
     noun: 'delegation',

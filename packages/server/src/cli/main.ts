@@ -29,6 +29,7 @@ export const COMMANDS: CommandTable = {
   permission: () => import('./server/permission.ts'),
   role: () => import('./policy/role.ts'),
   grant: () => import('./principal/grant.ts'),
+  request: () => import('./principal/request.ts'),
   delegation: () => import('./principal/delegation.ts'),
   key: () => import('./organization/key.ts'),
   point: () => import('./server/point.ts'),

@@ -18,5 +18,6 @@ export {
   type SignalScope,
   signalResource,
 } from './receiver/receiver-token.ts'
+export { cancelWaitingRequest, cancelWaitingRequests, listWaitingRequests } from './waiting/administration.ts'
 export type { Asked } from './waiting/asking.ts'
 export type { WaitingRequests } from './waiting/waiting-requests.ts'

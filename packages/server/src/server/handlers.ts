@@ -3,7 +3,10 @@ import { CATALOGUE } from '@valetkey/sdk/core'
 import * as directory from '../directory/index.ts'
 import type { Mailer } from '../mail/index.ts'
 import {
+  cancelWaitingRequest,
+  cancelWaitingRequests,
   listSigningKeys,
+  listWaitingRequests,
   registerClient,
   retireSigningKey,
   rotateSigningKey,
@@ -195,6 +198,11 @@ export function createHandlers(parts: HandlerParts): Handlers {
       create: directory.createGrant,
       revoke: directory.revokeGrant,
       revokeAll: directory.revokeGrants,
+    },
+    waitingRequests: {
+      list: listWaitingRequests,
+      cancel: cancelWaitingRequest,
+      cancelAll: cancelWaitingRequests,
     },
     delegations: {
       list: directory.listDelegations,

@@ -843,7 +843,7 @@ interface WaitingRequestTable {
   createdAt: ColumnType<string, string, never>
   expiresAt: number
   polledAt: number
-  /** JSON of what was granted; `"denied"` is a no, null is not answered. */
+  /** JSON of what was granted; `"denied"` is a no, `"cancelled"` was taken back before, null is not answered. */
   answer: string | null
   usedAt: string | null
 }

@@ -64,3 +64,25 @@ export const Grant = z.object({
   lastUsedAt: Time.nullable(),
   status: z.enum(['live', 'expired', 'revoked']),
 })
+/** What an agent has asked a person who is somewhere else, and waits for. */
+export const WaitingRequest = z.object({
+  id: z.string(),
+  organization: z.string(),
+  agent: z.string(),
+  agentName: z.string(),
+  /** `device`: of whoever types its code (RFC 8628). `backchannel`: of the person whom the agent named (CIBA). */
+  kind: z.enum(['device', 'backchannel']),
+  /** Null where whoever types the code may answer. */
+  person: z.string().nullable(),
+  personEmail: z.string().nullable(),
+  /** The server that it is for, by address. */
+  resource: z.string(),
+  /** As it asked for them; what is given is decided by whoever answers. */
+  scopes: z.array(z.string()),
+  /** What it wants to be read beside it; its own words. */
+  message: z.string(),
+  /** The address that it waits at; null where it has named a person. */
+  askedFrom: z.string().nullable(),
+  createdAt: Time,
+  expiresAt: Time,
+})

@@ -53,7 +53,7 @@ async function organizationOf(
 
 async function grantOfWaiting(store: Store, secret: string): Promise<string | undefined> {
   const { answer = null } = (await findBySecret(store, secret)) ?? {}
-  return answer === null || answer === 'denied' ? undefined : answer.grant
+  return answer === null || typeof answer === 'string' ? undefined : answer.grant
 }
 
 /** The one organization that trusts whoever says something of a person; of several, none is meant. */

@@ -48,6 +48,7 @@ async function requireAnswer(
   { id, person, expiresAt, answer }: WaitingRequest,
 ): Promise<Given> {
   if (answer === 'denied') throw new errors.AccessDenied('the person said no')
+  if (answer === 'cancelled') throw new errors.AccessDenied('the request was cancelled')
   if (expiresAt <= now()) throw new errors.ExpiredToken('nobody has answered in time')
   if (answer) return answer
   if (person !== null && !(await available(isActive(store, person))))

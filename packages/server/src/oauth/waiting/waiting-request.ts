@@ -5,6 +5,9 @@ import { type Database, hashSecret, prepareQuery, type Store, type Tx } from '..
 /** What a client waits for: the answer of whoever types its code, or of the person whom it names. */
 export type WaitingKind = Database['waitingRequest']['kind']
 
+/** What became of a request that nothing was given for: the person said no, or it was cancelled. */
+type Refusal = 'denied' | 'cancelled'
+
 /** What was given. */
 export interface Given {
   grant: string
@@ -26,7 +29,7 @@ export interface WaitingRequest {
   readonly askedFrom: string
   readonly createdAt: number
   readonly expiresAt: number
-  readonly answer: Given | 'denied' | null
+  readonly answer: Given | Refusal | null
   readonly isUsed: boolean
 }
 
@@ -72,7 +75,7 @@ function toWaiting(row: Row | undefined): WaitingRequest | undefined {
     params: JSON.parse(params) as WaitingRequest['params'],
     createdAt: Date.parse(createdAt),
     expiresAt: Number(expiresAt),
-    answer: answer === null ? null : (JSON.parse(answer) as Given | 'denied'),
+    answer: answer === null ? null : (JSON.parse(answer) as Given | Refusal),
     isUsed: usedAt !== null,
   }
 }
@@ -138,7 +141,7 @@ export async function notePoll(store: Store, id: string, now: number): Promise<b
 export async function answerWaiting(
   tx: Tx,
   id: string,
-  answer: Given | 'denied',
+  answer: Given | Refusal,
   now: number,
 ): Promise<boolean> {
   const { numUpdatedRows } = await tx
