@@ -189,6 +189,35 @@ test('400, 403, 404: no one named, no right to it, nothing there', async () => {
   expect((await admin.waitingRequests.list(there)).items).toMatchObject([{ id }])
 })
 
+test('what a client of a document asks is no organization’s before somebody answers', async () => {
+  await using product = await start()
+  const admin = product.client()
+  await admin.organizations.create({ slug: 'northwind', name: 'Northwind' })
+  await admin.people.create({ email: MAYA, name: 'Maya' })
+  const { id, organization } = await admin.agents.create({
+    name: 'bot',
+    owner: MAYA,
+    kind: 'both',
+    ceiling: [],
+  })
+  const document = 'https://programs.test/client.json'
+  const values = { id: `${document}#${organization}`, organizationId: organization, agentId: id }
+  const made = { kind: 'metadata-document' as const, legacyAudience: 0, createdAt: '2027-01-01T00:00:00Z' }
+  await product.store.db
+    .insertInto('client')
+    .values({ ...values, ...made })
+    .execute()
+  await askSomebody(product, { agent: id, client: document })
+  const own = await askSomebody(product, { agent: id })
+  expect((await admin.waitingRequests.list({})).items).toMatchObject([{ id: own }])
+  await admin.revocations.create({ kind: 'agent', id })
+  const rows = await product.store.db.selectFrom('waitingRequest').select(['clientId', 'answer']).execute()
+  expect(Object.fromEntries(rows.map(({ clientId, answer }) => [clientId, answer]))).toEqual({
+    [document]: null,
+    [id]: '"cancelled"',
+  })
+})
+
 test('the command line lists and cancels, one or all, and says before what it would do', async () => {
   await using product = await start()
   const admin = product.client()
