@@ -1,3 +1,4 @@
+import { newId } from '@valetkey/sdk/core'
 import { expect, test, vi } from 'vitest'
 import { attempt } from '../storage/audit-samples.ts'
 import { CERTIFICATE, startHttpReceiver } from '../storage/receivers.ts'
@@ -42,7 +43,7 @@ async function startWith(options: Parameters<typeof start>[0] = {}) {
     [Symbol.asyncDispose]: () => product[Symbol.asyncDispose](),
   }
 }
-const alertsOf = async ({ client }: Product) => (await client().alerts.list({})).items
+const alertsOf = async ({ client }: Product) => (await client().alerts.list({ organization: 'northwind' })).items
 
 test('200: a tool that the agent never used is an alert on record, which names the decision that it rests on', async () => {
   await using stage = await startWith()
@@ -289,4 +290,60 @@ test('the command line: look, acknowledge, and say what suspends', async () => {
   expect(policy.out).toContain('suspends on\tburst')
   expect((await terminal.valetkey(['alert', 'policy'])).out).toBe(policy.out)
   expect((await terminal.valetkey(['alert', 'policy', '--suspend-on', 'boredom'])).code).not.toBe(0)
+})
+
+test('200: an alert is forgotten after 400 days, or with the calls that it rests on; that it was raised stays on record', async () => {
+  await using stage = await startWith()
+  const { product } = stage
+  const admin = product.client()
+  const rounds = async (days: number) => {
+    product.passTime(days * DAY_MS)
+    await product.baseline.wake()
+  }
+  const kinds = async () => (await alertsOf(product)).map(({ kind }) => kind).toSorted()
+  await stage.call(1, { tool: 'delete_invoice' })
+  await rounds(399)
+  expect(await kinds()).toEqual(['new_tool'])
+  await rounds(2)
+  expect(await kinds()).toEqual([])
+  expect((await product.events()).filter(({ type }) => type === 'alert.raised')).toHaveLength(1)
+
+  await stage.call(1, { tool: 'merge_invoices' })
+  const [first] = await alertsOf(product)
+  await admin.organizations.create({ slug: 'contoso', name: 'Contoso' })
+  const keep = (organization: string, records: 'calls' | 'changes', days: number) =>
+    admin.evidence.setRetention({ organization, records, days })
+  await keep('contoso', 'calls', 30)
+  await keep('northwind', 'changes', 30)
+  await rounds(31)
+  expect((await alertsOf(product)).map(({ id }) => id)).toContain(first?.id)
+  await keep('northwind', 'calls', 30)
+  await rounds(1)
+  expect(await kinds()).toEqual([])
+})
+
+test('200: an alert that still asks for a suspension is not forgotten', async () => {
+  await using stage = await startWith()
+  const { product, agent, organization } = stage
+  const raisedAt = new Date(product.now() - 500 * DAY_MS).toISOString()
+  const row = {
+    ...{ organizationId: organization.id, agentId: agent.id, kind: 'burst', at: raisedAt, raisedAt },
+    ...{ sentence: 'A burst.', usual: '', what: '[]', records: '[]' },
+    ...{ acknowledgedAt: null, acknowledgedBy: null, note: null },
+  }
+  await product.store.db
+    .insertInto('alert')
+    .values([
+      { ...row, id: newId('alert'), suspension: 'none' },
+      { ...row, id: newId('alert'), suspension: 'pending' },
+    ])
+    .execute()
+  product.passTime(DAY_MS)
+  await product.baseline.wake()
+  // Suspended in the same round; from the next one on it is as old as any.
+  expect(await alertsOf(product)).toMatchObject([{ suspension: 'done' }])
+  expect(await product.client().agents.get({ id: agent.id })).toMatchObject({ status: 'suspended' })
+  product.passTime(DAY_MS)
+  await product.baseline.wake()
+  expect(await alertsOf(product)).toEqual([])
 })

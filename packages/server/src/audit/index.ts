@@ -6,6 +6,7 @@
 export type { Follower, LoggedRecord, Move } from './follow/follower.ts'
 export type { Following } from './follow/following.ts'
 export type { FollowedLog } from './follow/heads.ts'
+export type { Watch } from './follow/watch.ts'
 export { auditHandlers } from './handlers.ts'
 export type { Ingested } from './ingest.ts'
 export { type Audit, type AuditFigures, type AuditOptions, openAudit } from './open.ts'

@@ -3,14 +3,10 @@ import { type Audit, record } from '../audit/index.ts'
 import { lock } from '../directory/index.ts'
 import type { Store } from '../store/index.ts'
 import { sinkHandlers } from './operations.ts'
-import { createSender, type Sender } from './sender.ts'
+import { createSenders } from './senders.ts'
 import type { ConfiguredSink } from './settings.ts'
-import { ENVIRONMENT, logOf, readSinks, type SinkRow, settingsOf, takesOf } from './sink-row.ts'
+import { ENVIRONMENT, logOf, readSinks, type SinkRow } from './sink-row.ts'
 import { createTransport, type SinkSettings, type Transport } from './transport/index.ts'
-
-const ROUND_EVERY_MS = 1000
-/** How often it is looked for what other nodes have stored or changed. */
-const LOOK_EVERY_MS = 2000
 
 export interface SinksOptions {
   store: Store
@@ -47,106 +43,44 @@ export const OF_ORGANIZATIONS = '(organizations)'
 
 /** Begins to send what every sink waits for, wherever it was left, and goes on until it is closed. */
 export async function openSinks(options: SinksOptions): Promise<Sinks> {
-  const { store, audit, now, configured, onFault } = options
+  const { store, audit, now, onFault } = options
+  const { following } = audit
   const own = await putConfigured(options)
   const sent = new Map<string, number>()
-  const senders = new Map<string, { sender: Sender; made: string }>()
-  const closing = new Set<Promise<void>>()
-  let isDirty = true
-  let lookAt = 0
-
   const transportOf = (settings: SinkSettings, privateHosts = options.privateHosts): Transport =>
     createTransport(settings, { privateHosts, resolve: options.resolve, host: options.host, now })
-
-  function startSender(row: SinkRow): Sender {
-    const mine = own.get(row.id)
-    const label = mine ? mine.name : OF_ORGANIZATIONS
-    // Whoever runs this node has named the address of a sink of the environment: it may be anywhere.
-    const send = mine ? transportOf(mine, [new URL(mine.url).host]) : transportOf(settingsOf(store, row))
-    return createSender({
-      ...{ id: row.id, store, send, now, onFault },
-      takes: takesOf(row),
-      isSpans: row.format === 'spans',
-      follower: audit.following.open(row.id, logOf(row)),
-      findCall: decision => audit.get(decision).catch(() => undefined),
-      sent: count => sent.set(label, (sent.get(label) ?? 0) + count),
-    })
-  }
-
-  /** Starts those that are new or were changed, and ends those that are gone. */
-  async function matchRows(rows: readonly SinkRow[]): Promise<void> {
-    const wanted = rows.filter(
-      row => row.status === 'active' && (row.organizationId !== ENVIRONMENT || own.has(row.id)),
-    )
-    const made = new Map(wanted.map(row => [row.id, makingOf(row)]))
-    for (const [id, running] of senders) {
-      if (made.get(id) === running.made) continue
-      senders.delete(id)
-      // What it is sending may take its time; whoever comes after it waits for its lease and not for it.
-      const closed = running.sender.close().finally(() => closing.delete(closed))
-      closing.add(closed)
-    }
-    for (const row of wanted)
-      if (!senders.has(row.id)) senders.set(row.id, { sender: startSender(row), made: makingOf(row) })
-  }
-
-  async function round(): Promise<void> {
-    if (!isDirty && now() < lookAt) return
-    isDirty = false
-    lookAt = now() + LOOK_EVERY_MS
-    await matchRows(await readSinks(store.db))
-    if (senders.size === 0) return
-    const heads = await audit.following.heads()
-    for (const { sender } of senders.values()) sender.wake(heads)
-  }
-
-  let running: Promise<void> = Promise.resolve()
-  const wake = () => {
-    running = running.then(round).catch(onFault)
-    return running
-  }
-  const changed = () => {
-    isDirty = true
-    void wake()
-  }
-  const forget = audit.following.onStored(() => {
-    isDirty = true
+  const labelOf = ({ id }: SinkRow) => own.get(id)?.name ?? OF_ORGANIZATIONS
+  const senders = createSenders({
+    ...{ store, audit, now, own, transportOf, onFault },
+    onSent: (row, count) => sent.set(labelOf(row), (sent.get(labelOf(row)) ?? 0) + count),
   })
-  const timer = setInterval(() => void wake(), ROUND_EVERY_MS).unref()
-  void wake()
+  const watch = following.watch(async () => senders.send(await readSinks(store.db)), { now, onFault })
+  void watch.look()
   return {
-    handlers: sinkHandlers({ following: audit.following, transportOf, changed }),
-    wake() {
-      isDirty = true
-      return wake()
-    },
+    handlers: sinkHandlers({ following, transportOf, changed: () => void watch.look() }),
+    wake: watch.look,
     async figures() {
       const rows = await readSinks(store.db)
-      const backlogs = await audit.following.backlogs(rows.map(row => ({ id: row.id, name: logOf(row) })))
-      const figures = new Map<string, SinkFigures>()
-      for (const sink of [...configured.map(({ name }) => name), OF_ORGANIZATIONS])
-        figures.set(sink, { sink, backlog: 0, sent: sent.get(sink) ?? 0, isFailing: 0 })
+      const backlogs = await following.backlogs(rows.map(row => ({ id: row.id, name: logOf(row) })))
+      const labels = [...options.configured.map(({ name }) => name), OF_ORGANIZATIONS]
+      const figures = new Map(
+        labels.map(sink => [sink, { sink, backlog: 0, sent: sent.get(sink) ?? 0, isFailing: 0 }]),
+      )
       for (const row of rows) {
-        const of = figures.get(row.organizationId === ENVIRONMENT ? row.name : OF_ORGANIZATIONS)
-        if (!of || (row.organizationId === ENVIRONMENT && !own.has(row.id))) continue
+        // Of the environment's only those that are configured still.
+        const of =
+          row.organizationId === ENVIRONMENT && !own.has(row.id) ? undefined : figures.get(labelOf(row))
+        if (!of) continue
         of.backlog += backlogs.get(row.id) ?? 0
         of.isFailing += row.failingSince === null ? 0 : 1
       }
       return [...figures.values()]
     },
     async close() {
-      clearInterval(timer)
-      forget()
-      await running
-      await Promise.all([...closing, ...[...senders.values()].map(({ sender }) => sender.close())])
+      await watch.close()
+      await senders.close()
     },
   }
-}
-
-/** What a sender was made of: where that has changed, another one is made. */
-function makingOf(row: SinkRow): string {
-  const { url, format, takes, authority, sealedSecrets } = row
-  return JSON.stringify([url, format, takes, authority, sealedSecrets])
 }
 
 /** Gives each configured sink a row, by which its progress is kept; those that are configured no more keep theirs. */

@@ -2,11 +2,12 @@ import type { Store, Tx } from '../../store/index.ts'
 import type { Ledger, LogState } from '../ledger.ts'
 import { createFollower, type Follower } from './follower.ts'
 import { createHeads, type FollowedLog, keyOfLog } from './heads.ts'
+import { createWatch, type Watch, type WatchOptions } from './watch.ts'
 
 /** How others in this house read the evidence as it grows. */
 export interface Following {
-  /** Calls back soon after something was stored by this node. A hint: other nodes store, too. */
-  onStored(listener: () => void): () => void
+  /** Has work done again and again: soon after something was stored, on whatever node. */
+  watch(work: () => Promise<void>, options: WatchOptions): Watch
   /** The logs as they stand, with all that was recorded before: every one, or those of one name. */
   heads(name?: string): Promise<FollowedLog[]>
   /** Makes a follower in a transaction, behind these heads; behind none, it begins at the beginning. One that is there stays as it is. */
@@ -31,10 +32,7 @@ export function createFollowing(parts: {
     stored() {
       for (const listener of listeners) listener()
     },
-    onStored(listener) {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
+    watch: (work, options) => createWatch(work, listeners, options),
     heads,
     async begin(tx, id, behind, createdAt) {
       const begun = await tx

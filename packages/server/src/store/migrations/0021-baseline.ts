@@ -14,5 +14,6 @@ const STATEMENTS = [
     raised_at text not null, sentence text not null, what text not null, usual text not null, records text not null,
     suspension text not null, acknowledged_at text, acknowledged_by text, note text)`,
   `create index alert_organization on alert (organization_id, id)`,
+  `create index alert_raised on alert (raised_at)`,
   `create index alert_suspension on alert (suspension) where suspension = 'pending'`,
 ]
