@@ -43,7 +43,8 @@ async function startWith(options: Parameters<typeof start>[0] = {}) {
     [Symbol.asyncDispose]: () => product[Symbol.asyncDispose](),
   }
 }
-const alertsOf = async ({ client }: Product) => (await client().alerts.list({ organization: 'northwind' })).items
+const alertsOf = async ({ client }: Product) =>
+  (await client().alerts.list({ organization: 'northwind' })).items
 
 test('200: a tool that the agent never used is an alert on record, which names the decision that it rests on', async () => {
   await using stage = await startWith()
