@@ -116,7 +116,7 @@ describe.each(DATABASES)('on %s', database => {
     const id = agent?.id ?? ''
     await api.agents.update({ id, ceiling: ['invoices:read'] })
     expect((await maya.look(requestOf(clientId))).status).toBe(403)
-    await api.agents.resume({ id })
+    await api.agents.resume({ id, reason: 'looked into' })
     const back = await maya.decide(requestOf(clientId))
     expect(await redeem(clientId, back.searchParams.get('code') ?? '')).toMatchObject({
       status: 200,

@@ -347,7 +347,7 @@ describe('an environment says which documents it takes', () => {
     const [agent] = (await strict.api.agents.list({})).items
     expect(agent).toMatchObject({ status: 'pending', ceiling: [], name: expect.stringMatching(/^waiting-/) })
     await strict.api.agents.update({ id: agent?.id ?? '', ceiling: ['invoices:read'] })
-    await strict.api.agents.resume({ id: agent?.id ?? '' })
+    await strict.api.agents.resume({ id: agent?.id ?? '', reason: 'looked into' })
     expect(await strict.redeem(asked, await person.decide(asked.url))).toMatchObject({
       status: 200,
       scope: 'invoices:read',

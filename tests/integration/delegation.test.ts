@@ -232,7 +232,7 @@ describe('zeroid#50: what a chain rests on ends, and so does everything that was
     await end({ links, grant: grant.id })
     expect(await c.isActive(answer['access_token'])).toBe(false)
     expect(await c.exchange(links[1])).toMatchObject({ status: 400, error: 'invalid_request' })
-    for (const id of ['alpha', 'bravo']) await api.agents.resume({ id })
+    for (const id of ['alpha', 'bravo']) await api.agents.resume({ id, reason: 'looked into' })
     // Exactly what rests on it: the other chain of the same agents goes on.
     expect(await c.isActive(other.answer['access_token'])).toBe(true)
     expect((await c.exchange(other.links[1])).status).toBe(200)

@@ -11,7 +11,7 @@ group('organizations', () => {
     expect(await admin.organizations.get({ id: made.id })).toEqual(made)
     expect((await admin.organizations.freeze({ id: 'northwind' })).revision).toBe(2)
     expect((await admin.organizations.freeze({ id: 'northwind' })).revision).toBe(2)
-    expect(await admin.organizations.thaw({ id: 'northwind' })).toMatchObject({
+    expect(await admin.organizations.thaw({ id: 'northwind', reason: 'looked into' })).toMatchObject({
       status: 'active',
       revision: 3,
     })
@@ -113,7 +113,7 @@ group('people and owners', () => {
       admin.agents.create({ name: 'other', owner: 'maya@northwind.test', ceiling: [] }),
     ).rejects.toMatchObject({ status: 400, path: 'owner' })
     await admin.agents.suspend({ id: 'support-bot' })
-    await expect(admin.agents.resume({ id: 'support-bot' })).rejects.toMatchObject({
+    await expect(admin.agents.resume({ id: 'support-bot', reason: 'looked into' })).rejects.toMatchObject({
       status: 409,
       code: 'conflict.state',
     })
@@ -150,7 +150,7 @@ group('agents', () => {
       ceiling: ['invoices:*', 'invoices:*'],
       owner: agent.owner,
     })
-    await admin.agents.resume({ id: 'support-bot' })
+    await admin.agents.resume({ id: 'support-bot', reason: 'looked into' })
     expect(await admin.organizations.get({ id: 'northwind' })).toEqual(before)
   })
 })

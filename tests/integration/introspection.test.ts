@@ -114,14 +114,17 @@ test('nor is one whose server is frozen, whose agent is suspended, whose person 
       () => stage.api.servers.update({ id: 'billing', status: 'frozen' }),
       () => stage.api.servers.update({ id: 'billing', status: 'active' }),
     ],
-    [() => stage.api.agents.suspend({ id: bot.id }), () => stage.api.agents.resume({ id: bot.id })],
+    [
+      () => stage.api.agents.suspend({ id: bot.id }),
+      () => stage.api.agents.resume({ id: bot.id, reason: 'looked into' }),
+    ],
     [
       () => stage.api.people.update({ id: 'maya@northwind.test', status: 'suspended' }),
       () => stage.api.people.update({ id: 'maya@northwind.test', status: 'active' }),
     ],
     [
       () => stage.api.organizations.freeze({ id: 'northwind' }),
-      () => stage.api.organizations.thaw({ id: 'northwind' }),
+      () => stage.api.organizations.thaw({ id: 'northwind', reason: 'looked into' }),
     ],
   ] as const) {
     await holds(true)

@@ -78,7 +78,7 @@ test('a decision is rebuilt with the policy of its moment, whatever was changed 
     () => admin.resources.put({ type: 'customer', id: 'acme', name: 'Another' }),
     () => admin.tools.map({ server: 'billing', ...TOOL, condition: 'args.id == "globex"' }),
     () => admin.agents.suspend({ id: 'support-bot' }),
-    () => admin.agents.resume({ id: 'support-bot' }),
+    () => admin.agents.resume({ id: 'support-bot', reason: 'looked into' }),
     () => admin.assignments.remove({ id: assignment.id }),
     () => admin.tools.unmap({ server: 'billing', id: 'get_invoice' }),
   ]

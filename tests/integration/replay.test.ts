@@ -15,7 +15,7 @@ const STEPS: Step[] = [
   (c, n) => c.agents.create({ name: `bot-${n}`, owner: 'maya@northwind.test', ceiling: ['invoices:read'] }),
   (c, n) => c.agents.update({ id: 'support-bot', ceiling: n % 2 ? ['invoices:*'] : [], purpose: `${n}` }),
   c => c.agents.suspend({ id: 'support-bot' }),
-  c => c.agents.resume({ id: 'support-bot' }),
+  c => c.agents.resume({ id: 'support-bot', reason: 'looked into' }),
   c => c.credentials.create({ agent: 'support-bot', kind: 'secret' }),
   c => c.revocations.create({ kind: 'agent', id: 'support-bot' }),
   (c, n) => c.revocations.create({ kind: 'token', id: `token-${n % 7}-of-many` }),
@@ -35,7 +35,7 @@ const STEPS: Step[] = [
     await c.assignments.remove({ id: items[n % Math.max(1, items.length)]?.id ?? '' })
   },
   c => c.organizations.freeze({ id: 'northwind' }),
-  c => c.organizations.thaw({ id: 'northwind' }),
+  c => c.organizations.thaw({ id: 'northwind', reason: 'looked into' }),
   (c, n) => c.servers.create({ name: `server-${n}`, url: `https://s${n}.test/mcp` }),
   (c, n) => c.servers.update({ id: 'billing', mode: n % 2 ? 'audit' : 'enforce' }),
   c => c.servers.setUpstreamCredential({ id: 'billing', value: 'Bearer x' }),

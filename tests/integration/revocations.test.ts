@@ -20,7 +20,7 @@ test('200: an agent and all of its credentials are taken back in one revision', 
   expect(items.map(({ status }) => status)).toEqual(['revoked', 'revoked'])
   const again = await admin.revocations.create({ kind: 'agent', id: 'support-bot' })
   expect(again.revision).toBe(done.revision)
-  await admin.agents.resume({ id: 'support-bot' })
+  await admin.agents.resume({ id: 'support-bot', reason: 'looked into' })
   expect(
     await admin.decisions.check({
       agent: 'support-bot',

@@ -71,7 +71,7 @@ describe('freezing', () => {
       expect(await asServer()).toBe(false)
       if (kind !== 'token') expect((await b.exchange(at.links[0])).status).toBeGreaterThanOrEqual(400)
       expect((await api.freezes.freeze({ kind, id })).revision).toBe(frozen.revision)
-      await api.freezes.thaw({ kind, id })
+      await api.freezes.thaw({ kind, id, reason: 'looked into' })
       expect(await asServer()).toBe(true)
       expect((await b.exchange(at.links[0])).status).toBe(200)
       expect(revisions[1]).not.toEqual(revisions[0])
@@ -92,8 +92,26 @@ describe('freezing', () => {
       risk: 'read',
     })
     expect(await check()).toMatchObject({ decision: 'deny', reason: 'frozen' })
-    await api.freezes.thaw({ kind: 'tool', id })
+    await api.freezes.thaw({ kind: 'tool', id, reason: 'looked into' })
     expect((await check()).decision).toBe('permit')
+  })
+
+  test('who lets something act again says why, and that is on record beside why it was stopped', async () => {
+    const { api } = stage
+    for (const [name, kind, of] of FROZEN) {
+      const id = of(await stand())
+      await api.freezes.freeze({ kind, id, reason: 'odd calls' })
+      for (const reason of ['', ' ', undefined as never])
+        await expect(api.freezes.thaw({ kind, id, reason }), name).rejects.toMatchObject({
+          ...{ status: 400, path: 'reason' },
+        })
+      await api.freezes.thaw({ kind, id, reason: `cleared ${name}` })
+      const reasons = (await stage.events()).map(({ detail }) => (detail as { reason?: string }).reason)
+      expect(reasons).toContain(`cleared ${name}`)
+    }
+    await api.agents.suspend({ id: 'bravo' })
+    await expect(api.agents.resume({ id: 'bravo', reason: ' ' })).rejects.toMatchObject({ status: 400 })
+    await api.agents.resume({ id: 'bravo', reason: 'looked into' })
   })
 
   test('names what it freezes, or everything: not both and not nothing', async () => {
@@ -113,7 +131,7 @@ describe('taking back', () => {
     const { jti, token, links } = await stand()
     await api.freezes.freeze({ kind: 'token', id: jti })
     await api.revocations.create({ kind: 'token', id: jti })
-    await api.freezes.thaw({ kind: 'token', id: jti })
+    await api.freezes.thaw({ kind: 'token', id: jti, reason: 'looked into' })
     expect(await b.isActive(token)).toBe(false)
     expect((await b.exchange(links[0])).status).toBe(200)
   })
@@ -143,7 +161,7 @@ describe('taking back', () => {
     await api.revocations.create({ kind: 'agent', id: 'charlie', reason: 'leaked' })
     expect(await heads()).toEqual({ ...before, northwind: before.northwind + 1 })
     expect(await d.isActive(answer['access_token'])).toBe(false)
-    await api.agents.resume({ id: 'charlie' })
+    await api.agents.resume({ id: 'charlie', reason: 'looked into' })
     expect(await d.isActive(answer['access_token'])).toBe(false)
     expect(await d.exchange(links[0])).toMatchObject({ status: 400 })
     expect((await api.delegations.get({ id: into.links[0] ?? '' })).status).toBe('revoked')
@@ -164,10 +182,14 @@ describe('taking back', () => {
     expect((await api.servers.get({ id: 'crm' })).status).toBe('retired')
     const headers = { authorization: `Bearer ${key}` }
     expect(await stage.send('/token/introspection', { token: 'x' }, headers)).toMatchObject({ status: 401 })
-    await expect(api.freezes.thaw({ kind: 'server', id: 'crm' })).rejects.toMatchObject({ status: 409 })
+    await expect(
+      api.freezes.thaw({ kind: 'server', id: 'crm', reason: 'looked into' }),
+    ).rejects.toMatchObject({ status: 409 })
     await api.organizations.create({ slug: 'contoso', name: 'Contoso' })
     await api.revocations.create({ kind: 'organization', id: 'contoso' })
-    await expect(api.organizations.thaw({ id: 'contoso' })).rejects.toMatchObject({ status: 409 })
+    await expect(api.organizations.thaw({ id: 'contoso', reason: 'looked into' })).rejects.toMatchObject({
+      status: 409,
+    })
     const { items } = await api.tools.list({ server: 'billing' })
     const tool = items.find(({ name }) => name === 'x/invoices-refund')
     await api.revocations.create({ kind: 'tool', id: tool?.id ?? '', reason: 'spilled' })

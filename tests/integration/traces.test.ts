@@ -32,7 +32,7 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
       'facts',
       async c => {
         await c.organizations.freeze({ id: 'northwind' })
-        return c.organizations.thaw({ id: 'northwind' })
+        return c.organizations.thaw({ id: 'northwind', reason: 'looked into' })
       },
     ],
     'signIn.update': ['event', c => c.signIn.update({ id: 'northwind', secondFactor: 'required' })],
@@ -53,7 +53,7 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
       'facts',
       async c => {
         await c.agents.suspend({ id: 'support-bot' })
-        return c.agents.resume({ id: 'support-bot' })
+        return c.agents.resume({ id: 'support-bot', reason: 'looked into' })
       },
     ],
     'credentials.create': [
@@ -342,7 +342,7 @@ const WRITES: Record<string, [Trace, (client: Client, world: World, product: Pro
       'facts',
       async c => {
         await c.freezes.freeze({ kind: 'all' })
-        return c.freezes.thaw({ kind: 'all' })
+        return c.freezes.thaw({ kind: 'all', reason: 'looked into' })
       },
     ],
     'revocations.create': ['facts', c => c.revocations.create({ kind: 'agent', id: 'support-bot' })],

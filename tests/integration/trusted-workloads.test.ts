@@ -161,7 +161,7 @@ test('what comes by a rule ends with the rule, with its credential, with its age
   expect(await stage.bring(await stage.say(CLAIMS))).toMatchObject({ status: 200 })
   await stage.api.agents.suspend({ id: deploy.id })
   expect(await stage.bring(await stage.say(CLAIMS))).toMatchObject({ status: 401, error: 'invalid_client' })
-  await stage.api.agents.resume({ id: deploy.id })
+  await stage.api.agents.resume({ id: deploy.id, reason: 'looked into' })
   const { items } = await stage.api.credentials.list({ agent: deploy.id })
   expect(items.map(({ kind, status }) => `${kind} ${status}`)).toEqual(['workload revoked', 'workload live'])
 })

@@ -278,7 +278,7 @@ describe('by the name of a person', () => {
     await stage.api.agents.suspend({ id: other.id })
     expect(await first.poll()).toMatchObject({ error: 'invalid_client' })
     expect((await maya.look(url)).status).toBe(403)
-    await stage.api.agents.resume({ id: other.id })
+    await stage.api.agents.resume({ id: other.id, reason: 'looked into' })
 
     await maya.answer(await maya.look(url), { scope: ['invoices:read'] })
     const { items } = await stage.api.grants.list({ agent: other.id })
@@ -301,7 +301,7 @@ describe('by the name of a person', () => {
     const [url = ''] = await waitingAt(lee)
     expect(url).toContain('/waiting/')
     await stage.api.revocations.create({ kind: 'agent', id: other.id })
-    await stage.api.agents.resume({ id: other.id })
+    await stage.api.agents.resume({ id: other.id, reason: 'looked into' })
     expect(await waitingAt(lee)).toEqual([])
     expect((await lee.look(url)).text).toContain('That is answered')
 

@@ -73,9 +73,9 @@ export const agents = {
     resume: {
       method: 'POST',
       path: '/agents/:id/resume',
-      summary: 'Let a suspended agent act again',
+      summary: 'Let a suspended agent act again, with the reason on record',
       permission: 'agent:write',
-      body: Reason.extend(inOrganization),
+      body: z.object({ ...inOrganization, reason: s.Note }),
       returns: s.Agent,
     },
   },

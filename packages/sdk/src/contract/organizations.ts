@@ -44,9 +44,9 @@ export const organizations = {
     thaw: {
       method: 'POST',
       path: '/organizations/:id/thaw',
-      summary: 'Let calls in an organization be decided again',
+      summary: 'Let calls in an organization be decided again, with the reason on record',
       permission: 'organization:write',
-      body: Reason,
+      body: z.object({ reason: s.Note }),
       returns: s.Organization,
     },
   },

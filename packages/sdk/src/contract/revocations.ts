@@ -53,9 +53,10 @@ export const revocations = {
     thaw: {
       method: 'POST',
       path: '/thaw',
-      summary: 'Let something frozen be decided on again; what was revoked meanwhile stays revoked',
+      summary:
+        'Let something frozen be decided on again, and say why; what was revoked meanwhile stays revoked',
       permission: 'revocation:write',
-      body: Freezing,
+      body: Freezing.extend({ reason: s.Note }),
       returns: s.Freeze,
     },
   },

@@ -42,6 +42,8 @@ const words = (max: number) =>
       'Leave out control characters and invisible characters.',
     )
 export const Text = words(500)
+/** Why something may go on again: not left out, and not blank. */
+export const Note = words(500).refine(text => text.trim() !== '', 'Say why: it goes on record.')
 /** What a thing is called in lists and records. */
 export const Label = words(200)
 export const Title = Label.min(1)

@@ -55,13 +55,10 @@ export function register(program: Command, io: Io): void {
     }),
   ).action(withSession(io, freeze))
   addCommand(group, 'thaw <organization>', {
-    summary: 'Let calls in an organization be decided again',
-    examples: [
-      ['valetkey org thaw northwind', 'go on'],
-      ['valetkey org thaw northwind --reason "all clear"', 'with the reason on record'],
-    ],
+    summary: 'Let calls in an organization be decided again, with the reason on record',
+    examples: [['valetkey org thaw northwind --reason "all clear"', 'go on']],
   })
-    .option('--reason <text>', 'why; goes on record')
+    .requiredOption('--reason <text>', 'why; goes on record')
     .action(withSession(io, thaw))
   registerSignIn(group, io)
   registerConsent(group, io)
@@ -87,7 +84,7 @@ async function freeze(session: Session, text: string, options: ConfirmOptions): 
   session.print.item(view, await session.api.organizations.freeze({ id, reason: options.reason ?? '' }))
 }
 
-async function thaw(session: Session, text: string, { reason = '' }: { reason?: string }): Promise<void> {
+async function thaw(session: Session, text: string, { reason }: { reason: string }): Promise<void> {
   const { id } = await findOrganization(session, text)
   session.print.item(view, await session.api.organizations.thaw({ id, reason }))
 }

@@ -102,13 +102,10 @@ export function register(program: Command, io: Io): void {
     }),
   ).action(withSession(io, suspend))
   addCommand(group, 'resume <agent>', {
-    summary: 'Let a suspended agent act again',
-    examples: [
-      ['valetkey agent resume support-bot', 'go on'],
-      ['valetkey agent resume support-bot --reason "false alarm"', 'with the reason on record'],
-    ],
+    summary: 'Let a suspended agent act again, with the reason on record',
+    examples: [['valetkey agent resume support-bot --reason "false alarm"', 'go on']],
   })
-    .option('--reason <text>', 'why; goes on record')
+    .requiredOption('--reason <text>', 'why; goes on record')
     .action(withSession(io, resume))
 }
 
@@ -163,7 +160,7 @@ async function suspend(session: Session, text: string, options: ConfirmOptions):
   print.item(agentView, await api.agents.suspend({ organization: agent.organization, id: agent.id, reason }))
 }
 
-async function resume(session: Session, text: string, { reason = '' }: { reason?: string }): Promise<void> {
+async function resume(session: Session, text: string, { reason }: { reason: string }): Promise<void> {
   const { id, organization } = await findAgent(session, text)
   session.print.item(agentView, await session.api.agents.resume({ organization, id, reason }))
 }

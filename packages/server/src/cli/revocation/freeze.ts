@@ -1,5 +1,5 @@
 import type { AdminApi, Input, Output } from '@valetkey/sdk/contract'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { addCommand, addGroup, type Session, withSession } from '../session.ts'
 import { type Io, UsageError, type View } from '../terminal/index.ts'
 import { addWaitOption, showBarrier, type WaitOptions, waitMsOf } from './barrier.ts'
@@ -24,7 +24,7 @@ const view: View<Freeze> = {
   ],
 }
 
-/** Adds `freeze` or `thaw`: nothing is asked, since each undoes the other. */
+/** Adds `freeze` or `thaw`: neither asks, since each undoes the other; only who thaws has to say why. */
 export function registerVerb(program: Command, io: Io, verb: 'freeze' | 'thaw'): void {
   const isFreeze = verb === 'freeze'
   const group = addGroup(program, verb, {
@@ -32,11 +32,15 @@ export function registerVerb(program: Command, io: Io, verb: 'freeze' | 'thaw'):
       ? 'Refuse what something does until it is thawed; with --all everything, everywhere'
       : 'Let something frozen be decided on again; with --all everything',
     examples: [
-      [`valetkey ${verb} agent support-bot --wait`, isFreeze ? 'while you look' : 'after you have looked'],
-      [`valetkey ${verb} --all --wait`, isFreeze ? 'the red button' : 'and on again'],
+      isFreeze
+        ? ['valetkey freeze agent support-bot --wait', 'while you look']
+        : ['valetkey thaw agent support-bot --reason "it was the export" --wait', 'after you have looked'],
+      isFreeze
+        ? ['valetkey freeze --all --wait', 'the red button']
+        : ['valetkey thaw --all --reason "all clear" --wait', 'and on again'],
     ],
   })
-  addOptions(group)
+  addOptions(group, verb)
     .option('--all', isFreeze ? 'everything: no call, no token, anywhere' : 'the freeze of everything')
     .action(
       withSession(io, (session, options: FreezeOptions & { all?: true }) =>
@@ -56,6 +60,7 @@ export function registerVerb(program: Command, io: Io, verb: 'freeze' | 'thaw'):
           [`valetkey ${verb} ${noun} ${example} --dry-run`, 'see what is meant, and do nothing'],
         ],
       }),
+      verb,
     ).action(
       withSession(io, (session, text: string, options: FreezeOptions) =>
         one(session, verb, noun, text, options),
@@ -64,10 +69,9 @@ export function registerVerb(program: Command, io: Io, verb: 'freeze' | 'thaw'):
   }
 }
 
-function addOptions(command: Command): Command {
-  return addWaitOption(command)
-    .option('--reason <text>', 'why; goes on record')
-    .option('--dry-run', 'say what would happen, and do nothing')
+function addOptions(command: Command, verb: 'freeze' | 'thaw'): Command {
+  const reason = new Option('--reason <text>', 'why; goes on record').makeOptionMandatory(verb === 'thaw')
+  return addWaitOption(command).addOption(reason).option('--dry-run', 'say what would happen, and do nothing')
 }
 
 async function everything(
@@ -113,8 +117,11 @@ async function run(
     print.note(`${name} would be ${verbed}. Nothing was changed: this was a dry run.`)
     return
   }
-  const input = { kind, id, organization, reason: options.reason, waitMs: waitMsOf(options) }
-  const done = await api.freezes[verb](input)
+  const { reason } = options
+  const input = { kind, id, organization, waitMs: waitMsOf(options) }
+  const done = await (verb === 'freeze'
+    ? api.freezes.freeze({ ...input, reason })
+    : api.freezes.thaw({ ...input, reason: reason ?? '' }))
   if (!print.human) print.item(view, done)
   showBarrier(session, done, verb === 'freeze' ? 'Frozen' : 'Thawed')
 }
