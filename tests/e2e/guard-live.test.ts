@@ -34,10 +34,10 @@ async function serveLibrary() {
 }
 
 /** An agent of its own, so that what is done to it is done to nobody else. */
-async function hire(role = 'support-agent', owner = 'maya@northwind.test') {
+async function hire(role = 'support-agent', owner = 'maya@northwind.test', expiresAt: string | null = null) {
   const name = `temp-${++count}`
   await world.api.agents.create({ name, owner, ceiling: ['invoices:*'] })
-  await world.api.assignments.create({ principal: name, role })
+  await world.api.assignments.create({ principal: name, role, expiresAt })
   return { name, identity: await world.identify(name) }
 }
 
@@ -145,6 +145,25 @@ describe('what changes in the directory applies to calls with tokens that are ou
     const { access_token } = (await response.json()) as { access_token: string }
     expect(await outcome(server, access_token)).toBe('200 ok')
     await expect.poll(() => outcome(server, access_token), { timeout: 10_000, interval: 100 }).toMatch(/^401/)
+  })
+
+  test('a role that was given for a time is refused within a second of its end', async () => {
+    const { server } = await serveLibrary()
+    const ends = Date.now() + 3_000
+    const { identity } = await hire(undefined, undefined, new Date(ends).toISOString())
+    const token = await identity.token(server.url)
+    await expect.poll(() => outcome(server, token)).toBe('200 ok')
+    let permitted = 0
+    let refused = 0
+    while (refused === 0) {
+      const began = Date.now()
+      if ((await outcome(server, token)) === '200 ok') permitted = began
+      else refused = Date.now()
+    }
+    // A call that began after the end was never permitted, however busy the machine is.
+    expect(permitted).toBeLessThanOrEqual(ends)
+    expect(refused).toBeGreaterThanOrEqual(ends)
+    expect(await outcome(server, token)).toBe('200 agent_lacks_permission')
   })
 })
 
