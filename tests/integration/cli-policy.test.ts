@@ -113,13 +113,13 @@ test('a scan of a server in both eras proposes a policy that applies as it is', 
     '--public-url',
     'https://mcp.test/fixture',
     '--write',
-    'fixture.yaml',
+    'fixture/offer.yaml',
   ])
   expect(first.code).toBe(0)
   expect(first.err).toContain(
     '! fixture is not registered; the policy registers it as https://mcp.test/fixture.',
   )
-  const policy = readFileSync(join(terminal.directory, 'fixture.yaml'), 'utf8')
+  const policy = readFileSync(join(terminal.directory, 'fixture/offer.yaml'), 'utf8')
   for (const name of [
     'test_simple_text',
     'test://static-text',
@@ -128,7 +128,7 @@ test('a scan of a server in both eras proposes a policy that applies as it is', 
     'logging/setLevel',
   ])
     expect(policy).toContain(`${name}:`)
-  expect((await terminal.valetkey(['apply', '-f', 'fixture.yaml'])).code).toBe(0)
+  expect((await terminal.valetkey(['apply', '-f', 'fixture'])).code).toBe(0)
   const { items } = await product.client().tools.list({ server: 'fixture', limit: 200 })
   expect(items.filter(({ kind }) => kind === 'tool').every(({ definition }) => definition !== null)).toBe(
     true,

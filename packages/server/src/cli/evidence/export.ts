@@ -67,7 +67,9 @@ async function write(session: Session, words: string[], options: CallFlags & Log
   } finally {
     await handle.close().catch(() => undefined)
   }
-  print.say(`Wrote ${file}. To check it: valetkey audit verify ${file} --key-file KEYS`)
+  print.say(
+    `Wrote ${file}. To check it, with what "valetkey audit key ls" prints: valetkey audit verify ${file} --key-file KEYS`,
+  )
 }
 
 async function receipt(session: Session, id: string, { file }: { file?: string }): Promise<void> {

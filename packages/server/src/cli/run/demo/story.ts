@@ -21,6 +21,9 @@ export interface Story {
 /** Lets real parties act: an agent is let in, refused, and shut out. Tells `onStep` of each step as it happens. */
 export async function tellStory(stage: Stage & { onStep(step: Step): void }): Promise<Story> {
   const startedAt = performance.now()
+  const { warn } = console
+  // The SDK warns there of each refusal, in the middle of a story that tells of them itself.
+  console.warn = () => undefined
   const closers: Closer[] = []
   const steps: Step[] = []
   const tell: Tell = async (title, act) => {
@@ -37,6 +40,7 @@ export async function tellStory(stage: Stage & { onStep(step: Step): void }): Pr
     return { steps, ...played, proved, totalMs: Math.round(performance.now() - startedAt) }
   } finally {
     for (const close of closers.reverse()) await close()
+    console.warn = warn
   }
 }
 

@@ -1,6 +1,6 @@
 /** Hides how a server's offer becomes a proposed policy. */
-import { writeFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { AppError } from '@valetkey/sdk/core'
 import type { Command } from 'commander'
 import { findServer } from '../../find.ts'
@@ -56,7 +56,11 @@ async function scan(session: Session, text: string, options: ScanOptions): Promi
   const proposal = propose(server.name, offer, present)
   for (const line of [...offer.warnings, ...proposal.warnings]) print.note(`! ${line}`)
   const policy = renderProposal(server, proposal)
-  if (options.write !== undefined) await writeFile(resolve(io.cwd, options.write), policy)
+  if (options.write !== undefined) {
+    const file = resolve(io.cwd, options.write)
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, policy)
+  }
   show(session, server.name, { proposal, policy, file: options.write })
 }
 
@@ -75,7 +79,7 @@ function show(
     print.note(
       `${SIGNS[change]} ${kind} ${thing}${change === 'changed' ? ': refused until it is approved again' : ''}`,
     )
-  const role = proposal.roles.at(-1)?.slug
+  const role = proposal.roles[0]?.slug
   print.note(`${proposal.rules.length} things mapped; ${proposal.drift.length} differ from the map in force.`)
   if (file !== undefined)
     print.note(
