@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { runsOf } from './arbitrary.ts'
-import { play } from './run.ts'
+import { runsOf } from '../model/arbitrary.ts'
+import { play } from '../model/run.ts'
 
-/** A short model test on the same runs every time: what `npm run mutate` tries each mutant on first. */
+/** A short model test on the same runs every time: for which `npm run mutate` has the time. */
 test('index and specification answer the same on fifteen runs', () => {
   fc.assert(
     fc.property(runsOf({ least: 90, most: 100 }), run => {
