@@ -227,7 +227,7 @@ describe.each(['guard', 'gateway'])('%s', kind => {
     const [echo, key] = [`${place().name}/echo`, { authorization: `Bearer ${LEGACY}` }]
     await world.api.freezes.freeze({ kind: 'tool', id: echo, waitMs: 10_000 })
     const { body } = await call(place(), key)
-    await world.api.freezes.thaw({ kind: 'tool', id: echo, waitMs: 10_000 })
+    await world.api.freezes.thaw({ kind: 'tool', id: echo, waitMs: 10_000, reason: 'looked into' })
     expect(JSON.stringify(body)).toContain('"reason":"frozen"')
     expect(place().arrived).toEqual([])
     expect((await call(place(), key)).body.result.content[0].text).toBe('done')

@@ -225,12 +225,12 @@ describe('what it rests on ends, and so does it, and nothing else', () => {
     [
       'the token that was shown, frozen',
       id => stage.api.freezes.freeze({ kind: 'token', id }),
-      id => stage.api.freezes.thaw({ kind: 'token', id }),
+      id => stage.api.freezes.thaw({ kind: 'token', id, reason: 'looked into' }),
     ],
     [
       'the agent',
       () => stage.api.agents.suspend({ id: 'alpha' }),
-      () => stage.api.agents.resume({ id: 'alpha' }),
+      () => stage.api.agents.resume({ id: 'alpha', reason: 'looked into' }),
     ],
     [
       'the rule',
@@ -250,7 +250,7 @@ describe('what it rests on ends, and so does it, and nothing else', () => {
     [
       'everything',
       () => stage.api.freezes.freeze({ kind: 'all' }),
-      () => stage.api.freezes.thaw({ kind: 'all' }),
+      () => stage.api.freezes.thaw({ kind: 'all', reason: 'looked into' }),
     ],
   ]
   test.each(endings)('%s', async (_, end, mend) => {
