@@ -44,7 +44,7 @@ export {
   toSignInPolicy,
   updateSignInPolicy,
 } from './organizations/sign-in-policy.ts'
-export { openCursor, readPage } from './page.ts'
+export { openCursor, readOwnPage, readPage } from './page.ts'
 export {
   createAgent,
   listAgents,

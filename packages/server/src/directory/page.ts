@@ -1,5 +1,7 @@
 import { AppError } from '@valetkey/sdk/core'
 import type { Context } from './context.ts'
+import type { Row } from './fact-of.ts'
+import { getOrganization } from './reference.ts'
 
 export interface PageRequest {
   limit: number
@@ -42,4 +44,34 @@ export function openCursor(ctx: Context, cursor: string, place: string): string 
       path: 'cursor',
     })
   }
+}
+
+/** Tables whose rows belong to one organization and are listed as they are. */
+type OwnTable =
+  | 'delegationRule'
+  | 'identityProvider'
+  | 'scimToken'
+  | 'signalReceiver'
+  | 'signalSource'
+  | 'trustedIssuer'
+
+/** Reads one page of all that an organization has of a kind. */
+export async function readOwnPage<T extends OwnTable>(
+  ctx: Context,
+  table: T,
+  input: PageRequest & { organization?: string | undefined },
+): Promise<Page<Row<T>>> {
+  const { db } = ctx.store
+  const { id } = await getOrganization(db, input.organization)
+  const read = (after: string, limit: number) =>
+    db
+      .selectFrom<OwnTable>(table)
+      .selectAll()
+      .where('organizationId', '=', id)
+      .where('id', '>', after)
+      .orderBy('id')
+      .limit(limit)
+      .execute()
+  const page = await readPage(ctx, `${table}:${id}`, input, read, row => row)
+  return page as Page<Row<T>>
 }

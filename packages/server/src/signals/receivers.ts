@@ -8,7 +8,7 @@ import {
   type OutputOf,
   quote,
   type Row,
-  readPage,
+  readOwnPage,
   recordBy,
   refuseDuplicate,
   timeOf,
@@ -54,19 +54,8 @@ export async function listReceivers(
   ctx: Context,
   input: InputOf<'signalReceivers', 'list'>,
 ): Promise<OutputOf<'signalReceivers', 'list'>> {
-  const { db } = ctx.store
-  const organization = await getOrganization(db, input.organization)
-  const select = (after: string, limit: number) =>
-    db
-      .selectFrom('signalReceiver')
-      .selectAll()
-      .where('organizationId', '=', organization.id)
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(limit)
-      .execute()
-  const page = await readPage(ctx, `signal-receivers:${organization.id}`, input, select, row => row)
-  return { items: await Promise.all(page.items.map(row => read(db, row))), next: page.next }
+  const page = await readOwnPage(ctx, 'signalReceiver', input)
+  return { items: await Promise.all(page.items.map(row => read(ctx.store.db, row))), next: page.next }
 }
 
 /** Lets somebody be told of what an organization takes back. Of its secret only the hash is kept. */

@@ -11,7 +11,7 @@ import {
   type ProviderRow,
   quote,
   type Row,
-  readPage,
+  readOwnPage,
   recordBy,
   refuseDuplicate,
   timeOf,
@@ -36,18 +36,8 @@ export async function listSources(
   ctx: Context,
   input: InputOf<'signalSources', 'list'>,
 ): Promise<OutputOf<'signalSources', 'list'>> {
-  const { db } = ctx.store
-  const organization = await getOrganization(db, input.organization)
-  const read = (after: string, limit: number) =>
-    db
-      .selectFrom('signalSource')
-      .selectAll()
-      .where('organizationId', '=', organization.id)
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(limit)
-      .execute()
-  return readPage(ctx, `signal-sources:${organization.id}`, input, read, toSource)
+  const page = await readOwnPage(ctx, 'signalSource', input)
+  return { items: page.items.map(toSource), next: page.next }
 }
 
 /** Lets the events of an identity provider count: for those whom it has let in here, and nobody else. */

@@ -3,7 +3,7 @@ import type { Db } from '../../store/index.ts'
 import type { Context } from '../context.ts'
 import type { Row } from '../fact-of.ts'
 import { type InputOf, lock, type OutputOf, recordBy, timeOf } from '../operation.ts'
-import { readPage } from '../page.ts'
+import { readOwnPage } from '../page.ts'
 import { getOrganization, getPrincipalByRef, getRole, quote } from '../reference.ts'
 import { endLinks } from './end.ts'
 
@@ -14,19 +14,8 @@ export async function listDelegationRules(
   ctx: Context,
   input: InputOf<'delegationRules', 'list'>,
 ): Promise<OutputOf<'delegationRules', 'list'>> {
-  const { db } = ctx.store
-  const organization = await getOrganization(db, input.organization)
-  const find = (after: string, limit: number) =>
-    db
-      .selectFrom('delegationRule')
-      .selectAll()
-      .where('organizationId', '=', organization.id)
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(limit)
-      .execute()
-  const page = await readPage(ctx, `delegation-rules:${organization.id}`, input, find, row => row)
-  const name = await namesOf(db, page.items)
+  const page = await readOwnPage(ctx, 'delegationRule', input)
+  const name = await namesOf(ctx.store.db, page.items)
   return { items: page.items.map(row => toRule(row, name)), next: page.next }
 }
 

@@ -3,7 +3,7 @@ import type { Db, Tx } from '../../store/index.ts'
 import type { Context } from '../context.ts'
 import { refuseDuplicate } from '../duplicate.ts'
 import { type InputOf, lock, type OutputOf, recordBy, timeOf } from '../operation.ts'
-import { readPage } from '../page.ts'
+import { readOwnPage } from '../page.ts'
 import { getOrganization, quote } from '../reference.ts'
 import { type GroupRole, readGroupRoles, replaceGroupRoles } from './group-roles.ts'
 import { getProvider, oidcSettings, type ProviderRow, samlSettings, secretPlace } from './provider-row.ts'
@@ -45,17 +45,7 @@ export async function listProviders(
   input: InputOf<'identityProviders', 'list'>,
 ): Promise<OutputOf<'identityProviders', 'list'>> {
   const { db } = ctx.store
-  const organization = await getOrganization(db, input.organization)
-  const find = (after: string, limit: number) =>
-    db
-      .selectFrom('identityProvider')
-      .selectAll()
-      .where('organizationId', '=', organization.id)
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(limit)
-      .execute()
-  const page = await readPage(ctx, `identity-providers:${organization.id}`, input, find, row => row)
+  const page = await readOwnPage(ctx, 'identityProvider', input)
   const roles = await readGroupRoles(
     db,
     page.items.map(({ id }) => id),

@@ -4,7 +4,7 @@ import type { Context } from '../context.ts'
 import { futureTime } from '../expiry.ts'
 import type { Row } from '../fact-of.ts'
 import { type InputOf, lock, type OutputOf, recordBy, timeOf } from '../operation.ts'
-import { readPage } from '../page.ts'
+import { readOwnPage } from '../page.ts'
 import { getOrganization, quote } from '../reference.ts'
 import { getProvider } from './provider-row.ts'
 
@@ -30,17 +30,8 @@ export async function listScimTokens(
   ctx: Context,
   input: InputOf<'scimTokens', 'list'>,
 ): Promise<OutputOf<'scimTokens', 'list'>> {
-  const organization = await getOrganization(ctx.store.db, input.organization)
-  const read = (after: string, limit: number) =>
-    ctx.store.db
-      .selectFrom('scimToken')
-      .selectAll()
-      .where('organizationId', '=', organization.id)
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(limit)
-      .execute()
-  return readPage(ctx, `scim-tokens:${organization.id}`, input, read, row => toScimToken(row, ctx.now()))
+  const page = await readOwnPage(ctx, 'scimToken', input)
+  return { items: page.items.map(row => toScimToken(row, ctx.now())), next: page.next }
 }
 
 /** Makes a token by which a directory provisions people and groups of one organization; only its hash is kept. */

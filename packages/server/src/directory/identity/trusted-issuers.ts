@@ -5,7 +5,7 @@ import { parsePublicKey } from '../credentials/public-key.ts'
 import { refuseDuplicate } from '../duplicate.ts'
 import type { Row } from '../fact-of.ts'
 import { type InputOf, lock, type OutputOf, recordBy, timeOf } from '../operation.ts'
-import { readPage } from '../page.ts'
+import { readOwnPage } from '../page.ts'
 import { getOrganization, quote } from '../reference.ts'
 import { type IssuerRule, readIssuerRules, replaceIssuerRules } from './issuer-rules.ts'
 
@@ -47,17 +47,7 @@ export async function listIssuers(
   input: InputOf<'issuers', 'list'>,
 ): Promise<OutputOf<'issuers', 'list'>> {
   const { db } = ctx.store
-  const organization = await getOrganization(db, input.organization)
-  const find = (after: string, limit: number) =>
-    db
-      .selectFrom('trustedIssuer')
-      .selectAll()
-      .where('organizationId', '=', organization.id)
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(limit)
-      .execute()
-  const page = await readPage(ctx, `issuers:${organization.id}`, input, find, row => row)
+  const page = await readOwnPage(ctx, 'trustedIssuer', input)
   const ids = page.items.map(({ id }) => id)
   const rules = await readIssuerRules(db, ids)
   return { items: page.items.map(row => toIssuer(row, rules.get(row.id) ?? [])), next: page.next }
