@@ -129,6 +129,36 @@ test('a token from one node is good before a guard that follows the other, until
   await expect.poll(records, { timeout: 5_000 }).toBe(2)
 })
 
+test('a receiver of security events that waits at one node is told at once of what happens at the other', async () => {
+  const receiver = await a.api.signalReceivers.create({ name: 'crm' })
+  const asked = await fetch(`${b.site.url}/token`, {
+    method: 'POST',
+    body: new URLSearchParams({
+      ...{ grant_type: 'client_credentials', client_id: receiver.id, client_secret: receiver.secret ?? '' },
+    }),
+  })
+  const { access_token } = (await asked.json()) as { access_token: string }
+  const send = async (node: Node, path: string, body: object) => {
+    const headers = { authorization: `Bearer ${access_token}`, 'content-type': 'application/json' }
+    const response = await fetch(`${node.site.url}/signals${path}`, {
+      ...{ method: 'POST', headers, body: JSON.stringify(body) },
+    })
+    return (await response.json()) as { stream_id: string; sets: Record<string, string> }
+  }
+  const { stream_id } = await send(a, '/streams', {})
+  const began = performance.now()
+  const waiting = send(b, `/poll/${stream_id}`, {})
+  // Whether it waits by then or asks a moment later, it is told.
+  await a.api.revocations.create({ kind: 'token', id: 'atk_of-the-first-node' })
+  const { sets } = await waiting
+  expect(Object.keys(sets)).toHaveLength(1)
+  expect(Buffer.from(Object.values(sets)[0]?.split('.')[1] ?? '', 'base64url').toString()).toContain(
+    'atk_of-the-first-node',
+  )
+  // An answer without events takes twenty seconds.
+  expect(performance.now() - began).toBeLessThan(15_000)
+})
+
 test('the node that a guard follows is stopped, and another time killed: the guard goes on with the other one', async () => {
   const agent = await identify(a.api, a.site.url, 'billing-analyst')
   const token = await agent.token(mcp.url)

@@ -1,7 +1,7 @@
 import { isoTime, type JsonObject } from '@valetkey/sdk/core'
 import * as z from 'zod'
 import { record } from '../audit/index.ts'
-import type { Store } from '../store/index.ts'
+import type { Db, Store } from '../store/index.ts'
 import type { SetKeys } from './keys.ts'
 import { forget, readQueue, type StreamRow } from './queue.ts'
 
@@ -29,53 +29,61 @@ export interface PollParts {
   sleep(ms: number): Promise<boolean>
 }
 
-/** Polls of one stream that may wait at once; more are answered with what there is. */
+/** Polls of one stream that may wait at once on one node; more are answered with what there is. */
 const MOST_WAITING_POLLS = 4
-const waitingPolls = new Map<string, number>()
+/** Events that another node has made are found by then. */
+const LOOK_EVERY_MS = 1_000
 
-/** Waits for events of a stream; false where it is not to wait any longer. */
-async function waitOnce({ sleep }: PollParts, stream: string, ms: number): Promise<boolean> {
-  const waiting = waitingPolls.get(stream) ?? 0
-  if (waiting >= MOST_WAITING_POLLS) return false
-  waitingPolls.set(stream, waiting + 1)
-  try {
-    return await sleep(ms)
-  } finally {
-    const left = (waitingPolls.get(stream) ?? 1) - 1
-    if (left === 0) waitingPolls.delete(stream)
-    else waitingPolls.set(stream, left)
+/** Answers polls of a stream: whoever asks for it waits until there is something. */
+export type Polls = (
+  stream: StreamRow,
+  request: PollRequest,
+) => Promise<{ sets: Record<string, string>; moreAvailable: boolean }>
+
+/**
+ * An answer to a poll forgets what the receiver says that it has, and gives what waits. What is not acknowledged is given
+ * again, so that an answer that is lost loses nothing.
+ */
+export function createPolls(parts: PollParts): Polls {
+  const { store, keys, sleep } = parts
+  const waiting = new Map<string, number>()
+
+  /** Waits for events of a stream; false where it is not to wait any longer. */
+  async function waitOnce(stream: string, ms: number): Promise<boolean> {
+    const before = waiting.get(stream) ?? 0
+    if (before >= MOST_WAITING_POLLS) return false
+    waiting.set(stream, before + 1)
+    try {
+      return await sleep(ms)
+    } finally {
+      const left = (waiting.get(stream) ?? 1) - 1
+      if (left === 0) waiting.delete(stream)
+      else waiting.set(stream, left)
+    }
+  }
+
+  return async (stream, request) => {
+    await acknowledge(parts, stream, request)
+    const limit = Math.min(request.maxEvents ?? MOST_EVENTS, MOST_EVENTS)
+    if (limit === 0) return { sets: {}, moreAvailable: false }
+    const until = performance.now() + LONGEST_WAIT_MS
+    let queue = await readQueue(store.db, stream, limit + 1)
+    while (queue.length === 0 && !request.returnImmediately && performance.now() < until) {
+      if (!(await waitOnce(stream.id, Math.min(LOOK_EVERY_MS, until - performance.now())))) break
+      const current = await findStreamById(store.db, stream.id)
+      if (current?.delivery !== 'poll') break
+      queue = await readQueue(store.db, current, limit + 1)
+    }
+    const given = queue.slice(0, limit)
+    const sets = await Promise.all(
+      given.map(async ({ id, body }) => [id, await keys.sign(JSON.parse(body) as JsonObject)] as const),
+    )
+    return { sets: Object.fromEntries(sets), moreAvailable: queue.length > limit }
   }
 }
 
-/**
- * Answers a poll: forgets what the receiver says that it has, and gives what waits. What is not acknowledged is given again,
- * so that an answer that is lost loses nothing.
- */
-export async function answerPoll(
-  parts: PollParts,
-  stream: StreamRow,
-  request: PollRequest,
-): Promise<{ sets: Record<string, string>; moreAvailable: boolean }> {
-  await acknowledge(parts, stream, request)
-  const limit = Math.min(request.maxEvents ?? MOST_EVENTS, MOST_EVENTS)
-  if (limit === 0) return { sets: {}, moreAvailable: false }
-  const until = performance.now() + LONGEST_WAIT_MS
-  let queue = await readQueue(parts.store.db, stream, limit + 1)
-  while (queue.length === 0 && !request.returnImmediately && performance.now() < until) {
-    if (!(await waitOnce(parts, stream.id, Math.min(1_000, until - performance.now())))) break
-    const current = await parts.store.db
-      .selectFrom('signalStream')
-      .selectAll()
-      .where('id', '=', stream.id)
-      .executeTakeFirst()
-    if (current?.delivery !== 'poll') break
-    queue = await readQueue(parts.store.db, current, limit + 1)
-  }
-  const given = queue.slice(0, limit)
-  const sets = await Promise.all(
-    given.map(async ({ id, body }) => [id, await parts.keys.sign(JSON.parse(body) as JsonObject)] as const),
-  )
-  return { sets: Object.fromEntries(sets), moreAvailable: queue.length > limit }
+function findStreamById(db: Db, id: string): Promise<StreamRow | undefined> {
+  return db.selectFrom('signalStream').selectAll().where('id', '=', id).executeTakeFirst()
 }
 
 /** What a receiver refuses is forgotten too, on record: it has seen it. */

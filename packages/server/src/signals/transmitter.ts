@@ -6,7 +6,7 @@ import { readReceiverToken, type SignalScope } from '../oauth/index.ts'
 import type { Store } from '../store/index.ts'
 import type { EventName } from './happening.ts'
 import { KEY_SET_SECONDS, type SetKeys } from './keys.ts'
-import { answerPoll, type PollParts, PollRequest } from './poll.ts'
+import { createPolls, type PollParts, PollRequest } from './poll.ts'
 import type { StreamRow } from './queue.ts'
 import { useReceiver } from './receivers.ts'
 import {
@@ -65,12 +65,13 @@ export function addTransmitter(app: Hono, options: TransmitterOptions): void {
   })
   addStreams(app, options)
   addStatus(app, options)
+  const answerPoll = createPolls(options)
   app.post('/signals/poll/:stream', async c => {
     const receiver = await authenticate(c, options, 'ssf.read')
     const stream = await requireOwn(options, receiver, c.req.param('stream'))
     if (stream.delivery !== 'poll')
       throw new AppError('conflict.state', 'The events of this stream are pushed.')
-    const answer = await answerPoll(options, stream, parse(PollRequest, await options.readBody(c.req.raw)))
+    const answer = await answerPoll(stream, parse(PollRequest, await options.readBody(c.req.raw)))
     // It may have waited: what was taken back meanwhile hears nothing more.
     await authenticate(c, options, 'ssf.read')
     return c.json(answer)
