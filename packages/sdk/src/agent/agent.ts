@@ -139,7 +139,13 @@ export async function openAgent(
   const { store = await openKeyStore(), ...more } = options
   const identity = await store.load(name)
   if (!identity) throw new AppError('not_found', `No agent "${name}" was enrolled in ${store.place}.`)
-  return createAgent({ ...identity, ...more })
+  const { issuer, clientId, key } = identity
+  if (clientId === null)
+    throw new AppError(
+      'config.invalid',
+      `The key of "${name}" in ${store.place} may not be registered: enroll the agent again.`,
+    )
+  return createAgent({ issuer, clientId, key, ...more })
 }
 
 async function openProof(options: AgentOptions): Promise<Proof> {

@@ -2,9 +2,11 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { AppError } from '../core/index.ts'
+import { openAgent } from './agent.ts'
 import { enrollAgent, type Registry } from './enroll.ts'
 import { generateAgentKey } from './key.ts'
-import { openKeyStore, type StoredIdentity } from './key-store.ts'
+import { type KeyStore, openKeyStore, type StoredIdentity } from './key-store.ts'
 
 let directory: string
 beforeEach(async () => {
@@ -70,12 +72,15 @@ describe('files', () => {
 
 describe('enrolling', () => {
   const registry = () => {
-    const created: object[] = []
+    const created: Parameters<Registry['credentials']['create']>[0][] = []
     const create: Registry['credentials']['create'] = async input => {
+      if (created.some(({ publicKey }) => publicKey.x === input.publicKey.x))
+        throw new AppError('conflict.exists', 'This key is a credential already.')
       created.push(input)
       return { clientId: 'agt_1' }
     }
-    return { created, credentials: { create } }
+    const list = async () => ({ items: created.map(() => ({ kind: 'key', clientId: 'agt_1' })) })
+    return { created, credentials: { create, list } }
   }
   const options = { issuer: 'https://auth.example.com', agent: 'support-bot' }
 
@@ -90,11 +95,50 @@ describe('enrolling', () => {
 
   test('keeps nothing where the registration fails, and does not take the place of another key', async () => {
     const store = await openKeyStore({ directory })
-    const failing = { credentials: { create: () => Promise.reject(new Error('no')) } }
+    const { credentials } = registry()
+    const refused = new AppError('permission.denied', 'no')
+    const failing = { credentials: { ...credentials, create: () => Promise.reject(refused) } }
     await expect(enrollAgent(failing, { ...options, store })).rejects.toThrow('no')
     expect(await store.load('support-bot')).toBeUndefined()
     await enrollAgent(registry(), { ...options, store })
     const elsewhere = enrollAgent(registry(), { ...options, issuer: 'https://other.example', store })
     await expect(elsewhere).rejects.toMatchObject({ code: 'conflict.exists' })
   })
+
+  test('registers no key that could not be kept', async () => {
+    const store = await openKeyStore({ directory })
+    const with_ = registry()
+    const full = { ...store, save: () => Promise.reject(new Error('disk full')) }
+    await expect(enrollAgent(with_, { ...options, store: full })).rejects.toThrow('disk full')
+    expect(with_.created).toEqual([])
+  })
+
+  test.each(['the answer is lost', 'the store fails after it'])(
+    'goes on with the same key where it was cut short: %s',
+    async how => {
+      const store = await openKeyStore({ directory })
+      const with_ = registry()
+      let saves = 0
+      const failing: KeyStore = {
+        ...store,
+        save: (name, kept) => (++saves > 1 ? Promise.reject(new Error('cut')) : store.save(name, kept)),
+      }
+      const deaf: Registry = {
+        credentials: {
+          ...with_.credentials,
+          create: input => with_.credentials.create(input).then(() => Promise.reject(new Error('cut'))),
+        },
+      }
+      const cut =
+        how === 'the answer is lost'
+          ? enrollAgent(deaf, { ...options, store })
+          : enrollAgent(with_, { ...options, store: failing })
+      await expect(cut).rejects.toThrow('cut')
+      await expect(openAgent('support-bot', { store })).rejects.toThrow('enroll the agent again')
+      const { clientId, key } = await enrollAgent(with_, { ...options, store })
+      expect(clientId).toBe('agt_1')
+      expect(with_.created).toMatchObject([{ publicKey: { x: key.x } }])
+      await openAgent('support-bot', { store })
+    },
+  )
 })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import * as z from 'zod'
@@ -12,18 +12,21 @@ export interface KeyStore {
   readonly place: string
   load(name: string): Promise<StoredIdentity | undefined>
   save(name: string, identity: StoredIdentity): Promise<void>
+  /** What is not there is removed already. */
+  remove(name: string): Promise<void>
 }
 
 /** What an agent needs to be itself again after a restart. */
 export interface StoredIdentity {
   issuer: string
-  clientId: string
+  /** Null until the authority is known to have registered the key. */
+  clientId: string | null
   key: AgentKey['privateKey']
 }
 
 const Stored = z.object({
   issuer: z.url(),
-  clientId: z.string().min(1),
+  clientId: z.string().min(1).nullable(),
   key: z.looseObject({ kty: z.string(), d: z.string() }),
 })
 const SERVICE = 'valetkey'
@@ -45,7 +48,11 @@ interface Keyring {
     service: string,
     name: string,
     options: { linux: { store: 'secret-service' } },
-  ) => { getPassword(): Promise<string | null | undefined>; setPassword(text: string): Promise<void> }
+  ) => {
+    getPassword(): Promise<string | null | undefined>
+    setPassword(text: string): Promise<void>
+    deletePassword(): Promise<boolean>
+  }
 }
 
 async function openKeyring(): Promise<KeyStore | undefined> {
@@ -61,6 +68,7 @@ async function openKeyring(): Promise<KeyStore | undefined> {
         return text ? parse(text, `The entry ${name} in the keyring`) : undefined
       },
       save: (name, identity) => entry(keyring, checkName(name)).setPassword(JSON.stringify(identity)),
+      remove: async name => void (await entry(keyring, checkName(name)).deletePassword()),
     }
   } catch {
     // Not installed, or no keyring here: a server, a container.
@@ -96,6 +104,7 @@ function openFiles(directory: string): KeyStore {
       }
       await rename(draft, pathOf(name))
     },
+    remove: name => rm(pathOf(name), { force: true }),
   }
 }
 

@@ -33,6 +33,8 @@ async function enroll(session: Session, text: string, options: { label?: string 
     credentials: {
       create: (input: Parameters<typeof api.credentials.create>[0]) =>
         api.credentials.create({ ...input, agent: id }),
+      list: (input: Parameters<typeof api.credentials.list>[0]) =>
+        api.credentials.list({ ...input, agent: id }),
     },
   }
   await enrollAgent(registry, {
@@ -40,6 +42,8 @@ async function enroll(session: Session, text: string, options: { label?: string 
     ...(options.label !== undefined && { label: options.label }),
   })
   print.note(
-    before ? `${name} has a key in ${store.place} already.` : `The key of ${name} is kept in ${store.place}.`,
+    before?.clientId
+      ? `${name} has a key in ${store.place} already.`
+      : `The key of ${name} is kept in ${store.place}.`,
   )
 }
