@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { statSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AdminApi, api, type Client, createClient } from '@valetkey/sdk/contract'
@@ -74,14 +75,16 @@ describe('a start that cannot work ends at once, with one sentence and its fix',
 
   test('a port that is taken', async () => {
     await using site = await openSite()
-    const other = createServer().listen(Number(site.env['VALETKEY_HTTP_PORT']), '127.0.0.1')
-    const taken = await refusal(site, {})
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const port = String((other.address() as AddressInfo).port)
+    const taken = await refusal(site, { VALETKEY_HTTP_PORT: port })
     expect(taken.code).toBe(7)
     expect(taken.err).toMatch(/Port \d+ on 127\.0\.0\.1 is taken by another program.*VALETKEY_HTTP_PORT/)
+    // 0: whichever is free by then.
+    const free = { VALETKEY_HTTP_PORT: '0' }
+    expect((await refusal(site, { ...free, VALETKEY_ADMIN_PORT: port })).err).toContain('VALETKEY_ADMIN_PORT')
     other.close()
-    const admin = createServer().listen(Number(site.env['VALETKEY_ADMIN_PORT']), '127.0.0.1')
-    expect((await refusal(site, {})).err).toContain('VALETKEY_ADMIN_PORT')
-    admin.close()
   })
 
   test('a data directory that cannot be', async () => {
