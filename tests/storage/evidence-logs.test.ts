@@ -1,4 +1,4 @@
-import { cpSync, existsSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import {
   createNoteSigner,
@@ -326,7 +326,25 @@ describe('evidence that was restored from an older copy', () => {
     // What was kept is still found, with what came after.
     expect((await audit.calls({ limit: 100, organization: 'northwind' })).items).toHaveLength(42)
     await audit.close()
+    // And of a log that lost nothing it is still known how far it was signed.
+    expect(readFileSync(join(dirname(path), 'checkpoints'), 'utf8')).toContain(`${ORIGIN}/environment `)
     const again = await openAudit({ store, path, ...options })
     await again.close()
+  })
+
+  test('a log of which nothing is left does not begin again under a name that was signed', async () => {
+    const { store, path } = await restored()
+    for (const generation of [2, 3]) {
+      restore(path, freshDirectory(), false)
+      renameSync(join(dirname(path), 'checkpoints'), join(dirname(path), 'checkpoints.accepted'))
+      const audit = await openAudit({ store, path, ...options })
+      await ship(audit, 'pnt_1', 1, calls(41, 2))
+      await audit.flush()
+      const { log, leaves } = await read(audit)
+      expect(log.generation).toBe(generation)
+      const target = audit.logs.originOf({ ...log, generation: generation - 1 })
+      expect(JSON.parse(leaves[0] ?? '')).toMatchObject({ type: 'log.restarted', target })
+      await audit.close()
+    }
   })
 })

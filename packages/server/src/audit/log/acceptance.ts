@@ -15,15 +15,30 @@ const ACCEPTED = '.accepted'
  */
 export async function acceptLoss(
   memoryPath: string,
-  { ledger, sealer, facts, now }: { ledger: Ledger; sealer: Sealer; facts: FactsWatch; now(): number },
+  parts: {
+    ledger: Ledger
+    sealer: Sealer
+    facts: FactsWatch
+    /** What is remembered from now on. */
+    memory: CheckpointMemory
+    /** What all logs are named below. */
+    origin: string
+    now(): number
+  },
 ): Promise<void> {
+  const { ledger, sealer, facts, memory, now } = parts
   const path = `${memoryPath}${ACCEPTED}`
   if (!existsSync(path)) return
   const lost: CheckpointMemory = openMemory(path)
+  await beginMissing(lost, parts)
   for (const log of await ledger.logs()) {
     const origin = sealer.originOf(log)
     const signed = lost.get(origin)
-    if (!signed || (await sealer.isContinued(log, signed))) continue
+    if (!signed) continue
+    if (await sealer.isContinued(log, signed)) {
+      memory.put([{ origin, ...signed }])
+      continue
+    }
     await ledger.beginGeneration(log.name)
     const at = isoTime(now())
     const detail = { origin, kept: log.size, signed: signed.size, root: signed.root.toString('base64') }
@@ -46,4 +61,17 @@ export async function acceptLoss(
   }
   lost.close()
   renameSync(path, `${path}.${now()}`)
+}
+
+/** A log of which nothing is left is there again, empty: so it has lost something like any other, and its name is not taken twice. */
+async function beginMissing(
+  lost: CheckpointMemory,
+  { ledger, sealer, origin }: { ledger: Ledger; sealer: Sealer; origin: string },
+): Promise<void> {
+  for (const [known, { size }] of lost.all()) {
+    const [name = '', generation = '1'] = known.slice(origin.length + 1).split('/')
+    if (size === 0 || known !== sealer.originOf({ name, generation: Number(generation) })) continue
+    const there = (await ledger.logs([name])).at(-1)?.generation ?? 0
+    for (let begun = there; begun < Number(generation); begun++) await ledger.beginGeneration(name)
+  }
 }

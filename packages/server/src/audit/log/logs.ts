@@ -66,7 +66,7 @@ export async function createLogs(options: LogsOptions): Promise<Logs> {
   const sealer = createSealer({ ledger, trees, memory, keys: () => keys, origin })
   const facts = createFactsWatch(store, memory)
   try {
-    if (memoryPath !== undefined) await acceptLoss(memoryPath, { ledger, sealer, facts, now })
+    if (memoryPath !== undefined) await acceptLoss(memoryPath, { ledger, sealer, facts, memory, origin, now })
     await facts.check()
     await sealer.check()
   } catch (error) {
