@@ -44,7 +44,7 @@ export function appendSubtree(edge: Edge, root: Uint8Array, height: number, onSu
   const width = 2 ** height
   if (edge.size % width !== 0)
     throw new RangeError(`A subtree of ${width} does not fit behind ${edge.size} leaves.`)
-  let node = Buffer.from(root.buffer, root.byteOffset, root.byteLength)
+  let node = root instanceof Buffer ? root : Buffer.from(root.buffer, root.byteOffset, root.byteLength)
   let [index, grown] = [edge.size / width, height]
   // Each subtree of the same size on the left becomes one with it.
   for (; index % 2 === 1; index = (index - 1) / 2) {

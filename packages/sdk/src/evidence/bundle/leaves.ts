@@ -10,6 +10,8 @@ export interface Leaves {
   /** The hash that stood beside an entry which was changed: what else is signed tells whether that was the true one. */
   state(index: number, hash: Buffer): void
   stated(index: number): Buffer | undefined
+  /** Whether any was stated to be another one. */
+  isRestated(): boolean
   /** Up to this index there is no gap. */
   complete(): number
   /** The roots at these sizes, as far as it is complete; of what is there, or of what was stated. */
@@ -35,6 +37,7 @@ export function createLeaves(): Leaves {
     at,
     state: (index, hash) => void statedHashes.set(index, hash),
     stated: index => statedHashes.get(index) ?? at(index),
+    isRestated: () => statedHashes.size > 0,
     put(index, hash) {
       const number = Math.floor(index / BLOCK_HASHES)
       blocks[number] ??= Buffer.allocUnsafe(BLOCK_HASHES * HASH_BYTES)
