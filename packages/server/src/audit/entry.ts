@@ -8,7 +8,13 @@ import {
   type Verdict,
   type Writer,
 } from '@valetkey/sdk/core'
-import { type CheckedRecord, type CheckedShipment, commitTo, newCommitmentKey } from '@valetkey/sdk/evidence'
+import {
+  type CheckedRecord,
+  type CheckedShipment,
+  commitTo,
+  leafHash,
+  newCommitmentKey,
+} from '@valetkey/sdk/evidence'
 import type { ChangeEvent } from './record.ts'
 import { keyOf } from './record-key.ts'
 import { stepsOf, type Terms } from './terms.ts'
@@ -51,6 +57,8 @@ export interface Entry {
   isOdd: boolean
   at: number
   leaf: string
+  /** What the log knows it by. */
+  hash: Buffer
   data: string | null
   dataKey: string | null
   names: Names
@@ -65,8 +73,6 @@ export interface Entry {
 /** An entry that a point numbered. */
 export interface NumberedEntry extends Entry {
   writer: Writer
-  /** What the log knows it by. */
-  hash: Buffer
 }
 
 /** Records under one signature of a point. */
@@ -185,12 +191,18 @@ export function eventEntry(event: ChangeEvent & { id: string; at: string }): Ent
   return {
     ...placed({ id, at }, Date.parse(at)),
     ...sealed,
-    leaf: canonicalJson(sealed.leaf),
+    ...leafOf(sealed.leaf),
     log: organization ?? ENVIRONMENT_LOG,
     kind: KIND.event,
     names: { actor, target, action: type },
     ...{ verdict: null, passed: null, took: null, terms: [] },
   }
+}
+
+/** What the log holds of a record: its canonical text, and the hash of that. */
+export function leafOf(record: JsonObject): { leaf: string; hash: Buffer } {
+  const leaf = canonicalJson(record)
+  return { leaf, hash: leafHash(leaf) }
 }
 
 function commit(leaf: JsonObject, data: JsonObject) {
@@ -218,7 +230,7 @@ export function shipmentEntry(delivery: Delivery, places: readonly Place[], rece
   if (JSON.stringify(runs).length < MOST_PLACES) leaf['places'] = runs
   return {
     ...placed({ id, at }, receivedAt),
-    ...{ leaf: canonicalJson(leaf), data: null, dataKey: null },
+    ...{ ...leafOf(leaf), data: null, dataKey: null },
     log: organization ?? ENVIRONMENT_LOG,
     kind: KIND.shipment,
     names: { point },

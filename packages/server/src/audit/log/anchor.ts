@@ -1,6 +1,6 @@
-import { AppError, canonicalJson, newId } from '@valetkey/sdk/core'
+import { AppError, newId } from '@valetkey/sdk/core'
 import { parseCheckpoint, partNote } from '@valetkey/sdk/evidence'
-import { type Entry, HEADS_LOG, KIND } from '../entry.ts'
+import { type Entry, HEADS_LOG, KIND, leafOf } from '../entry.ts'
 import type { Ledger, LogState } from '../ledger.ts'
 import { keyOf } from '../record-key.ts'
 import type { Sealer } from './sealer.ts'
@@ -85,7 +85,7 @@ function headEntries(logs: readonly LogState[], now: number): Entry[] {
     const record = { v: 1, type: 'heads', id, at, heads: heads.slice(i * MOST_HEADS, (i + 1) * MOST_HEADS) }
     return {
       ...{ log: HEADS_LOG, kind: KIND.heads, id, key: keyOf(id).bytes, isOdd: false, at: now },
-      ...{ leaf: canonicalJson(record), data: null, dataKey: null, names: {} },
+      ...{ ...leafOf(record), data: null, dataKey: null, names: {} },
       ...{ verdict: null, passed: null, took: null, terms: [] },
     }
   })

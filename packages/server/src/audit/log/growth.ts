@@ -1,6 +1,6 @@
 import { appendLeaf, type Edge } from '@valetkey/sdk/evidence'
 
-/** A tile of hashes above the leaves, as it is after a log has grown. */
+/** A tile of hashes, as it is after a log has grown; those of level 0 hold the leaves. */
 export interface GrownTile {
   level: number
   number: number
@@ -13,18 +13,18 @@ export const TILE_HASHES = 2 ** HEIGHT
 /** More levels than any log will have. */
 export const TOP_LEVEL = 6
 
-/** The tile above the leaves that the next hash of a level goes into. */
+/** The tile that the next hash of a level goes into. */
 export function openTile(size: number, level: number): number {
   return Math.floor(Math.floor(size / TILE_HASHES ** level) / TILE_HASHES)
 }
 
 /**
- * Takes leaf hashes into a tree; gives the tiles above the leaves that have changed. `tileAt` knows those that are not
- * full: one a level, at the right edge.
+ * Takes leaf hashes into a tree; gives the tiles that have changed. `tileAt` knows those that are not full: one a level,
+ * at the right edge.
  */
 export function growTree(
   edge: Edge,
-  leaves: Iterable<Uint8Array>,
+  leaves: Iterable<Buffer>,
   tileAt: (level: number, number: number) => Buffer,
 ): GrownTile[] {
   const grown = new Map<string, GrownTile & { added: Buffer[] }>()
@@ -36,7 +36,10 @@ export function growTree(
     tile.added.push(hash)
     grown.set(name, tile)
   }
-  for (const leaf of leaves) appendLeaf(edge, leaf, onSubtree)
+  for (const leaf of leaves) {
+    onSubtree(0, edge.size, leaf)
+    appendLeaf(edge, leaf, onSubtree)
+  }
   return [...grown.values()].map(({ level, number, hashes, added }) => ({
     level,
     number,

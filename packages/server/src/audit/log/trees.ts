@@ -14,7 +14,7 @@ import { TILE_HASHES } from './growth.ts'
 export interface Trees {
   inclusion(log: number, index: number, size: number): Promise<Buffer[]>
   consistency(log: number, from: number, size: number): Promise<Buffer[]>
-  /** The root that a log had at a size. */
+  /** The root that a log had at a size, from what is stored now and not from what is remembered. */
   rootAt(log: number, size: number): Promise<Buffer>
 }
 
@@ -22,59 +22,80 @@ const HEIGHT = 8
 const HASH_BYTES = 32
 const MOST_REMEMBERED = 1_000
 
+/** The hashes of a tile, above them those of their pairs, and so on up: as far as these are complete. */
+type Rows = readonly Buffer[]
+
+/** Where the hash of a complete subtree is found. */
+interface Place {
+  tile: string
+  level: number
+  number: number
+  row: number
+  index: number
+}
+
 export function createTrees(ledger: Pick<Ledger, 'tile'>): Trees {
-  /** Full tiles with all that lies above their hashes; they never change. */
-  const remembered = new Map<string, Buffer>()
+  /** A complete subtree never changes; a tile may have grown since, and is read again where that matters. */
+  const remembered = new Map<string, Rows>()
 
-  async function pyramidOf(log: number, level: number, number: number): Promise<Buffer> {
-    const name = `${log}/${level}/${number}`
-    const known = remembered.get(name)
-    if (known) return known
-    const pyramid = toPyramid(await ledger.tile(log, level, number))
-    if (pyramid.length === FULL_PYRAMID) {
-      for (const oldest of remembered.keys()) {
-        if (remembered.size < MOST_REMEMBERED) break
-        remembered.delete(oldest)
-      }
-      remembered.set(name, pyramid)
+  function remember(tile: string, rows: Rows): void {
+    for (const oldest of remembered.keys()) {
+      if (remembered.size < MOST_REMEMBERED) break
+      remembered.delete(oldest)
     }
-    return pyramid
+    remembered.set(tile, rows)
   }
 
-  /** The hash of a complete subtree. */
-  async function subtree(log: number, height: number, index: number): Promise<Buffer> {
-    const level = Math.floor(height / HEIGHT)
-    const within = height % HEIGHT
-    const first = index * 2 ** within
-    const number = Math.floor(first / TILE_HASHES)
-    const pyramid = await pyramidOf(log, level, number)
-    return nodeIn(pyramid, within, (first % TILE_HASHES) / 2 ** within)
-  }
-
-  async function hashOf(log: number, part: ProofPart): Promise<Buffer> {
-    const hashes: Buffer[] = []
-    for (const [height, index] of part) hashes.push(await subtree(log, height, index))
-    return joinParts(hashes)
-  }
-
-  async function prove(log: number, parts: readonly ProofPart[]): Promise<Buffer[]> {
-    const proof: Buffer[] = []
-    for (const part of parts) proof.push(await hashOf(log, part))
-    return proof
+  /** The hashes of parts of a proof; what is not known already is read at once. */
+  async function hashesOf(
+    log: number,
+    parts: readonly ProofPart[],
+    known: ReadonlyMap<string, Rows>,
+  ): Promise<Buffer[]> {
+    const places = parts.map(part => part.map(subtree => placeOf(log, subtree)))
+    const tiles = new Map<string, Rows>()
+    const unknown = new Map<string, Place>()
+    for (const place of places.flat()) {
+      const rows = known.get(place.tile)
+      if (rows && nodeIn(rows, place)) tiles.set(place.tile, rows)
+      else unknown.set(place.tile, place)
+    }
+    const read = async ({ tile, level, number }: Place) => {
+      const rows = toRows(await ledger.tile(log, level, number))
+      tiles.set(tile, rows)
+      remember(tile, rows)
+    }
+    await Promise.all([...unknown.values()].map(read))
+    return places.map(part =>
+      joinParts(
+        part.map(place => {
+          const node = nodeIn(tiles.get(place.tile) ?? [], place)
+          if (!node) throw new Error('unreachable: the tree is not that large')
+          return node
+        }),
+      ),
+    )
   }
 
   return {
-    inclusion: (log, index, size) => prove(log, inclusionParts(index, size)),
-    consistency: (log, from, size) => prove(log, consistencyParts(from, size)),
-    rootAt: async (log, size) => (size === 0 ? EMPTY_ROOT : hashOf(log, subtreesOf(0, size))),
+    inclusion: (log, index, size) => hashesOf(log, inclusionParts(index, size), remembered),
+    consistency: (log, from, size) => hashesOf(log, consistencyParts(from, size), remembered),
+    async rootAt(log, size) {
+      const [root] = size === 0 ? [] : await hashesOf(log, [subtreesOf(0, size)], new Map())
+      return root ?? EMPTY_ROOT
+    },
   }
 }
 
-/** All 511 nodes over 256 hashes. */
-const FULL_PYRAMID = (2 * TILE_HASHES - 1) * HASH_BYTES
+function placeOf(log: number, [height, index]: ProofPart[number]): Place {
+  const level = Math.floor(height / HEIGHT)
+  const row = height % HEIGHT
+  const width = TILE_HASHES / 2 ** row
+  const number = Math.floor(index / width)
+  return { tile: `${log}/${level}/${number}`, level, number, row, index: index % width }
+}
 
-/** The hashes of a tile, then the nodes over pairs of them, and so on up; of a tile that is not full those that are complete. */
-function toPyramid(tile: Buffer): Buffer {
+function toRows(tile: Buffer): Rows {
   const rows = [tile]
   for (let row = tile; row.length >= 2 * HASH_BYTES; ) {
     const pairs = Math.floor(row.length / (2 * HASH_BYTES))
@@ -87,29 +108,10 @@ function toPyramid(tile: Buffer): Buffer {
     rows.push(above)
     row = above
   }
-  return Buffer.concat(rows)
+  return rows
 }
 
-function nodeIn(pyramid: Buffer, height: number, index: number): Buffer {
-  // How many hashes the tile holds follows from the size of its pyramid, row by row.
-  let [at, width] = [0, hashesIn(pyramid)]
-  for (let row = 0; row < height; row++) {
-    at += width
-    width = Math.floor(width / 2)
-  }
-  if (index >= width) throw new Error('unreachable: the tree is not that large')
-  return pyramid.subarray((at + index) * HASH_BYTES, (at + index + 1) * HASH_BYTES)
-}
-
-function hashesIn(pyramid: Buffer): number {
-  const nodes = pyramid.length / HASH_BYTES
-  let width = Math.min(TILE_HASHES, Math.ceil(nodes / 2))
-  while (nodesOver(width) < nodes) width++
-  return width
-}
-
-function nodesOver(width: number): number {
-  let nodes = 0
-  for (let row = width; row > 0; row = Math.floor(row / 2)) nodes += row
-  return nodes
+function nodeIn(rows: Rows, { row, index }: Place): Buffer | undefined {
+  const node = rows[row]?.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES)
+  return node?.length === HASH_BYTES ? node : undefined
 }

@@ -64,7 +64,12 @@ async function growLog(store: Store, log: TreeRow): Promise<boolean> {
       update audit_tree set size = ${to}, edge = ${edgeToBytes(edge)}, root = ${root}
       where log = ${log.id} and size = ${log.size}`.execute(tx)
     if (numAffectedRows !== 1n) return false
-    await putTiles(tx, log.id, tiles)
+    // Leaves are read from the entries: written again with every growth until it is full, a tile would take up several.
+    await putTiles(
+      tx,
+      log.id,
+      tiles.filter(({ level }) => level > 0),
+    )
     await mergeBundles(tx, log.id, log.size, to)
     return true
   })

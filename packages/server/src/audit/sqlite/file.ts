@@ -99,11 +99,11 @@ export function openEvidenceFile(settings: FileSettings, now: () => number = Dat
         const text = 'select coalesce(sum(last - first + 1), 0) as missing from gap'
         return database.prepare<[], { missing: number }>(text).get()?.missing ?? 0
       }),
-    grow: () => inTurn(() => growLogs(view())),
+    grow: () => inTurn(() => growLogs(view(), writing().fresh)),
     logs: names => inTurn(() => listLogs(database, names)),
     keepNotes: notes => inTurn(() => keepNotes(database, notes)),
     anchors: log => inTurn(() => listAnchors(database, log)),
-    tile: (log, level, number) => atOneMoment(view => readTile(view, log, level, number)),
+    tile: (log, level, number) => inTurn(() => readTile(database, log, level, number)),
     entries: (log, from, to) => atOneMoment(view => readEntries(view, log, from, to)),
     erase: erasure =>
       inTurn(() => {

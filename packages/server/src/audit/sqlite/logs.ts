@@ -1,8 +1,10 @@
-import { EMPTY_ROOT, edgeFromBytes, edgeToBytes, rootOfEdge } from '@valetkey/sdk/evidence'
+import { EMPTY_ROOT, edgeFromBytes, edgeToBytes, rootOfEdge, splitHashes } from '@valetkey/sdk/evidence'
 import type Sqlite from 'better-sqlite3'
 import type { GrownLog, KeptNote, LogEntry, LogState } from '../ledger.ts'
-import { growTree, TILE_HASHES } from '../log/growth.ts'
+import { growTree } from '../log/growth.ts'
 import { type BundleReader, createBundleReader, type View } from './bundles.ts'
+import type { FreshHashes } from './fresh-hashes.ts'
+import { prepareOnce } from './segments.ts'
 
 interface LogRow extends Omit<LogState, 'note' | 'cosigned'> {
   edge: Buffer
@@ -14,7 +16,7 @@ const MOST_AT_ONCE = 5_000
 const LOG_COLUMNS = 'id, name, generation, entries, size, edge, root'
 
 /** Takes durable entries into the trees of their logs; gives those that grew. */
-export function growLogs(view: View): { grown: GrownLog[]; isDone: boolean } {
+export function growLogs(view: View, fresh: FreshHashes): { grown: GrownLog[]; isDone: boolean } {
   const { database } = view
   const bundles = createBundleReader(view)
   const behind = database
@@ -26,7 +28,9 @@ export function growLogs(view: View): { grown: GrownLog[]; isDone: boolean } {
     for (const log of behind) {
       const to = Math.min(log.entries, log.size + left)
       if (to === log.size) break
-      growLog(database, bundles, log, to)
+      const known = fresh.take(log.id, log.size, to)
+      const hashes = known ? splitHashes(known) : hashesOf(bundles, log.id, log.size, to)
+      growLog(database, log, to, hashes)
       left -= to - log.size
       from.set(log.id, log.size)
     }
@@ -35,16 +39,9 @@ export function growLogs(view: View): { grown: GrownLog[]; isDone: boolean } {
   return { grown, isDone: behind.length === 0 || left > 0 }
 }
 
-function growLog(database: Sqlite.Database, bundles: BundleReader, log: LogRow, to: number): void {
+function growLog(database: Sqlite.Database, log: LogRow, to: number, hashes: Iterable<Buffer>): void {
   const edge = edgeFromBytes(log.size, log.edge)
-  const findTile = database.prepare<[number, number, number], { hashes: Buffer }>(
-    'select hashes from tile where log = ? and level = ? and number = ?',
-  )
-  const tiles = growTree(
-    edge,
-    hashesOf(bundles, log.id, log.size, to),
-    (level, number) => findTile.get(log.id, level, number)?.hashes ?? Buffer.alloc(0),
-  )
+  const tiles = growTree(edge, hashes, (level, number) => readTile(database, log.id, level, number))
   const putTile = database.prepare(
     `insert into tile (log, level, number, hashes) values (?, ?, ?, ?)
      on conflict (log, level, number) do update set hashes = excluded.hashes`,
@@ -95,20 +92,10 @@ export function listAnchors(database: Sqlite.Database, log: number): string[] {
     .map(({ note }) => note)
 }
 
-export function readTile(view: View, log: number, level: number, number: number): Buffer {
-  const { database } = view
-  if (level > 0) {
-    const row = database
-      .prepare<[number, number, number], { hashes: Buffer }>(
-        'select hashes from tile where log = ? and level = ? and number = ?',
-      )
-      .get(log, level, number)
-    return row?.hashes ?? Buffer.alloc(0)
-  }
-  const { size = 0 } =
-    database.prepare<[number], { size: number }>('select size from log where id = ?').get(log) ?? {}
-  const [from, to] = [number * TILE_HASHES, Math.min(size, (number + 1) * TILE_HASHES)]
-  return Buffer.concat([...hashesOf(createBundleReader(view), log, from, to)])
+export function readTile(database: Sqlite.Database, log: number, level: number, number: number): Buffer {
+  const text = 'select hashes from tile where log = ? and level = ? and number = ?'
+  const row = prepareOnce(database, text).get(log, level, number) as { hashes: Buffer } | undefined
+  return row?.hashes ?? Buffer.alloc(0)
 }
 
 export function readEntries(view: View, log: number, from: number, to: number): LogEntry[] {

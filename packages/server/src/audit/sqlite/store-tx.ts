@@ -2,10 +2,10 @@ import type Sqlite from 'better-sqlite3'
 import { cutAtTiles, packData, packEntries } from '../bundle.ts'
 import type { Gap } from '../counters.ts'
 import { type Entry, NAMED } from '../entry.ts'
-import { type IndexedEntry, type LedgerTx, nameOf, type Stored } from '../ingest.ts'
-import { createBundleReader } from './bundles.ts'
+import type { IndexedEntry, LedgerTx } from '../ingest.ts'
+import { findStored } from './find-stored.ts'
 import type { Names } from './names.ts'
-import { headTables, ROW_COLUMNS, SEGMENT_TABLES } from './schema.ts'
+import { headTables, ROW_COLUMNS } from './schema.ts'
 import type { OpenSegments, Segment } from './segments.ts'
 
 /** What the thread that writes has in memory; changed by a transaction only once that is committed. */
@@ -26,7 +26,10 @@ export interface WriterState {
 
 /** One transaction's statements. What it would change of the state is handed out, to be taken over after the commit. */
 export interface StoreTx extends LedgerTx {
-  changes(): Pick<WriterState, 'nextSeq' | 'headRecords' | 'hasOdd'> & { logs: WriterState['logs'] }
+  changes(): Pick<WriterState, 'nextSeq' | 'headRecords' | 'hasOdd'> & {
+    logs: WriterState['logs']
+    hashes: { log: number; first: number; bytes: Buffer }[]
+  }
 }
 
 /** Statements are prepared once a head; SQLite keeps their plans. */
@@ -87,6 +90,7 @@ function prepareCounters(database: Sqlite.Database) {
 
 export function createStoreTx(state: WriterState, statements: Statements): StoreTx {
   const logs = new Map<string, { id: number; entries: number }>()
+  const hashes: ReturnType<StoreTx['changes']>['hashes'] = []
   let { nextSeq, headRecords, hasOdd } = state
   const logOf = (name: string) => {
     const known = logs.get(name) ?? state.logs.get(name)
@@ -121,10 +125,13 @@ export function createStoreTx(state: WriterState, statements: Statements): Store
         nextSeq++
         headRecords++
       }
-      for (const [name, ofLog] of Map.groupBy(entries, ({ entry }) => entry.log))
-        insertBundles(statements, logOf(name).id, ofLog)
+      for (const [name, ofLog] of Map.groupBy(entries, ({ entry }) => entry.log)) {
+        const [log, first] = [logOf(name).id, ofLog[0]?.index ?? 0]
+        insertBundles(statements, log, ofLog)
+        hashes.push({ log, first, bytes: Buffer.concat(ofLog.map(({ entry }) => entry.hash)) })
+      }
     },
-    changes: () => ({ logs, nextSeq, headRecords, hasOdd }),
+    changes: () => ({ logs, hashes, nextSeq, headRecords, hasOdd }),
   }
 }
 
@@ -156,39 +163,6 @@ function insertBundles(statements: Statements, log: number, entries: readonly In
         ),
       ),
     )
-}
-
-/** Looks where an id could be: in the heads, in segments whose ids reach that far, among the odd ones. */
-function findStored(
-  state: WriterState,
-  statements: Statements,
-  entries: readonly Entry[],
-): Map<string, Stored> {
-  const found = new Map<string, Stored>()
-  const bundles = createBundleReader(state)
-  for (const entry of entries) {
-    const { key, kind } = entry
-    let at = statements.findInHeads.map(statement => statement.get(key, kind)).find(row => row !== undefined)
-    if (!at && state.hasOdd) at = statements.findOdd.get(key, kind)
-    if (!at && !entry.isOdd) at = findInSegments(state, entry)
-    if (at) found.set(nameOf(entry), { index: at.idx, hash: bundles.hash(at.log, at.idx) })
-  }
-  return found
-}
-
-function findInSegments(state: WriterState, { key, kind }: Entry): { log: number; idx: number } | undefined {
-  for (const segment of state.segments) {
-    const { minKey, maxKey } = segment
-    if (!minKey || !maxKey || key.compare(minKey) < 0 || key.compare(maxKey) > 0) continue
-    const row = state.opened
-      .open(segment)
-      .prepare<[Buffer, number], { log: number; idx: number }>(
-        `select log, idx from ${SEGMENT_TABLES.row} where key = ? and kind = ?`,
-      )
-      .get(key, kind)
-    if (row) return row
-  }
-  return undefined
 }
 
 function counterMethods(

@@ -1,6 +1,7 @@
 import type Sqlite from 'better-sqlite3'
 import type { Batch, Entry } from '../entry.ts'
 import { appendEntries, type Ingested, ingestBatch, type LedgerTx } from '../ingest.ts'
+import { createFreshHashes, type FreshHashes } from './fresh-hashes.ts'
 import { createNames } from './names.ts'
 import { createHead, headTables } from './schema.ts'
 import { listHeads, listSegments, type OpenSegments } from './segments.ts'
@@ -9,6 +10,8 @@ import { createStatements, createStoreTx, type WriterState } from './store-tx.ts
 /** Takes records in, one transaction at a time. */
 export interface Writer {
   readonly state: WriterState
+  /** Of what is written here and in no tree yet. */
+  readonly fresh: FreshHashes
   ingest(batches: readonly Batch[]): Promise<Ingested[]>
   append(entries: readonly Entry[]): Promise<void>
   /** Takes over what another writer of this thread changed: heads, segments, logs. */
@@ -21,6 +24,7 @@ export function createWriter(
   options: { now(): number; headRecords: number },
 ): Writer {
   const state = loadState(database, opened, options.now)
+  const fresh = createFreshHashes()
   let statements = createStatements(state)
 
   function reload(): void {
@@ -35,9 +39,10 @@ export function createWriter(
       const tx = createStoreTx(state, statements)
       const value = await work(tx)
       database.exec('commit')
-      const { logs, ...changes } = tx.changes()
+      const { logs, hashes, ...changes } = tx.changes()
       Object.assign(state, changes)
       for (const [name, log] of logs) state.logs.set(name, log)
+      for (const { log, first, bytes } of hashes) fresh.put(log, first, bytes)
       state.names.commit()
       return value
     } catch (error) {
@@ -60,6 +65,7 @@ export function createWriter(
 
   return {
     state,
+    fresh,
     reload,
     ingest: batches =>
       write(async tx => {
