@@ -10,7 +10,7 @@ const CUSTOMERS = 100
 const INVOICES = 100
 const POINTS = 20
 const SHIPMENTS_A_BODY = ORGANIZATIONS / POINTS
-const RECORDS_A_SHIPMENT = 300
+export const RECORDS_A_SHIPMENT = 300
 export const DAYS = 90
 const DAY_MS = 24 * 3_600_000
 const TOOLS = ['get_invoice', 'list_invoices', 'send_reminder', 'refund_invoice', 'search']
@@ -48,7 +48,12 @@ export function createRecordMill(total: number): RecordMill {
   let made = 0
   let turn = 0
 
-  function record(organization: number, at: number, writer: Writer): AttemptRecord {
+  /** Members in the order of their names, with a place for the commitment, as an enforcement point makes it. */
+  function record(
+    organization: number,
+    at: number,
+    writer: Writer,
+  ): AttemptRecord & { commitment: undefined } {
     const agent = below(AGENTS)
     const customer = below(CUSTOMERS)
     const invoice = below(INVOICES)
@@ -57,29 +62,40 @@ export function createRecordMill(total: number): RecordMill {
     const person = idOf('usr', organization, below(PEOPLE))
     const tool = TOOLS[below(TOOLS.length)] ?? ''
     return {
-      ...{ v: 1, type: 'attempt', id: newId('decision', at), at: new Date(at).toISOString() },
-      organization: organizationOf(organization),
-      ...{ agent: idOf('agt', organization, agent), agentName: `bot-${agent}` },
-      ...{ credential: null, client: null, owner: idOf('usr', organization, agent) },
-      ...{ person: hasPerson ? person : null, grant: hasPerson ? person.replace('usr', 'gnt') : null },
-      ...{
-        chain: [],
-        token: null,
-        scopes: [],
-        server: 'srv_billing',
-        method: 'tools/call',
-        kind: 'tool',
-        tool,
-      },
-      ...{ definition: null, permission: 'invoices:read' },
+      agent: idOf('agt', organization, agent),
+      agentName: `bot-${agent}`,
       arguments: { customer: `c${customer}`, id: `INV-${invoice}` },
+      assignments: [],
+      at: new Date(at).toISOString(),
+      chain: [],
+      client: null,
+      commitment: undefined,
+      credential: null,
+      decision: isPermitted ? 'permit' : 'deny',
+      definition: null,
+      detail: null,
+      enforced: true,
+      grant: hasPerson ? person.replace('usr', 'gnt') : null,
+      id: newId('decision', at),
+      kind: 'tool',
+      leg: null,
+      method: 'tools/call',
+      mode: 'enforce',
+      organization: organizationOf(organization),
+      owner: idOf('usr', organization, agent),
+      permission: 'invoices:read',
+      person: hasPerson ? person : null,
+      reason: isPermitted ? 'permitted' : 'agent_lacks_permission',
       resource: `customer/c${customer}/invoice/i${customer}-${invoice}`,
-      ...{
-        decision: isPermitted ? 'permit' : 'deny',
-        reason: isPermitted ? 'permitted' : 'agent_lacks_permission',
-      },
-      ...{ detail: null, leg: null, enforced: true, mode: 'enforce', assignments: [] },
-      ...{ revision: { catalogue: 1, organization: 1 }, trace: null, writer },
+      revision: { catalogue: 1, organization: 1 },
+      scopes: [],
+      server: 'srv_billing',
+      token: null,
+      tool,
+      trace: null,
+      type: 'attempt',
+      v: 1,
+      writer,
     }
   }
 
@@ -89,7 +105,7 @@ export function createRecordMill(total: number): RecordMill {
     for (let i = 0; i < count; i++) {
       const counter = (counters.get(point) ?? 0) + 1
       counters.set(point, counter)
-      const writer = { point, epoch: 1, counter, previous: lasts.get(name) ?? 0 }
+      const writer = { counter, epoch: 1, point, previous: lasts.get(name) ?? 0 }
       lasts.set(name, counter)
       const at = Math.floor(END - (total - made++) * stepMs)
       const { leaf, data } = partRecord(record(organization, at, writer))
