@@ -280,7 +280,7 @@ const Logs = z.strictObject({
                 body: Value,
                 attributes: Attributes,
               },
-              ...{ traceId: TraceId.optional(), spanId: SpanId.optional(), parentSpanId: SpanId.optional() },
+              ...{ traceId: TraceId.optional(), spanId: SpanId.optional() },
             }),
           ),
         }),

@@ -64,6 +64,7 @@ function toSpan(exported: Exported): JsonObject | undefined {
   const target = call.kind === 'tool' || call.kind === 'prompt' ? call.tool : null
   return {
     ...traceOf(call),
+    ...parentOf(call),
     name: plain(target === null ? call.method || 'call' : `${call.method} ${target}`, 256),
     kind: SERVER_SPAN,
     startTimeUnixNano: nano(end.at - end.durationMs),
@@ -154,13 +155,15 @@ function placeAttributes({ place }: Exported): Attributes {
 
 /** The trace that the caller was in, if it said one; else one of its own, the same for all that is said of one call. */
 function traceOf({ id, trace }: AttemptRecord): JsonObject {
-  const [, traceId, parentSpanId] = TRACE_PARENT.exec(trace ?? '') ?? []
+  const [, traceId] = TRACE_PARENT.exec(trace ?? '') ?? []
   const own = sha256(id)
-  return {
-    traceId: traceId ?? own.toString('hex', 0, 16),
-    spanId: own.toString('hex', 16, 24),
-    ...(parentSpanId !== undefined && { parentSpanId }),
-  }
+  return { traceId: traceId ?? own.toString('hex', 0, 16), spanId: own.toString('hex', 16, 24) }
+}
+
+/** The span of the caller; logs have no place for it. */
+function parentOf({ trace }: AttemptRecord): JsonObject {
+  const [, , parentSpanId] = TRACE_PARENT.exec(trace ?? '') ?? []
+  return parentSpanId === undefined ? {} : { parentSpanId }
 }
 
 /** The request that a change was made in, by the span that it came from. */

@@ -33,6 +33,12 @@ export const hostile = fc
 const long = fc.nat(3000).map(length => 'é"\n'.repeat(length))
 const text = fc.oneof({ weight: 9, arbitrary: hostile }, { weight: 1, arbitrary: long })
 const maybe = fc.option(text, { nil: null })
+const digits = (length: number) =>
+  fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length })
+const trace = fc.oneof(
+  maybe,
+  fc.tuple(digits(32), digits(16), digits(2)).map(parts => ['00', ...parts].join('-')),
+)
 const args = fc.dictionary(
   text,
   fc.oneof(text, fc.integer(), fc.boolean(), fc.array(text, { maxLength: 3 })),
@@ -64,7 +70,7 @@ const call = fc
       permission: maybe,
       resource: maybe,
       reason: text,
-      trace: maybe,
+      trace,
       owner: maybe,
     },
     arguments: args,
@@ -94,6 +100,7 @@ const change = fc.record({
     text.filter(type => type !== ''),
   ),
   organization: fc.constant('org_nw'),
+  trace,
   actor: text,
   target: text,
   detail: fc.oneof(
