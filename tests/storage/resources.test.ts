@@ -1,4 +1,4 @@
-import { type Change, ORGANIZATION_FACTS, type OrganizationOp, type ResourceRow } from '@valetkey/sdk/core'
+import { type Change, OrganizationOp, type ResourceRow } from '@valetkey/sdk/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { loadOrganization } from '../../packages/server/src/directory/index.ts'
@@ -183,7 +183,7 @@ function applyOp(facts: Facts, op: OrganizationOp): void {
   if (op.fact !== 'resource') {
     const key = `${op.fact} ${op.id}`
     if (op.value === null) facts.delete(key)
-    else facts.set(key, ORGANIZATION_FACTS[op.fact].parse(op.value))
+    else facts.set(key, OrganizationOp.parse(op).value)
     return
   }
   if (op.value === null) {

@@ -246,31 +246,6 @@ export function forwardId({ from, to }: ForwardFact): string {
   return `${from}.${to}`
 }
 
-export const CATALOGUE_FACTS = {
-  server: ServerFact,
-  tool: ToolFact,
-  resource_type: ResourceTypeFact,
-  permission: PermissionFact,
-  role: RoleFact,
-  signing_key: SigningKeyFact,
-  forward: ForwardFact,
-  environment: EnvironmentFact,
-} as const
-
-export const ORGANIZATION_FACTS = {
-  organization: OrganizationFact,
-  principal: PrincipalFact,
-  agent: AgentFact,
-  credential: CredentialFact,
-  assignment: AssignmentFact,
-  revoked_token: RevokedTokenFact,
-  role: RoleFact,
-  resource: ResourceFact,
-  member: MemberFact,
-  grant: GrantFact,
-  link: LinkFact,
-} as const
-
 const put = <K extends string, V extends z.ZodType>(fact: K, value: V) =>
   z.object({ fact: z.literal(fact), id: z.string(), value: value.nullable() })
 

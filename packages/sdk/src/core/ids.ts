@@ -1,5 +1,5 @@
 /** What an id names; the prefix travels with it, so that an id says what it is wherever it is read. */
-export const ID_PREFIX = {
+const ID_PREFIX = {
   organization: 'org',
   person: 'usr',
   agent: 'agt',

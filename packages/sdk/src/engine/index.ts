@@ -18,12 +18,7 @@ export {
 export { callerOf } from './caller.ts'
 export type { CatalogueView, PermissionView, RoleView, ServerView } from './catalogue.ts'
 export { pathOfLink } from './chain.ts'
-export {
-  checkPermissionCondition,
-  checkToolCondition,
-  compilePermissionCondition,
-  type PermissionInput,
-} from './condition.ts'
+export { checkPermissionCondition, checkToolCondition, type PermissionInput } from './condition.ts'
 export { decide, mayObtain, ruleFor } from './decide.ts'
 export { describe } from './describe.ts'
 export { type AgentDenial, type Denial, holds, judge, judgeAgent, type Known, type Matter } from './judge.ts'

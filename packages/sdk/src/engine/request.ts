@@ -60,7 +60,7 @@ export interface DecisionRequest {
   action: Action
 }
 
-export const LEGS = [
+const LEGS = [
   'state',
   'tool',
   'arguments',

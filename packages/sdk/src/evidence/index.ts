@@ -8,7 +8,6 @@ export { commitTo, newCommitmentKey } from './commitment.ts'
 export { leafHash, sha256 } from './hash.ts'
 export * from './merkle.ts'
 export {
-  addSignatures,
   createNoteSigner,
   createNoteVerifier,
   type NoteKeyKind,
@@ -28,8 +27,6 @@ export {
   type CheckedRecord,
   type CheckedShipment,
   checkShipment,
-  isSignedShipment,
-  LONGEST_LEAF,
   pointKey,
   shipmentDigest,
   signShipment,

@@ -120,11 +120,6 @@ export function signatureLine(
   return `${DASH} ${name} ${Buffer.concat([id, signature]).toString('base64')}\n`
 }
 
-/** Adds lines under a note that others have signed. */
-export function addSignatures(note: string, lines: string): string {
-  return note + lines
-}
-
 /**
  * Checks a note: signatures of keys that are not known are passed over, one of a known key that does not hold makes the
  * note worthless, and so does having none. Throws `evidence.invalid`.

@@ -3,5 +3,5 @@
  * the records they rest on, and suspension where an organization wants it. What it guarantees: each change is told of
  * once, however often nodes stop; no call and no ingest waits for it; memory and profiles are bounded.
  */
-export type { AlertRow } from './alert.ts'
-export { type Baseline, type BaselineOptions, openBaseline } from './open.ts'
+
+export { type Baseline, openBaseline } from './open.ts'

@@ -6,7 +6,7 @@ import { CLAIM, insertApiToken } from './credentials/api-tokens.ts'
 import type { InputOf, OutputOf } from './operation.ts'
 
 /** How long the one-time code can be traded. */
-export const BOOTSTRAP_CODE_LIFE_MS = 15 * 60 * 1000
+const BOOTSTRAP_CODE_LIFE_MS = 15 * 60 * 1000
 
 const CLAIM_ONLY = JSON.stringify([CLAIM])
 

@@ -1,24 +1,18 @@
 /** Hides how organizations, people, agents, servers, tools, roles and assignments are kept and changed. */
 export * from './access/index.ts'
-export { BOOTSTRAP_CODE_LIFE_MS, claimBootstrapCode, createBootstrapCode } from './bootstrap.ts'
-export { type CallBy, checkDecision, type DecideCall, prepareCall } from './check.ts'
+export { claimBootstrapCode, createBootstrapCode } from './bootstrap.ts'
+export { checkDecision, prepareCall } from './check.ts'
 export type { Actor, Context } from './context.ts'
 export { CLAIM, createApiToken, listApiTokens, may, revokeApiToken } from './credentials/api-tokens.ts'
 export { clientIdOf, clientKeyOf } from './credentials/client-key.ts'
-export { createCredential, listCredentials, liveCredentials } from './credentials/credentials.ts'
+export { createCredential, listCredentials } from './credentials/credentials.ts'
 export { type PublicKey, parsePublicKey } from './credentials/public-key.ts'
 export { createServerKey, findServerKey, listServerKeys, revokeServerKey } from './credentials/server-keys.ts'
 export * from './delegation/index.ts'
 export { refuseDuplicate } from './duplicate.ts'
 export * from './fact-of.ts'
 export { loadCatalogue, loadOrganization } from './facts.ts'
-export {
-  type Agreement,
-  agree,
-  agreeByIssuer,
-  findStandingGrant,
-  type StandingGrant,
-} from './grants/agreement.ts'
+export { agree, agreeByIssuer, findStandingGrant, type StandingGrant } from './grants/agreement.ts'
 export {
   type ConsentPolicy,
   readConsentPolicy,

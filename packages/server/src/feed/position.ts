@@ -11,7 +11,7 @@ export function isOrganizationId(id: string): boolean {
   return ORGANIZATION.test(id)
 }
 
-export function parsePosition(text: string): Position {
+function parsePosition(text: string): Position {
   const position: Position = new Map()
   const entries = text.split(',', MOST_ORGANIZATIONS + 1)
   if (entries.length > MOST_ORGANIZATIONS)

@@ -3,7 +3,7 @@
  * credentials, faults), and how clients that can hold no key call as an agent.
  */
 
-export { type Gateway, type GatewayOptions, type Listen, startGateway } from './gateway.ts'
-export { type LoopbackFront, listenOnLoopback } from './loopback.ts'
-export { type Parent, serveParent } from './parent.ts'
-export { createStdioServer, type StdioServer } from './stdio-server.ts'
+export { type Gateway, type GatewayOptions, startGateway } from './gateway.ts'
+export { listenOnLoopback } from './loopback.ts'
+export { serveParent } from './parent.ts'
+export { createStdioServer } from './stdio-server.ts'

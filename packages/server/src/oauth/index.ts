@@ -1,5 +1,5 @@
 /** Hides the OAuth protocol: how agents prove who they are, and how tokens are issued, verified and taken back. */
-export { grantedOf, type RequestedDetails } from './authorization/details.ts'
+export { grantedOf } from './authorization/details.ts'
 export type { AuthorizationRequest, AuthorizationRequests, OpenRequest } from './authorization/requests.ts'
 export {
   type AuthorizationServer,
@@ -10,7 +10,6 @@ export {
 export type { Returning } from './client/redirect-uri.ts'
 export { registerClient } from './client/register-client.ts'
 export { openKeptSecret } from './keys/kept-secret.ts'
-export type { TokenAlgorithm } from './keys/signing-key.ts'
 export { listSigningKeys, retireSigningKey, rotateSigningKey, takeSigningKey } from './keys/signing-keys.ts'
 export {
   readReceiverToken,

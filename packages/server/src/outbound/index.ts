@@ -1,4 +1,4 @@
 /** Hides how this node reaches what somebody else has named: looked up once, connected to as it was looked up, inside this network only where that was allowed. */
-export { createPost, type NotPosted, type Post, type Posted, type PostRequest } from './post.ts'
+export { createPost, type NotPosted, type Post, type Posted } from './post.ts'
 export { isPublicAddress } from './public-address.ts'
-export { createReach, type NotReachable, pinnedLookup, type Reach, type ReachOptions } from './reach.ts'
+export { createReach, pinnedLookup, type Reach, type ReachOptions } from './reach.ts'

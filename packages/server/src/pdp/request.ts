@@ -46,7 +46,7 @@ export type SubjectSearch = z.infer<typeof SubjectSearch>
 export type ResourceSearch = z.infer<typeof ResourceSearch>
 export type ActionSearch = z.infer<typeof ActionSearch>
 
-export const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const
+const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const
 export type Semantic = (typeof SEMANTICS)[number]
 
 /** The defaults that a batch names, and its entries as they came: each is looked at by itself. */

@@ -55,7 +55,7 @@ export const ServerPolicy = z.strictObject({
 export type ServerPolicy = z.infer<typeof ServerPolicy>
 
 /** How people sign in; what it leaves out stays. */
-export const SignInWords = z.strictObject({
+const SignInWords = z.strictObject({
   methods: z.array(shapes.SignInMethod).min(1).max(5).optional(),
   secondFactor: shapes.SecondFactor.optional(),
   sessionMinutes: shapes.SessionMinutes.optional(),
@@ -152,7 +152,7 @@ export const IdentityProviderPolicy = z.strictObject({
 export type IdentityProviderPolicy = z.infer<typeof IdentityProviderPolicy>
 
 /** Whose signed word counts, about programs that are agents (`workload`) or about people (`enterprise`). */
-export const IssuerPolicy = z.strictObject({
+const IssuerPolicy = z.strictObject({
   kind: shapes.IssuerKind,
   issuer: shapes.IssuerName,
   ...shapes.IssuerTerms,

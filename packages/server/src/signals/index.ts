@@ -10,5 +10,5 @@ export {
   verifyStream,
 } from './receivers.ts'
 export { type Risk, tellRisk } from './risk.ts'
-export { createSignals, type Signals, type SignalsOptions } from './signals.ts'
+export { createSignals, type Signals } from './signals.ts'
 export { createSource, listSources, removeSource } from './sources.ts'

@@ -23,7 +23,7 @@ export type SourceRow = Row<'signalSource'>
 type Source = OutputOf<'signalSources', 'remove'>
 
 /** Where a source pushes to, below the issuer. */
-export function sourcePath(id: string): string {
+function sourcePath(id: string): string {
   return `/signals/sources/${id}/events`
 }
 

@@ -9,7 +9,7 @@ import { ALL_EVENTS, MIN_VERIFICATION_SECONDS, type ReceiverRow, type StreamWish
 
 const PUSH = 'urn:ietf:rfc:8935'
 const POLL = 'urn:ietf:rfc:8936'
-export const DELIVERY_METHODS = [PUSH, POLL]
+const DELIVERY_METHODS = [PUSH, POLL]
 
 const Text = z.string().max(500)
 const Delivery = z.object({

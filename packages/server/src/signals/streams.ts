@@ -24,7 +24,7 @@ export function findStream(db: Db, receiver: Pick<ReceiverRow, 'id'>): Promise<S
   return db.selectFrom('signalStream').selectAll().where('receiverId', '=', receiver.id).executeTakeFirst()
 }
 
-export async function requireStream(db: Db, receiver: ReceiverRow): Promise<StreamRow> {
+async function requireStream(db: Db, receiver: ReceiverRow): Promise<StreamRow> {
   const stream = await findStream(db, receiver)
   if (stream) return stream
   throw new AppError('not_found', `${quote(receiver.name)} has no stream.`)

@@ -39,7 +39,7 @@ export interface Sinks {
 }
 
 /** What figures call all sinks that are not of the environment. */
-export const OF_ORGANIZATIONS = '(organizations)'
+const OF_ORGANIZATIONS = '(organizations)'
 
 /** Begins to send what every sink waits for, wherever it was left, and goes on until it is closed. */
 export async function openSinks(options: SinksOptions): Promise<Sinks> {

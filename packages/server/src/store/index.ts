@@ -30,8 +30,8 @@
  */
 export { beginChange, type ChangeDraft, revisionsBy } from './change.ts'
 export { violation } from './faults.ts'
-export { openStore, type StoreOptions } from './open.ts'
+export { openStore } from './open.ts'
 export { prepareInsert, prepareListQuery, prepareQuery } from './prepared.ts'
 export type { Database } from './schema.ts'
-export { createSecretBox, hashSecret, type SecretBox } from './secret-box.ts'
-export type { ChangeListener, Db, Store, Tx } from './store.ts'
+export { hashSecret, type SecretBox } from './secret-box.ts'
+export type { Db, Store, Tx } from './store.ts'

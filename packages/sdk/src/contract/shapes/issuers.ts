@@ -16,7 +16,7 @@ export const IssuerName = z
 export const KeySet = z.object({ keys: z.array(z.record(z.string(), z.json())).min(1).max(50) })
 
 /** What a claim has to be: the whole of it, or how it begins, with `*` at the end. */
-export const ClaimPattern = z
+const ClaimPattern = z
   .string()
   .min(1)
   .max(1024)
@@ -26,7 +26,7 @@ export const ClaimPattern = z
 const SAID_BY_ALL = ['iss', 'aud', 'exp', 'nbf', 'iat']
 
 /** Claims by name; the names of claims within claims are joined by slashes, as `kubernetes.io/namespace`. */
-export const ClaimRules = z
+const ClaimRules = z
   .record(z.string().min(1).max(256), ClaimPattern)
   .refine(
     claims => Object.keys(claims).length >= 1 && Object.keys(claims).length <= 20,

@@ -77,4 +77,3 @@ export const PrincipalRef = z.string().min(1).max(400)
 /** Names a revision, as every write and every question about access answers it. */
 export const RevisionRef = z.string().startsWith('rev_').max(200)
 export const Consistency = z.union([z.enum(['strong', 'local']), RevisionRef]).default('strong')
-export const OrganizationRef = z.object({ organization: z.string() })

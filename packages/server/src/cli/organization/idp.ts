@@ -18,7 +18,7 @@ import {
 
 type Link = Output<AdminApi['identityLinks']['list']>['items'][number]
 
-export const providerView: View<Provider> = {
+const providerView: View<Provider> = {
   kind: 'IdentityProvider',
   name: provider => provider.name,
   columns: [

@@ -8,7 +8,7 @@ import { addEnroll } from './enroll.ts'
 
 type Agent = Output<AdminApi['agents']['get']>
 
-export const agentView: View<Agent> = {
+const agentView: View<Agent> = {
   kind: 'Agent',
   name: agent => agent.name,
   columns: [

@@ -21,7 +21,7 @@ export function checkAccess(ctx: Context, input: InputOf<'access', 'check'>): Pr
   return ask(ctx, input, [input.principal], asking => checkOne(asking, input))
 }
 
-export function checkOne(asking: Asking, one: One): Checked {
+function checkOne(asking: Asking, one: One): Checked {
   const { view, revision } = asking
   if (asking.isStale) return { allowed: false, reason: 'stale', via: [], revision }
   const matter = matterOf(asking, one)

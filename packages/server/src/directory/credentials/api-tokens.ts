@@ -24,7 +24,7 @@ export function may(held: readonly string[], permission: string): boolean {
   return permission.endsWith(':read') && held.includes(permission.replace(/:read$/, ':write'))
 }
 
-export function toApiToken(row: Row<'apiToken'>): ApiToken {
+function toApiToken(row: Row<'apiToken'>): ApiToken {
   const { id, name, permissions, createdAt, createdBy, expiresAt, lastUsedAt } = row
   return {
     id,

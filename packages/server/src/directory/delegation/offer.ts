@@ -43,7 +43,7 @@ export interface Offer {
 }
 
 const HANDLE_SECONDS = 120
-export const LONGEST_DELEGATION_SECONDS = 30 * 24 * 3600
+const LONGEST_DELEGATION_SECONDS = 30 * 24 * 3600
 
 /**
  * Lets another agent act within bounds that are never wider than what the delegating agent has: checked here, again when

@@ -1,4 +1,4 @@
-export { type Admission, type AdmissionRefusal, type Assertion, admit } from './admission.ts'
+export { type Admission, type Assertion, admit } from './admission.ts'
 export { readDomain } from './domain-name.ts'
 export {
   claimDomain,
@@ -33,10 +33,4 @@ export {
 } from './providers.ts'
 export { reconcileRoles } from './reconcile.ts'
 export { createScimToken, findScimToken, listScimTokens, revokeScimToken } from './scim-tokens.ts'
-export {
-  createIssuer,
-  listIssuers,
-  removeIssuer,
-  showIssuer,
-  updateIssuer,
-} from './trusted-issuers.ts'
+export { createIssuer, listIssuers, removeIssuer, showIssuer, updateIssuer } from './trusted-issuers.ts'

@@ -4,7 +4,7 @@ import type { Form } from '../form.ts'
 import type { Offer, OfferedScope } from './offer.ts'
 
 /** How long what is dangerous may be done, once it was allowed. Then the person is asked again. */
-export const ELEVATED_MS = 60 * 60_000
+const ELEVATED_MS = 60 * 60_000
 
 /** The most resources that one answer can name. */
 const MOST_RESOURCES = 200

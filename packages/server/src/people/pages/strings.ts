@@ -417,13 +417,13 @@ export function timeIn(language: string, at: number): string {
 }
 
 /** The same without the time of day. */
-export function dayIn(language: string, at: number): string {
+function dayIn(language: string, at: number): string {
   const make = () => new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeZone: 'UTC' })
   return formatOf(`day ${language}`, make).format(at)
 }
 
 /** In the largest unit that leaves no rest. */
-export function lengthIn(language: string, seconds: number): string {
+function lengthIn(language: string, seconds: number): string {
   const [unit, size] = seconds % 86_400 === 0 ? (['day', 86_400] as const) : (['hour', 3_600] as const)
   const make = () => new Intl.NumberFormat(language, { style: 'unit', unit, unitDisplay: 'long' })
   return formatOf(`${unit} ${language}`, make).format(seconds / size)

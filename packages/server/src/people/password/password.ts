@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 export type PasswordFault = 'short' | 'long' | 'like_name' | 'common'
 
 export const SHORTEST_PASSWORD = 12
-export const LONGEST_PASSWORD = 200
+const LONGEST_PASSWORD = 200
 /** Powers of ten of guesses that somebody needs who begins with what people choose most. */
 const FEWEST_GUESSES = 9
 /** Estimating takes longer with the square of it, and what comes after that makes nothing worse. */

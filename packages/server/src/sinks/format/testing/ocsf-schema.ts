@@ -59,7 +59,7 @@ function range(last: number): number[] {
   return [...Array.from({ length: last + 1 }, (_, i) => i), 99]
 }
 
-export const CLASSES: Readonly<Record<number, OcsfType>> = {
+const CLASSES: Readonly<Record<number, OcsfType>> = {
   0: {
     required: BASE.required,
     optional: [...BASE.optional, ...RECORD_INTEGRITY],
@@ -113,7 +113,7 @@ export const CLASSES: Readonly<Record<number, OcsfType>> = {
 
 const some = (...names: string[]) => names
 
-export const OBJECTS: Readonly<Record<string, OcsfType>> = {
+const OBJECTS: Readonly<Record<string, OcsfType>> = {
   metadata: {
     required: some('version', 'product'),
     optional: some(
