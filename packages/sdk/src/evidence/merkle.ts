@@ -75,7 +75,7 @@ export function edgeFromBytes(size: number, bytes: Uint8Array): Edge {
   return { size, hashes }
 }
 
-function splitHashes(bytes: Uint8Array): Buffer[] {
+export function splitHashes(bytes: Uint8Array): Buffer[] {
   if (bytes.byteLength % HASH_BYTES !== 0) throw new Error('Hashes have 32 bytes each.')
   return Array.from({ length: bytes.byteLength / HASH_BYTES }, (_, i) =>
     Buffer.from(bytes.buffer, bytes.byteOffset + i * HASH_BYTES, HASH_BYTES),

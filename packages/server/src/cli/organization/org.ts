@@ -56,7 +56,10 @@ export function register(program: Command, io: Io): void {
   ).action(withSession(io, freeze))
   addCommand(group, 'thaw <organization>', {
     summary: 'Let calls in an organization be decided again, with the reason on record',
-    examples: [['valetkey org thaw northwind --reason "all clear"', 'go on']],
+    examples: [
+      ['valetkey org thaw northwind --reason "all clear"', 'go on'],
+      ['valetkey org thaw northwind --reason "case 7 is closed" --json', 'and read what it is now'],
+    ],
   })
     .requiredOption('--reason <text>', 'why; goes on record')
     .action(withSession(io, thaw))

@@ -103,7 +103,10 @@ export function register(program: Command, io: Io): void {
   ).action(withSession(io, suspend))
   addCommand(group, 'resume <agent>', {
     summary: 'Let a suspended agent act again, with the reason on record',
-    examples: [['valetkey agent resume support-bot --reason "false alarm"', 'go on']],
+    examples: [
+      ['valetkey agent resume support-bot --reason "false alarm"', 'go on'],
+      ['valetkey agent resume support-bot --reason "case 7 is closed" --json', 'and read what it is now'],
+    ],
   })
     .requiredOption('--reason <text>', 'why; goes on record')
     .action(withSession(io, resume))
