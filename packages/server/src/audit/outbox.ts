@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Db, Store, Tx } from '../store/index.ts'
 import { ENVIRONMENT_LOG, eventEntry } from './entry.ts'
 import type { Ledger } from './ledger.ts'
@@ -28,7 +29,8 @@ export async function moveOutbox(store: Store, ledger: Pick<Ledger, 'append' | '
     const ids = rows.map(({ id }) => id)
     await store.write(async tx => {
       const { numDeletedRows } = await tx.deleteFrom('auditOutbox').where('id', 'in', ids).executeTakeFirst()
-      await countMoved(tx, Number(numDeletedRows))
+      // Another node may have moved them meanwhile, and has counted them then.
+      if (numDeletedRows > 0n) await countMoved(tx, Number(numDeletedRows))
     })
     if (rows.length < ROWS_A_TIME) return true
   }
@@ -38,16 +40,19 @@ const MOVED_SETTING = 'evidence_moved'
 
 /** Counted in the facts, so that facts which were restored from an older copy are found out by counting less than before. */
 async function countMoved(tx: Tx, moved: number): Promise<void> {
-  const before = await countOfMoved(tx)
   await tx
     .insertInto('setting')
-    .values({ key: MOVED_SETTING, value: String(before + moved) })
-    .onConflict(conflict => conflict.column('key').doUpdateSet({ value: String(before + moved) }))
+    .values({ key: MOVED_SETTING, value: String(moved) })
+    .onConflict(conflict =>
+      conflict.column('key').doUpdateSet({
+        value: sql<string>`cast(cast(setting.value as bigint) + ${moved} as text)`,
+      }),
+    )
     .execute()
 }
 
 /** How many recorded changes have ever been moved on. */
-export async function countOfMoved(db: Db | Tx): Promise<number> {
+export async function countOfMoved(db: Db): Promise<number> {
   const row = await db
     .selectFrom('setting')
     .select('value')
