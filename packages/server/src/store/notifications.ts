@@ -3,8 +3,8 @@ import { listenOn } from './listening.ts'
 import type { ChangeListener } from './store.ts'
 
 const CHANNEL = 'valetkey_change'
-/** Changes of this long become one NOTIFY: each takes a lock on the whole database server at its commit. */
-const COALESCE_MS = 5
+/** The least between two NOTIFY: each takes a lock on the whole database server at its commit. */
+const APART_MS = 5
 /** PostgreSQL takes up to 7999 bytes; more organizations than fit become "look at all". */
 const PAYLOAD_LIMIT_BYTES = 7900
 
@@ -21,7 +21,7 @@ export async function openNotifications(
   hear: ChangeListener,
 ): Promise<Notifications> {
   const untold = new Set<string>()
-  let timer: NodeJS.Timeout | undefined
+  let pause: NodeJS.Timeout | undefined
   let sending = Promise.resolve()
 
   const listening = await listenOn({
@@ -37,9 +37,13 @@ export async function openNotifications(
     },
   })
 
-  /** One at a time: what changes while one is on its way goes with the next. */
+  /** One at a time: what changes while one is on its way, or too soon after it, goes with the next. */
   function send(): Promise<void> {
-    timer = undefined
+    clearTimeout(pause)
+    pause = setTimeout(() => {
+      pause = undefined
+      if (untold.size > 0) void send()
+    }, APART_MS)
     sending = sending.then(sendUntold)
     return sending
   }
@@ -63,11 +67,11 @@ export async function openNotifications(
   return {
     tell(organizations) {
       for (const organization of organizations) untold.add(organization)
-      timer ??= setTimeout(() => void send(), COALESCE_MS)
+      if (pause === undefined) void send()
     },
     async close() {
-      clearTimeout(timer)
       await send()
+      clearTimeout(pause)
       await listening.close()
     },
   }
