@@ -52,7 +52,10 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     for (const listener of listeners) listener(organization)
     for (const wake of [...waiters]) wake()
     owesAcknowledgement = true
-    void renew()
+    // What has arrived with it is applied first, here and at other points of this process.
+    setImmediate(() => {
+      if (owesAcknowledgement && !ended.signal.aborted) void renew()
+    })
   }
 
   async function load(organization: string): Promise<void> {
