@@ -24,6 +24,8 @@ import { openSqliteLedger } from './sqlite/ledger.ts'
 import { createTerms } from './terms.ts'
 
 const ROUND_EVERY_MS = 2000
+/** Changes of this long are moved together: a commit and a bundle for each would hold up whoever makes the next ones. */
+const GATHER_MS = 100
 const SEAL_EVERY_MS = 1000
 const ANCHOR_EVERY_MS = 10 * 60_000
 const EXPIRE_EVERY_MS = 3_600_000
@@ -120,7 +122,13 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
   const expiries = createRounds(async () => {
     if (!halted) await retention.expire()
   }, onError)
-  const forget = store.onChange(() => moves.wake(), true)
+  let gathering: NodeJS.Timeout | undefined
+  const forget = store.afterCommits(() => {
+    gathering ??= setTimeout(() => {
+      gathering = undefined
+      moves.wake()
+    }, GATHER_MS).unref()
+  })
   moves.wake()
   seals.wake()
   // Witnesses are asked at once: they may know of more than there is here.
@@ -186,6 +194,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     flush,
     async close() {
       for (const timer of timers) clearInterval(timer)
+      clearTimeout(gathering)
       forget()
       await expiries.apart(async () => undefined).catch(onError)
       // What cannot be moved on or signed now stays where it is, for the next start.

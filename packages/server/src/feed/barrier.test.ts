@@ -185,7 +185,7 @@ async function renew(slow: Store, start: Start, { fault, pause }: World): Promis
   const says = fault === 'acknowledges_early' ? 1 : 0
   const applied: Record<string, number> = held === undefined ? {} : { [organization]: held + says }
   const request = { applied, dropped: [] }
-  const [answer] = await renewLeases(slow, [{ session: start.session, request }], TERMS, time)
+  const [answer] = await renewLeases(slow, [{ session: start.session.hash, request }], TERMS, time)
   await pause()
   if (!answer) return
   start.named = answer.heads[organization] ?? 0
@@ -236,6 +236,6 @@ test('a renewal during which its point starts anew is none: what the later start
     },
   }
   const request = { applied: { [organization]: start.held ?? 0 }, dropped: [] }
-  const [answer] = await renewLeases(startingAnew, [{ session: start.session, request }], TERMS, time)
+  const [answer] = await renewLeases(startingAnew, [{ session: start.session.hash, request }], TERMS, time)
   expect(answer).toBeUndefined()
 })

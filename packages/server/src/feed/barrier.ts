@@ -51,8 +51,8 @@ async function readPoints(
   organization: string,
   revision: number,
 ): Promise<{ id: string; kind: string; outcome: Outcome }[]> {
-  // The clock is read first: a lease that is over on it was over when the rows were read.
-  const now = await store.clock(store.db)
+  // The clock stands still before the rows are read: a lease that is over on it was over then.
+  const time = store.time()
   const rows = await store.db
     .selectFrom('enforcementPoint')
     .leftJoin('enforcementPointOrganization', join =>
@@ -63,16 +63,17 @@ async function readPoints(
     .where(eb =>
       eb.or([
         eb('enforcementPointOrganization.pointId', 'is not', null),
-        eb('enforcementPoint.fencedUntil', '>', now),
+        eb('enforcementPoint.fencedUntil', '>', time),
       ]),
     )
-    .select(['id', 'kind', 'leaseUntil', 'fencedUntil', 'acknowledgedRevision'])
+    .select(['id', 'kind', 'leaseUntil', 'fencedUntil', 'acknowledgedRevision', time.as('now')])
     .orderBy('id')
     .execute()
   return rows.map(row => {
     const acknowledged = row.acknowledgedRevision !== null && row.acknowledgedRevision >= revision
-    const present = acknowledged || row.leaseUntil <= now || row.acknowledgedRevision === null
-    const outcome = !present || row.fencedUntil > now ? 'waiting' : acknowledged ? 'confirmed' : 'lease_ended'
+    const present = acknowledged || row.leaseUntil <= row.now || row.acknowledgedRevision === null
+    const outcome =
+      !present || row.fencedUntil > row.now ? 'waiting' : acknowledged ? 'confirmed' : 'lease_ended'
     return { id: row.id, kind: row.kind, outcome }
   })
 }

@@ -1,22 +1,24 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isoTime, type LeaseRequest, type LeaseResponse } from '@valetkey/sdk/core'
+import { sql } from 'kysely'
 import type { Store, Tx } from '../store/index.ts'
-import { fencedError, type Session } from './session.ts'
 
 export interface LeaseTerms {
   leaseMs: number
   dangerousLeaseMs: number
 }
 
+/** What a start of a point asks for, by the SHA-256 of its session token. */
 export interface Renewal {
-  session: Session
+  session: string
   request: LeaseRequest
 }
 
 const ROWS_PER_INSERT = 500
 
 /**
- * Lets points go on deciding, and says up to where each must have applied the changes first. Undefined for a start that
- * was fenced.
+ * Lets points go on deciding, and says up to where each must have applied the changes first. Undefined for who
+ * has no session: it was fenced, its server key was revoked, or there never was one.
  *
  * The order is what revocation rests on, as in Dekker's mutual exclusion: each side first writes, commits, and only
  * then reads what the other wrote.
@@ -37,70 +39,73 @@ export async function renewLeases(
   now: number,
 ): Promise<(LeaseResponse | undefined)[]> {
   const live = await store.write(async tx => {
-    const leaseUntil = (await store.clock(tx)) + terms.leaseMs
-    const extended = await extendLeases(tx, renewals, leaseUntil, now)
+    const extended = await extendLeases(store, tx, renewals, { leaseMs: terms.leaseMs, now })
     await writeAcknowledgements(tx, extended)
     return extended
   })
-  const heads = await readHeads(store, live)
-  return renewals.map(renewal => {
-    const own = live.includes(renewal) ? heads.get(renewal.session.hash) : undefined
+  const heads = await readHeads(
+    store,
+    live.map(({ session }) => session),
+  )
+  return renewals.map(({ session }) => {
+    const own = heads.get(session)
     return own && { ...terms, heads: own }
   })
 }
 
-/** Gives those renewals whose starts were not fenced meanwhile. */
+type LiveRenewal = Renewal & { point: string }
+
+/** Gives those renewals whose sessions are live, with their points. */
 async function extendLeases(
+  store: Store,
   tx: Tx,
   renewals: readonly Renewal[],
-  leaseUntil: number,
-  now: number,
-): Promise<Renewal[]> {
-  const hashes = renewals.map(({ session }) => session.hash)
+  { leaseMs, now }: { leaseMs: number; now: number },
+): Promise<LiveRenewal[]> {
   const rows = await tx
     .updateTable('enforcementPoint')
-    .set({ leaseUntil, lastSeenAt: isoTime(now) })
-    .where('sessionHash', 'in', hashes)
-    .returning('sessionHash')
+    .set({ leaseUntil: sql<number>`${store.time()} + ${leaseMs}`, lastSeenAt: isoTime(now) })
+    .where(
+      'sessionHash',
+      'in',
+      renewals.map(({ session }) => session),
+    )
+    .where('serverKeyId', 'in', eb =>
+      eb.selectFrom('serverKey').select('serverKey.id').where('serverKey.revokedAt', 'is', null),
+    )
+    .returning(['sessionHash', 'id'])
     .execute()
-  const live = new Set(rows.map(row => row.sessionHash))
-  return renewals.filter(({ session }) => live.has(session.hash))
+  const points = new Map(rows.map(({ sessionHash, id }) => [sessionHash, id]))
+  return renewals.flatMap(renewal => {
+    const point = points.get(renewal.session)
+    return point === undefined ? [] : [{ ...renewal, point }]
+  })
 }
 
 /** What a point says it has applied it also holds; what it names and nobody knows gets no head, and so no lease. */
-async function writeAcknowledgements(tx: Tx, renewals: readonly Renewal[]): Promise<void> {
-  const named = new Set(renewals.flatMap(({ request }) => Object.keys(request.applied)))
-  const known =
-    named.size === 0
-      ? []
-      : await tx
-          .selectFrom('organization')
-          .where('id', 'in', [...named])
-          .select('id')
-          .execute()
-  const rows = new Map<string, { pointId: string; organizationId: string; acknowledgedRevision: number }>()
-  for (const { session, request } of renewals) {
-    await dropOrganizations(tx, session.point, request.dropped)
-    for (const id of request.dropped) rows.delete(`${session.point} ${id}`)
-    for (const { id: organizationId } of known) {
-      const acknowledgedRevision = request.applied[organizationId]
-      if (acknowledgedRevision === undefined || request.dropped.includes(organizationId)) continue
-      // A point that is there twice in one batch: one row, what it said last.
-      const row = { pointId: session.point, organizationId, acknowledgedRevision }
-      rows.set(`${session.point} ${organizationId}`, row)
-    }
+async function writeAcknowledgements(tx: Tx, renewals: readonly LiveRenewal[]): Promise<void> {
+  const said = new Map<string, { point: string; organization: string; revision: number }>()
+  for (const { point, request } of renewals) {
+    await dropOrganizations(tx, point, request.dropped)
+    for (const organization of request.dropped) said.delete(`${point} ${organization}`)
+    // A point that is there twice in one batch: one row, what it said last.
+    for (const [organization, revision] of Object.entries(request.applied))
+      if (!request.dropped.includes(organization))
+        said.set(`${point} ${organization}`, { point, organization, revision })
   }
-  const all = [...rows.values()]
+  const all = [...said.values()]
   for (let i = 0; i < all.length; i += ROWS_PER_INSERT)
-    await tx
-      .insertInto('enforcementPointOrganization')
-      .values(all.slice(i, i + ROWS_PER_INSERT))
-      .onConflict(conflict =>
-        conflict.columns(['pointId', 'organizationId']).doUpdateSet(eb => ({
-          acknowledgedRevision: eb.ref('excluded.acknowledgedRevision'),
-        })),
-      )
-      .execute()
+    await insertKnown(all.slice(i, i + ROWS_PER_INSERT)).execute(tx)
+}
+
+function insertKnown(said: readonly { point: string; organization: string; revision: number }[]) {
+  const rows = said.map(({ point, organization, revision }) => sql`(${point}, ${organization}, ${revision})`)
+  return sql`
+    insert into enforcement_point_organization (point_id, organization_id, acknowledged_revision)
+    select said.column1, organization.id, cast(said.column3 as bigint)
+    from (values ${sql.join(rows)}) as said join organization on organization.id = said.column2
+    where true
+    on conflict (point_id, organization_id) do update set acknowledged_revision = excluded.acknowledged_revision`
 }
 
 async function dropOrganizations(tx: Tx, point: string, dropped: readonly string[]): Promise<void> {
@@ -118,16 +123,15 @@ async function dropOrganizations(tx: Tx, point: string, dropped: readonly string
  */
 async function readHeads(
   store: Store,
-  renewals: readonly Renewal[],
+  sessions: readonly string[],
 ): Promise<Map<string, Record<string, number>>> {
   const heads = new Map<string, Record<string, number>>()
-  if (renewals.length === 0) return heads
-  const hashes = renewals.map(({ session }) => session.hash)
+  if (sessions.length === 0) return heads
   const rows = await store.db
     .selectFrom('enforcementPoint')
     .leftJoin('enforcementPointOrganization', 'enforcementPointOrganization.pointId', 'enforcementPoint.id')
     .leftJoin('organization', 'organization.id', 'enforcementPointOrganization.organizationId')
-    .where('sessionHash', 'in', hashes)
+    .where('sessionHash', 'in', sessions)
     .select(['sessionHash', 'organization.id', 'organization.revision'])
     .execute()
   for (const { sessionHash, id, revision } of rows) {
@@ -141,14 +145,14 @@ async function readHeads(
 const MOST_AT_ONCE = 200
 
 /**
- * Renewals that come while the last ones are being written are written together: after a change every point renews at
- * the same moment, to acknowledge it, and a commit of its own for each would make the last one wait for all.
+ * Renewals that come together, or while the last ones are being written, are written together: after a change every point
+ * renews at the same moment, to acknowledge it, and a commit of its own for each would make the last one wait for all.
  */
 export function createRenewals(
   store: Store,
   terms: LeaseTerms,
   now: () => number,
-): (renewal: Renewal) => Promise<LeaseResponse> {
+): (renewal: Renewal) => Promise<LeaseResponse | undefined> {
   interface Waiting extends Renewal {
     answer(response: LeaseResponse | undefined): void
     fail(fault: unknown): void
@@ -160,6 +164,8 @@ export function createRenewals(
     if (running) return
     running = true
     while (waiting.length > 0) {
+      // Requests that have arrived already are read first.
+      await nextTurn()
       const batch = waiting.splice(0, MOST_AT_ONCE)
       try {
         const answers = await renewLeases(store, batch, terms, now())
@@ -172,10 +178,8 @@ export function createRenewals(
   }
 
   return renewal =>
-    new Promise((resolve, reject) => {
-      const answer = (response: LeaseResponse | undefined) =>
-        response ? resolve(response) : reject(fencedError())
-      waiting.push({ ...renewal, answer, fail: reject })
+    new Promise((answer, fail) => {
+      waiting.push({ ...renewal, answer, fail })
       void run()
     })
 }

@@ -14,7 +14,7 @@ import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type * as z from 'zod'
 import { loadCatalogue, loadOrganization } from '../directory/index.ts'
-import type { Store } from '../store/index.ts'
+import { hashSecret, type Store } from '../store/index.ts'
 import { noteDefinitions } from './definitions.ts'
 import { changeFor } from './frame.ts'
 import { endLease, holdOrganization } from './hold.ts'
@@ -23,7 +23,7 @@ import { isOrganizationId, type Position, resumePosition } from './position.ts'
 import { problem } from './problem.ts'
 import { type RecordSink, requireOwnRecords } from './records.ts'
 import { registerPoint } from './registration.ts'
-import { bearerOf, requireSession, type Session } from './session.ts'
+import { bearerOf, fencedError, requireSession, type Session } from './session.ts'
 import { sealUpstreamCredential } from './upstream.ts'
 
 export interface RouteOptions {
@@ -51,19 +51,28 @@ export function createRoutes(options: RouteOptions): Hono {
   const app = new Hono<Env>()
   app.onError((fault, c) => problem(c, fault, options.onFault))
   app.post('/feed/register', limit(MOST_SMALL_BYTES), c => register(c, options))
+  app.post('/feed/lease', limit(MOST_SMALL_BYTES), async c => {
+    const authorization = c.req.header('authorization')
+    try {
+      const session = hashSecret(bearerOf(authorization))
+      const request = await parseBody(c, LeaseRequest)
+      requireOrganizationIds([...Object.keys(request.applied), ...request.dropped])
+      const answer = await renew({ session, request })
+      if (!answer) throw fencedError()
+      options.onAcknowledged()
+      return c.json(answer satisfies LeaseResponse)
+    } catch (fault) {
+      // A renewal finds out by itself whose it is. Who has no session is told that, whatever else is wrong.
+      await requireSession(store.db, authorization)
+      throw fault
+    }
+  })
   app.use('/feed/*', async (c, next) => {
     c.set('session', await requireSession(store.db, c.req.header('authorization')))
     await next()
   })
   app.get('/feed/snapshot', c => snapshot(c, options))
   app.get('/feed/changes', c => changes(c, options))
-  app.post('/feed/lease', limit(MOST_SMALL_BYTES), async c => {
-    const request = await parseBody(c, LeaseRequest)
-    requireOrganizationIds([...Object.keys(request.applied), ...request.dropped])
-    const answer: LeaseResponse = await renew({ session: c.var.session, request })
-    options.onAcknowledged()
-    return c.json(answer)
-  })
   app.post('/feed/leave', async c => {
     await endLease(store, c.var.session)
     options.onAcknowledged()

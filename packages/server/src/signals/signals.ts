@@ -66,6 +66,7 @@ function startRounds(parts: Rounds) {
   /** By stream and by source: one that is slow, or that fails, holds nobody else up. */
   const underWay = new Map<string, Promise<void>>()
   let isWanted = false
+  let isDue = true
   let running: Promise<void> | undefined
 
   function begin(id: string, work: () => Promise<void>): void {
@@ -76,7 +77,11 @@ function startRounds(parts: Rounds) {
     underWay.set(id, done)
   }
   async function round(): Promise<void> {
-    if (await collectEvents(store, { issuer, now: now(), onFault })) for (const wake of [...sleepers]) wake()
+    const hasCollected = await collectEvents(store, { issuer, now: now(), onFault })
+    if (hasCollected) for (const wake of [...sleepers]) wake()
+    // Few changes mean anything to a receiver: after the others nothing more is asked.
+    if (!hasCollected && !isDue) return
+    isDue = false
     for (const id of await findPushable(parts)) begin(id, () => pushStream(parts, id, stop.signal))
     for (const id of await findPollable(parts)) begin(id, () => pollSource(parts, id))
   }
@@ -91,8 +96,11 @@ function startRounds(parts: Rounds) {
     isWanted = true
     if (!stop.signal.aborted) running ??= run()
   }
-  const unhook = store.onChange(look, true)
-  const timer = setInterval(look, pollMs)
+  const unhook = store.afterCommits(look)
+  const timer = setInterval(() => {
+    isDue = true
+    look()
+  }, pollMs)
   timer.unref()
   return {
     sleep: (ms: number) =>

@@ -2,29 +2,39 @@ import type { ChangeListener } from './store.ts'
 
 /** Those in this process who want to know of commits. */
 export interface Listeners {
-  add(listener: ChangeListener, isLate?: boolean): () => void
+  /** For hints of what changed, wherever it was. */
+  add(listener: ChangeListener): () => void
+  /** For what this node committed, when those who want hints have asked what they want to know. */
+  addLate(listener: () => void): () => void
   /**
-   * Calls them before whoever awaited the write goes on, the late ones when these have asked what they want to know.
-   * Each runs on its own, so that a fault in one reaches neither the others nor the write, which is committed already,
-   * and is loud all the same.
+   * Calls those who want hints before whoever awaited the write goes on. Each runs on its own, so that a fault in one
+   * reaches neither the others nor the write, which is committed already, and is loud all the same.
    */
-  call(organizations: readonly string[] | undefined): void
+  hint(organizations: readonly string[] | undefined): void
+  /** The same for a commit of this node, which the others hear of later. */
+  committed(organizations: readonly string[]): void
 }
 
 export function createListeners(): Listeners {
-  const [prompt, late] = [new Set<ChangeListener>(), new Set<ChangeListener>()]
-  const callAll = (listeners: ReadonlySet<ChangeListener>, organizations: readonly string[] | undefined) => {
-    for (const listener of listeners) queueMicrotask(() => listener(organizations))
+  const [prompt, late] = [new Set<ChangeListener>(), new Set<() => void>()]
+  function hint(organizations: readonly string[] | undefined): void {
+    for (const listener of prompt) queueMicrotask(() => listener(organizations))
+  }
+  function tellLate(): void {
+    for (const listener of late) queueMicrotask(listener)
   }
   return {
-    add(listener, isLate = false) {
-      const listeners = isLate ? late : prompt
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
-    call(organizations) {
-      callAll(prompt, organizations)
-      setImmediate(() => callAll(late, organizations))
+    add: listener => addTo(prompt, listener),
+    addLate: listener => addTo(late, listener),
+    hint,
+    committed(organizations) {
+      hint(organizations)
+      setImmediate(tellLate)
     },
   }
+}
+
+function addTo<T>(listeners: Set<T>, listener: T): () => void {
+  listeners.add(listener)
+  return () => void listeners.delete(listener)
 }

@@ -13,9 +13,9 @@ export const openPostgres: OpenStore = async (url, { secrets, connections, now }
   const instanceId = await prepareDatabase(url, now)
   const db = kyselyOver(createPool(url, connections))
   const listeners = createListeners()
-  const notifications = await openNotifications(() => createListeningClient(url), listeners.call)
+  const notifications = await openNotifications(() => createListeningClient(url), listeners.hint)
   const { outside, write, read } = createTransactions(db, organizations => {
-    listeners.call(organizations)
+    listeners.committed(organizations)
     notifications.tell(organizations)
   })
   return {
@@ -28,7 +28,9 @@ export const openPostgres: OpenStore = async (url, { secrets, connections, now }
     write,
     read,
     clock,
+    time: () => sql<number>`floor(extract(epoch from statement_timestamp()) * 1000)::bigint`,
     onChange: listeners.add,
+    afterCommits: listeners.addLate,
     async close() {
       await notifications.close()
       await db.destroy()

@@ -1,6 +1,6 @@
 import { closeSync, openSync, realpathSync } from 'node:fs'
 import { AppError } from '@valetkey/sdk/core'
-import { CamelCasePlugin, Kysely, SqliteDialect } from 'kysely'
+import { CamelCasePlugin, Kysely, SqliteDialect, sql } from 'kysely'
 import { createListeners } from './listeners.ts'
 import { migrate } from './migrate.ts'
 import type { Database } from './schema.ts'
@@ -26,7 +26,7 @@ export const openSqlite: OpenStore = async (path, { secrets, now }) => {
     const { instanceId } = await migrate(db, 'sqlite', now)
     await prepareSqlitePlanner(db)
     const listeners = createListeners()
-    const { outside, write, read } = createTransactions(db, listeners.call)
+    const { outside, write, read } = createTransactions(db, listeners.committed)
     return {
       dialect: 'sqlite',
       instanceId,
@@ -37,7 +37,9 @@ export const openSqlite: OpenStore = async (path, { secrets, now }) => {
       write,
       read,
       clock: async () => now(),
+      time: () => sql<number>`${now()}`,
       onChange: listeners.add,
+      afterCommits: listeners.addLate,
       close,
     }
   } catch (error) {

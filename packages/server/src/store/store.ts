@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from 'kysely'
+import type { Kysely, RawBuilder, Transaction } from 'kysely'
 import type { Database } from './schema.ts'
 import type { SecretBox } from './secret-box.ts'
 
@@ -30,13 +30,19 @@ export interface Store {
    * process's, which is the only node. Leases are compared on it. Takes the transaction when asked inside a write.
    */
   clock(db: Db): Promise<number>
+  /** The same clock within a statement: when the statement reached the database, before it read anything. */
+  time(): RawBuilder<number>
   /**
    * Calls back after commits, here and (PostgreSQL) on other nodes, with the organizations that changed; undefined
    * means "look at all". A hint: it may come late, twice or not at all, so listeners read revisions from the database
-   * and also look by themselves from time to time. `isLate` is for whom nobody waits for: what enforcement points
-   * want to know is asked before.
+   * and also look by themselves from time to time.
    */
-  onChange(listener: ChangeListener, isLate?: boolean): () => void
+  onChange(listener: ChangeListener): () => void
+  /**
+   * Calls back after commits of this node, when those who are called back on a change have asked what they want to know:
+   * for whom no enforcement point waits. A hint, too.
+   */
+  afterCommits(listener: () => void): () => void
   /** Ends all connections, after telling other nodes what they were not yet told. */
   close(): Promise<void>
 }
