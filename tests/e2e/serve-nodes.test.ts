@@ -134,7 +134,7 @@ test('a receiver of security events that waits at one node is told at once of wh
   const asked = await fetch(`${b.site.url}/token`, {
     method: 'POST',
     body: new URLSearchParams({
-      ...{ grant_type: 'client_credentials', client_id: receiver.id, client_secret: receiver.secret ?? '' },
+      ...{ grant_type: 'client_credentials', client_id: receiver.id, client_secret: receiver.secret },
     }),
   })
   const { access_token } = (await asked.json()) as { access_token: string }

@@ -1,8 +1,8 @@
-import { api, type Route } from '@valetkey/sdk/contract'
+import { api, createClient, type Route } from '@valetkey/sdk/contract'
 import { afterAll, expect, test } from 'vitest'
 import { addApp } from './authenticator.ts'
 import { linkPerson } from './federation/linked.ts'
-import { handOn, INVOICE_RULE, northwind, type Product, start } from './product.ts'
+import { handOn, INVOICE_RULE, ISSUER, northwind, type Product, start } from './product.ts'
 import { askSomebody } from './waiting.ts'
 
 type Client = ReturnType<Product['client']>
@@ -463,6 +463,26 @@ test.each(WRITING)('%s leaves what it must: facts in the change log, an event in
   expect(after.log > before.log, 'change log').toBe(trace === 'facts')
   expect(after.events > before.events, 'events').toBe(trace !== 'nothing')
   expect(after.revisions > before.revisions, 'revisions').toBe(trace === 'facts')
+})
+
+const REPEATED = WRITING.filter(name => routeOf(name).idempotent)
+
+test.each(REPEATED)('%s asked twice under one key makes one thing, and says the same of it', async name => {
+  await using product = await start()
+  const world = await northwind(product)
+  let pairs = 0
+  const twice = async (request: Request) => {
+    if (!request.headers.has('idempotency-key')) return product.send(request)
+    const again = request.clone()
+    const first = await product.send(request)
+    const second = await product.send(again)
+    expect([second.status, await second.text()]).toEqual([200, await first.clone().text()])
+    pairs++
+    return first
+  }
+  const client = createClient(api, { baseUrl: ISSUER, token: () => product.adminToken, fetch: twice })
+  await WRITES[name]?.[1](client, world, product)
+  expect(pairs).toBeGreaterThan(0)
 })
 
 // Nothing changes, so that all of them can ask the same product.

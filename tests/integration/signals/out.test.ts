@@ -45,7 +45,7 @@ async function receiver(options: { pushes?: boolean; subjects?: 'email'; organiz
     ...{ organization, name, subjects },
     pushOrigin: pushes ? partner.origin : undefined,
   })
-  const tokenFor = async (scope?: string, secret = made.secret ?? '') =>
+  const tokenFor = async (scope?: string, secret = made.secret) =>
     (await askToken(made.id, secret, scope === undefined ? {} : { scope })).body['access_token'] ?? ''
   const own = await tokenFor()
   const call = async (method: string, path: string, body?: unknown, token = own) => {
@@ -362,7 +362,7 @@ test('nobody without a token learns or changes anything', async () => {
   expect(await ours.call('POST', '/streams', { delivery: { method: 'urn:other' } })).toMatchObject({
     status: 400,
   })
-  for (const token of ['vk_signal_guess', ours.secret ?? '', `${ours.token}x`, ours.token.replace(/.$/, '')])
+  for (const token of ['vk_signal_guess', ours.secret, `${ours.token}x`, ours.token.replace(/.$/, '')])
     expect(await ours.call('GET', '/streams', undefined, token)).toMatchObject({
       ...{ status: 401, challenge: `${challenge}, error="invalid_token"` },
     })
@@ -386,7 +386,7 @@ test('from the metadata alone a receiver finds where it gets its tokens, and for
   const found = await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...insecure })
   const server = await oauth.processDiscoveryResponse(issuer, found)
   const client = { client_id: crm.id }
-  const secret = crm.secret ?? ''
+  const secret = crm.secret
   for (const proof of [oauth.ClientSecretBasic(secret), oauth.ClientSecretPost(secret)]) {
     const asked = await oauth.clientCredentialsGrantRequest(
       ...([server, client, proof, { scope: 'ssf.read ssf.manage' }, insecure] as const),
@@ -437,7 +437,7 @@ test('a token does what its scope says: reading reads, managing manages', async 
 
 test('the token endpoint gives a receiver nothing else, and nobody without its secret anything', async () => {
   const [crm, other] = [await receiver(), await receiver()]
-  const secret = crm.secret ?? ''
+  const secret = crm.secret
   const refusals = [
     [secret, { scope: 'tickets:read' }, 400, 'invalid_scope'],
     [secret, { scope: 'ssf.*' }, 400, 'invalid_scope'],
@@ -445,7 +445,7 @@ test('the token endpoint gives a receiver nothing else, and nobody without its s
     [secret, { grant_type: 'refresh_token', refresh_token: 'x' }, 400, 'invalid_request'],
     [secret, { grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange' }, 400, 'invalid_request'],
     ['vk_signal_guess', {}, 401, 'invalid_client'],
-    [other.secret ?? '', {}, 401, 'invalid_client'],
+    [other.secret, {}, 401, 'invalid_client'],
   ] as const
   for (const [shown, more, status, error] of refusals)
     expect(await askToken(crm.id, shown, more), JSON.stringify(more)).toMatchObject({
@@ -495,10 +495,10 @@ test('a token that was taken back, by whomever, opens nothing; nor one of a secr
   await site.api.revocations.create({ organization: 'northwind', kind: 'token', id: jti })
   expect(await reads(first)).toMatchObject({ status: 401 })
 
-  const revoke = (by: { id: string; secret: string | null }) =>
+  const revoke = (by: { id: string; secret: string }) =>
     fetch(`${site.url}/token/revocation`, {
       method: 'POST',
-      body: new URLSearchParams({ token: second, client_id: by.id, client_secret: by.secret ?? '' }),
+      body: new URLSearchParams({ token: second, client_id: by.id, client_secret: by.secret }),
     })
   const other = await receiver()
   expect((await revoke(other)).status).toBe(400)
@@ -514,12 +514,12 @@ test('a token that was taken back, by whomever, opens nothing; nor one of a secr
   await site.api.grants.revoke({ organization: 'northwind', id: grant })
   expect(await waiting).toMatchObject({ status: 401 })
   expect(await reads(third)).toMatchObject({ status: 401 })
-  expect(await askToken(crm.id, crm.secret ?? '')).toMatchObject({ status: 401 })
-  const fresh = await crm.tokenFor(undefined, secret ?? '')
+  expect(await askToken(crm.id, crm.secret)).toMatchObject({ status: 401 })
+  const fresh = await crm.tokenFor(undefined, secret)
   expect(await reads(fresh)).toMatchObject({ status: 200, body: [{ stream_id: stream.stream_id }] })
   await crm.drop()
   expect(await reads(fresh)).toMatchObject({ status: 401 })
-  expect(await askToken(crm.id, secret ?? '')).toMatchObject({ status: 401 })
+  expect(await askToken(crm.id, secret)).toMatchObject({ status: 401 })
   await other.drop()
 })
 

@@ -8,8 +8,8 @@ const OrganizationPage = s.Page.extend(inOrganization)
 /** A whole header value, for example `Bearer …`. */
 const Authorization = z.string().regex(/^[\x21-\x7e][\x20-\x7e]{0,2047}$/, 'Write one header value.')
 
-/** A receiver with its client secret; null where the same request is answered again. */
-const NewSecret = s.SignalReceiver.extend({ secret: z.string().nullable() })
+/** A receiver with its client secret, which nothing shows again. */
+const NewSecret = s.SignalReceiver.extend({ secret: z.string() })
 
 /** Security events: out to receivers (OpenID SSF with CAEP), and in from identity providers. */
 export const signals = {

@@ -93,14 +93,13 @@ export async function rotateReceiverSecret(
   input: InputOf<'signalReceivers', 'rotateSecret'>,
 ): Promise<OutputOf<'signalReceivers', 'rotateSecret'>> {
   const { secret, ...kept } = makeSecret(ctx)
-  const receiver = await change(ctx, input, async (tx, row) => {
+  return change(ctx, input, async (tx, row) => {
     await tx.updateTable('signalReceiver').set(kept).where('id', '=', row.id).execute()
     const detail = { credential: kept.credentialId, before: row.credentialId }
     const event = { organization: row.organizationId, type: 'signal_receiver.secret_rotated', target: row.id }
     await recordBy(ctx, tx, { ...event, detail })
-    return read(tx, row)
+    return { ...(await read(tx, row)), secret }
   })
-  return { ...receiver, secret }
 }
 
 function makeSecret(ctx: Context) {
@@ -170,11 +169,11 @@ export async function verifyStream(
 }
 
 /** Finds the receiver by id or name, in a transaction that holds its organization. */
-async function change(
+async function change<T>(
   ctx: Context,
   { organization: ref, receiver }: { organization?: string | undefined; receiver: string },
-  work: (tx: Tx, row: ReceiverRow) => Promise<Receiver>,
-): Promise<Receiver> {
+  work: (tx: Tx, row: ReceiverRow) => Promise<T>,
+): Promise<T> {
   const organization = await getOrganization(ctx.store.db, ref)
   return ctx.store.write(async tx => {
     // Before the organization, as whoever opens a stream takes them.

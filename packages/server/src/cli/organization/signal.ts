@@ -251,11 +251,11 @@ async function rotateSecret(
 async function showSecret(
   { io, print }: Session,
   file: string | undefined,
-  make: () => Promise<Receiver & { secret: string | null }>,
+  make: () => Promise<Receiver & { secret: string }>,
 ): Promise<void> {
   await using target = file === undefined ? undefined : await reserveSecretFile(io, file)
   const { secret, ...receiver } = await make()
-  if (target && secret !== null) {
+  if (target) {
     const path = await target.write(`${secret}\n`)
     print.item(receiverView, receiver)
     print.note(`Its secret is in ${path}: nothing else has it.`)
@@ -265,7 +265,7 @@ async function showSecret(
     ...receiverView.columns,
     { header: 'SECRET', value: (item: { secret?: string }) => item.secret ?? null },
   ]
-  print.item({ ...receiverView, columns }, secret === null ? receiver : { ...receiver, secret })
+  print.item({ ...receiverView, columns }, { ...receiver, secret })
   print.note('The secret is shown this once. Have you copied it?')
 }
 
