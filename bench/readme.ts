@@ -170,7 +170,7 @@ const ROWS: Row[] = [
   },
   {
     bench: 'audit-ingest',
-    what: 'records taken in, SQLite, PostgreSQL; against the speed with a tenth of them there; on disk with all indexes',
+    what: 'records taken in, SQLite, PostgreSQL; against the speed when fewer were there; on disk with all indexes',
     values: [
       { of: figure('sqlite_per_s'), unit: 'a second', least: 20_000 },
       { of: figure('postgres_per_s'), unit: 'a second', least: 10_000 },
@@ -181,7 +181,7 @@ const ROWS: Row[] = [
   },
   {
     bench: 'audit-ingest',
-    what: 'what a call waits for its record at 1 caller, at 256, in commits of this disk; CPU of a record',
+    what: 'what a call waits more because its record is durable, at 1 caller, at 256, in commits of this disk; CPU of a record',
     values: [
       { of: figure('fdatasyncs_p50_1'), unit: '', most: 1 },
       { of: figure('fdatasyncs_p50_256'), unit: '', most: 2 },
@@ -230,12 +230,17 @@ export function writeReadme(found: Results): void {
 export function toTable(results: Results): string {
   let last = ''
   const lines = ROWS.map(({ bench, what, values }) => {
-    const name = bench === last ? '' : `\`${bench}\``
-    last = bench
     const result = results[bench] ?? { figures: {}, stages: {} }
+    const name = bench === last ? '' : `\`${bench}\`${amongRecords(result)}`
+    last = bench
     return `| ${name} | ${what} | ${values.map(value => toText(value, result)).join(', ')} |\n`
   })
   return `| bench | what | figure |\n|---|---|---|\n${lines.join('')}`
+}
+
+/** Where a bench is about records, among how many it was measured. */
+function amongRecords({ stages: { records } }: Result): string {
+  return typeof records === 'number' ? `, ${records.toLocaleString('en')} records` : ''
 }
 
 /** As `1.9 µs [2]`, with what is promised in brackets. */
