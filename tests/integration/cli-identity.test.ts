@@ -107,6 +107,8 @@ test('a server may call another one for those who call it once that is allowed, 
   expect((await forward('disallow', 'reports', 'billing', '--reason', 'review')).code).toBe(0)
   expect((await forward('ls', 'reports', '-o', 'name')).out).toBe('')
   expect((await forward('disallow', 'reports', 'billing', '--yes')).code).not.toBe(0)
+  const { items } = await product.client().audit.changes({ type: 'forward.disallowed' })
+  expect(items).toMatchObject([{ detail: { reason: 'review' } }])
 })
 
 test('an upstream credential comes from a file or the standard input, and is shown nowhere', async () => {

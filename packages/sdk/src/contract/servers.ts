@@ -121,6 +121,7 @@ export const servers = {
       path: '/servers/:server/forwards/:to',
       summary: 'End that a server may call another one, and all that it calls there now',
       permission: 'server:write',
+      query: z.object({ reason: s.Text.default('') }),
       returns: s.Forward,
     },
   },

@@ -34,7 +34,7 @@ async function applyForwards(
     changes.push({ sign: '+', kind: 'forward', name: `${server} -> ${to}`, detail: 'for those who call it' })
   }
   for (const to of [...held].sort()) {
-    await directory.disallowForward(ctx, { server, to })
+    await directory.disallowForward(ctx, { server, to, reason: '' })
     changes.push({ sign: '-', kind: 'forward', name: `${server} -> ${to}`, detail: 'refused from now on' })
   }
 }

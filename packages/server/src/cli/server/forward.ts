@@ -73,5 +73,6 @@ async function disallow(
   const preview = [`${from.name} may not call ${to.name} for others any more; what it calls there now ends.`]
   const name = `${from.name} -> ${to.name}`
   if (!(await confirm(session, { name, preview, incident: true }, options))) return
-  session.print.item(view, await session.api.forwards.disallow({ server: from.id, to: to.id }))
+  const { reason } = options
+  session.print.item(view, await session.api.forwards.disallow({ server: from.id, to: to.id, reason }))
 }

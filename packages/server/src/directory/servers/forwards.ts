@@ -1,4 +1,4 @@
-import { AppError, CATALOGUE, forwardId } from '@valetkey/sdk/core'
+import { AppError, CATALOGUE, forwardId, type JsonObject } from '@valetkey/sdk/core'
 import { beginChange, type ChangeDraft, type Db, type Tx } from '../../store/index.ts'
 import type { Context } from '../context.ts'
 import { forwardFact, type Row } from '../fact-of.ts'
@@ -60,7 +60,7 @@ export async function allowForward(ctx: Context, input: InputOf<'forwards', 'all
     const row = await find(tx, from.id, to.id)
     if (!row) throw new Error('unreachable: what was just written is there')
     await logForwards(change, [row])
-    await recordForward(ctx, tx, 'forward.allowed', row)
+    await recordForward(ctx, tx, 'forward.allowed', row, {})
     return toForward(row)
   })
 }
@@ -80,7 +80,7 @@ export async function disallowForward(
     const change = await beginChange(tx, CATALOGUE, byWhom(ctx))
     await tx.deleteFrom('forward').where('fromId', '=', from.id).where('toId', '=', to.id).execute()
     await change.log({ fact: 'forward', id: idOf(row), value: null })
-    await recordForward(ctx, tx, 'forward.disallowed', row)
+    await recordForward(ctx, tx, 'forward.disallowed', row, { reason: input.reason })
     return toForward(row)
   })
 }
@@ -102,6 +102,12 @@ function idOf({ fromId: from, toId: to }: Pick<Row<'forward'>, 'fromId' | 'toId'
   return forwardId({ from, to })
 }
 
-function recordForward(ctx: Context, tx: Tx, type: string, { fromId, toId }: ForwardRow): Promise<void> {
-  return recordBy(ctx, tx, { organization: null, type, target: fromId, detail: { to: toId } })
+function recordForward(
+  ctx: Context,
+  tx: Tx,
+  type: string,
+  { fromId, toId }: ForwardRow,
+  more: JsonObject,
+): Promise<void> {
+  return recordBy(ctx, tx, { organization: null, type, target: fromId, detail: { to: toId, ...more } })
 }
