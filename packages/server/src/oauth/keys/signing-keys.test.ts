@@ -1,3 +1,4 @@
+import { generateKeyPairSync, sign, verify } from 'node:crypto'
 import { CATALOGUE } from '@valetkey/sdk/core'
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
@@ -6,7 +7,7 @@ import type { Store } from '../../store/index.ts'
 import { listSigningKeys, retireSigningKey, rotateSigningKey } from '../index.ts'
 import { bySecret } from '../testing/requests.ts'
 import { answerOf, startWorld, type World } from '../testing/world.ts'
-import { removeEndedKeys } from './signing-key.ts'
+import { removeEndedKeys, toFixedWidth } from './signing-key.ts'
 
 const MINUTE_MS = 60_000
 
@@ -140,3 +141,16 @@ test('every change is on record, told to enforcement points, and holds no privat
 function factsOf({ db }: Store) {
   return db.selectFrom('changeLog').select(['factId', 'value']).where('fact', '=', 'signing_key').execute()
 }
+
+test('both numbers of a signature stand in their half, however short they are', () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  for (let n = 0; n < 300; n++) {
+    const data = Buffer.from(String(n))
+    const key = { key: publicKey, dsaEncoding: 'ieee-p1363' } as const
+    expect(verify('sha256', data, key, toFixedWidth(sign('sha256', data, privateKey)))).toBe(true)
+  }
+  // One of a single byte, and one of the full width whose first bit is set.
+  const high = 'f1'.repeat(32)
+  const der = Buffer.from(`3026020109022100${high}`, 'hex')
+  expect(toFixedWidth(der).toString('hex')).toBe(`${'09'.padStart(64, '0')}${high}`)
+})
