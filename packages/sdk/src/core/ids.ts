@@ -57,13 +57,19 @@ let used = POOL_BYTES
 export function newId(kind: IdKind, now: number = Date.now()): string {
   let time = ''
   for (let rest = now, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) time = ALPHABET[rest % 32] + time
-  if (used + 16 > POOL_BYTES) {
+  let random = ''
+  for (const byte of drawn(16)) random += ALPHABET[byte & 31]
+  return `${ID_PREFIX[kind]}_${time}${random}`
+}
+
+/** Random bytes for what is no secret, good until the next call. */
+function drawn(count: number): Uint8Array {
+  if (used + count > POOL_BYTES) {
     crypto.getRandomValues(pool)
     used = 0
   }
-  let random = ''
-  for (const end = used + 16; used < end; used++) random += ALPHABET[(pool[used] ?? 0) & 31]
-  return `${ID_PREFIX[kind]}_${time}${random}`
+  used += count
+  return pool.subarray(used - count, used)
 }
 
 const ID = new RegExp(`^(?:${Object.values(ID_PREFIX).join('|')})_[0-9a-z]{26}$`)
@@ -76,10 +82,12 @@ export function isId(text: string, kind?: IdKind): boolean {
 /** W3C Trace Context, version 00: the trace in 32 hexadecimal digits, the span in 16. Neither may be zero. */
 export const TRACE_PARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 /** A trace of its own, written as a `traceparent` that nobody has sampled. */
 export function newTrace(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(24))
-  const digits = Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
+  let digits = ''
+  for (const byte of drawn(24)) digits += HEX[byte]
   return `00-${digits.slice(0, 32)}-${digits.slice(32)}-00`
 }
 

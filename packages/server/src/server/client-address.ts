@@ -13,7 +13,9 @@ export function createAddressOf(trusted: readonly string[]): (request: IncomingM
     proxies.addSubnet(address, bits, family)
   }
   const isTrusted = (address: string) => proxies.check(address, familyOf(address))
-  return request => {
+  /** It is asked for several times on the way of a request. */
+  const known = new WeakMap<IncomingMessage, string>()
+  const find = (request: IncomingMessage) => {
     let address = connectionOf(request)
     const forwarded = request.headers['x-forwarded-for']
     const hops = (Array.isArray(forwarded) ? forwarded.join(',') : (forwarded ?? '')).split(',')
@@ -22,6 +24,11 @@ export function createAddressOf(trusted: readonly string[]): (request: IncomingM
       if (isIP(before) === 0) break
       address = before
     }
+    return address
+  }
+  return request => {
+    const address = known.get(request) ?? find(request)
+    known.set(request, address)
     return address
   }
 }

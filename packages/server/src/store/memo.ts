@@ -6,8 +6,7 @@ export function createMemo<T>(limit: number, make: (text: string) => T): (text: 
     // A map iterates in the order of insertion: what is asked for moves to the end, the oldest is in front.
     kept.delete(text)
     kept.set(text, value)
-    const [oldest] = kept.keys()
-    if (kept.size > limit && oldest !== undefined) kept.delete(oldest)
+    if (kept.size > limit) kept.delete(kept.keys().next().value ?? '')
     return value
   }
 }

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes } from 'node:crypto'
 import { AppError } from '@valetkey/sdk/core'
 
 /** Encrypts what must be read back (AES-256-GCM under a key derived from the master key), bound to where it is kept. */
@@ -51,5 +51,5 @@ export function createSecretBox(masterKey: Uint8Array): SecretBox {
 
 /** What is kept of a secret of at least 128 random bits: its SHA-256, base64url. */
 export function hashSecret(secret: string): string {
-  return createHash('sha256').update(secret).digest('base64url')
+  return hash('sha256', secret, 'base64url')
 }
