@@ -7,7 +7,7 @@ import { describeOnBoth } from './databases.ts'
 const PERSON = { id: `usr_${'0'.repeat(26)}`, name: 'Maya', epoch: 3 }
 const OTHER = { id: `usr_${'1'.repeat(26)}`, name: 'Maya', epoch: 0 }
 const BROWSER = { address: '192.0.2.1', userAgent: 'Firefox' }
-const from = () => ({ ...BROWSER, signedInAt: Date.now() })
+const from = () => ({ ...BROWSER, signedInAt: Date.now(), provedAt: Date.now() })
 const PASSWORD = 'seven blue teapots'
 
 describeOnBoth('accounts', (_open, place) => {

@@ -129,3 +129,25 @@ test('an agent that asks for a fresh sign-in has the provider ask, too', async (
   const page = await person.follow(await browser.submit(await ask(), { email: MAYA, way: 'provider' }))
   expect([page.status, page.text]).toEqual([200, expect.stringContaining('act for you')])
 })
+
+test('whom a session of the provider’s own has let in has shown nobody who they are', async () => {
+  const client = await site.agent(`agent-${++agents}`)
+  const now = Math.floor(Date.now() / 1000)
+  for (const auth_time of [undefined, now - 3_600]) {
+    const person = createPerson(site.url, partner.issuer)
+    const browser = person.at(site.url)
+    const asking = await browser.open(site.ask(client, { scope: ['tickets:read'], prompt: 'login' }))
+    partner.say({ claims: { email: MAYA, auth_time } })
+    expect((await person.signInElsewhere(MAYA)).url).toBe(`${site.url}/account`)
+    // Neither for an agent that wants it, nor to change how they sign in.
+    expect((await browser.open(asking.url)).text).toContain('name="password"')
+    const stale = await browser.open('/account/password')
+    expect([stale.status, stale.text.includes('once more')]).toEqual([403, true])
+    const left = await browser.submit(stale, { email: MAYA, way: 'provider' })
+    expect(left.headers.get('refresh')).toMatch(/[?&]prompt=login(&|$)/)
+    partner.say({ claims: { email: MAYA, auth_time: now } })
+    expect((await person.follow(left)).url).toBe(`${site.url}/account`)
+    expect((await browser.open('/account/password')).status).toBe(200)
+    expect((await browser.open(asking.url)).text).toContain('act for you')
+  }
+})

@@ -46,7 +46,7 @@ afterAll(async () => {
 
 /** Maya, or somebody else, signs in at the provider, in a session of this name, and lets an agent act. */
 async function consents(sid: string, email = MAYA) {
-  partner.say({ claims: { email, sid, sub: `sub-${email.split('@')[0]}` } })
+  partner.say({ claims: { email, sid, sub: `sub-${email.split('@')[0]}`, auth_time: seconds() } })
   const client = await site.agent(`agent-${++agents}`, { ceiling: ['tickets:read'] })
   const person = createPerson(site.url, partner.issuer)
   const browser = person.at(site.url)

@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import { routePath } from 'hono/route'
 import type { Outbox } from '../mail/index.ts'
 import { addAccount } from './account/account.ts'
+import { againPlace } from './account/account-scene.ts'
 import type { Evidence } from './agents/read.ts'
 import { addAgents } from './agents/routes.ts'
 import { addInteraction } from './consent/interaction.ts'
@@ -81,6 +82,15 @@ function addSignIn(app: Hono<Env>, stage: Stage): void {
   app.post('/sign-in', async c => {
     const form = await stage.readForm(c)
     return form ? stage.signIn(c, place, form, `${base}/account`) : refuseForm(c)
+  })
+  const again = againPlace(stage)
+  app.get('/sign-in/again', async c => {
+    const words = wordsFor(c.req.header('accept-language'))
+    return toResponse(await stage.showSignIn({ words, ...again }))
+  })
+  app.post('/sign-in/again', async c => {
+    const form = await stage.readForm(c)
+    return form ? stage.signIn(c, again, form, `${base}/account`) : refuseForm(c)
   })
   app.post('/sign-out', async c => {
     const form = await stage.readForm(c)

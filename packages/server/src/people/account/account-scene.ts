@@ -44,16 +44,20 @@ export function onForm(stage: Stage, handle: Handle) {
   }
 }
 
-/** Asks who has been signed in for long to sign in once more. */
+/** Asks who has shown long ago who they are to sign in once more; an identity provider has to ask, too. */
 export function whenFresh<Rest extends unknown[]>(
   handle: (scene: AccountScene, ...rest: Rest) => Promise<Response>,
 ) {
   return async (scene: AccountScene, ...rest: Rest): Promise<Response> => {
     const { stage, words, session } = scene
-    if (stage.now() - session.signedInAt <= FRESH_MS) return handle(scene, ...rest)
-    const place = { path: `${stage.base}/sign-in`, words, purpose: 'account' }
-    return toResponse(await stage.showSignIn(place, { fault: 'again' }))
+    if (stage.now() - session.provedAt <= FRESH_MS) return handle(scene, ...rest)
+    return toResponse(await stage.showSignIn({ words, ...againPlace(stage) }, { fault: 'again' }))
   }
+}
+
+/** Where somebody signs in once more. */
+export function againPlace({ base }: Pick<Stage, 'base'>) {
+  return { path: `${base}/sign-in/again`, purpose: 'again', isFresh: true }
 }
 
 /** What the account page says was done; it is named in its address. */

@@ -10,6 +10,11 @@ export interface Session extends Proof {
   epoch: number
   /** Milliseconds since 1970. */
   signedInAt: number
+  /**
+   * When the person has last shown who they are, in milliseconds since 1970: an identity provider may let somebody in by a
+   * session of its own. 0 where it does not say.
+   */
+  provedAt: number
 }
 
 /** One of a person's sessions, as the person knows it again. */
@@ -38,7 +43,7 @@ export interface Accounts {
     person: AccountHolder,
     proof: Proof,
     lifeMinutes: number,
-    from: Pick<OpenSession, 'address' | 'userAgent' | 'signedInAt'>,
+    from: Pick<OpenSession, 'address' | 'userAgent' | 'signedInAt' | 'provedAt'>,
   ): Promise<{ id: string; cookies: string[] }>
   /** The session that a request's cookies name, if it lives. */
   findSession(cookies: string | undefined): Promise<Session | undefined>

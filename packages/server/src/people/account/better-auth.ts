@@ -69,7 +69,8 @@ export async function createAccounts(options: AccountsOptions): Promise<Accounts
       const createdAt = new Date(from.signedInAt)
       const expiresAt = new Date(from.signedInAt + lifeMinutes * 60_000)
       const browser = { ipAddress: from.address, userAgent: from.userAgent.slice(0, 300) }
-      const proof = { methods: JSON.stringify(methods), secondFactor, epoch }
+      const provedAt = new Date(from.provedAt)
+      const proof = { methods: JSON.stringify(methods), secondFactor, epoch, provedAt }
       const body = { user, createdAt, expiresAt, ...browser, ...proof }
       const { headers, response } = await auth.api.openSession({ body, returnHeaders: true })
       return { id: response.id, cookies: headers.getSetCookie() }
@@ -118,6 +119,7 @@ const SessionRow = z.object({
   id: z.string(),
   token: z.string(),
   createdAt: z.date(),
+  provedAt: z.date().nullish(),
   epoch: z.number(),
   methods: z.string(),
   secondFactor: z.boolean(),
@@ -126,10 +128,11 @@ const SessionRow = z.object({
 })
 
 function toSession(person: string, row: Omit<z.infer<typeof SessionRow>, 'token'>): OpenSession {
-  const { id, createdAt, epoch, secondFactor } = row
+  const { id, createdAt, provedAt, epoch, secondFactor } = row
   const methods: Method[] = Methods.parse(JSON.parse(row.methods))
   const from = { address: row.ipAddress ?? '', userAgent: row.userAgent ?? '' }
-  return { person, id, epoch, methods, secondFactor, signedInAt: createdAt.getTime(), ...from }
+  const times = { signedInAt: createdAt.getTime(), provedAt: provedAt?.getTime() ?? 0 }
+  return { person, id, epoch, methods, secondFactor, ...times, ...from }
 }
 
 /** Nothing by mail, nobody signs up, no way in of its own, no limits of its own: ours stand before it. */
@@ -149,6 +152,7 @@ function settingsOf(
         methods: { type: 'string', required: true, input: false },
         secondFactor: { type: 'boolean', required: true, input: false },
         epoch: { type: 'number', required: true, input: false },
+        provedAt: { type: 'date', required: false, input: false },
       },
     },
     account: { modelName: 'people_account' },

@@ -72,7 +72,7 @@ function isForSomebodyElse({ request, person }: Visit): boolean {
 async function visitBy(scene: Scene): Promise<Visit | undefined> {
   const { c, stage, request } = scene
   const who = await stage.whoIs(c)
-  const isLate = request.signInAfter === null || (who?.session.signedInAt ?? 0) >= request.signInAfter
+  const isLate = request.signInAfter === null || (who?.session.provedAt ?? 0) >= request.signInAfter
   if (!who || !isLate) return undefined
   const { open } = scene
   return visitOf({ ...scene, request: await open.within(request, who.person.organization.id) }, who)

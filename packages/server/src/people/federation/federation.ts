@@ -109,7 +109,7 @@ export function createFederation(stage: FederationSite) {
     c: Ask,
     provider: ProviderRow,
     said: Said,
-    { next, key }: { next: string; key?: string },
+    { next, key, isFresh = false }: { next: string; key?: string; isFresh?: boolean },
   ): Promise<Response> {
     const actor = { id: provider.id, name: provider.name, permissions: [] }
     const admission = await admit({ store, now, actor }, provider, said.assertion)
@@ -122,6 +122,8 @@ export function createFederation(stage: FederationSite) {
     const response = await stage.enter(c, person, proof, {
       next,
       said: textOfSaid(provider, person.id, said, now()),
+      // Whom it had to ask it has asked: that was held against what it said.
+      provedAt: isFresh ? now() : Math.min(said.authenticatedAt ?? 0, now()),
     })
     if (key !== undefined) response.headers.append('set-cookie', forgetPending(site, key))
     return response

@@ -117,6 +117,7 @@ export async function finishOidc(
       groups: settings.groupsClaim === null ? [] : textsOf(said[settings.groupsClaim]),
     },
     secondFactor: textsOf(claims['amr']).includes('mfa'),
+    authenticatedAt: claims.auth_time === undefined ? undefined : claims.auth_time * 1000,
     signOutName: claims.sub,
     sid: textOf(claims['sid']) ?? null,
     logout: tokens.id_token ?? '',

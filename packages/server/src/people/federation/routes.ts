@@ -70,7 +70,7 @@ async function answerOidc(
   const { oidc: kept, isFresh, beganAt, next } = pending
   const options = { url, kept, isFresh, beganAt, now: stage.now() }
   const said = await (await loadOidc()).finishOidc(federation.opened(provider), options)
-  return federation.enter(c, provider, said, { next, key })
+  return federation.enter(c, provider, said, { next, key, isFresh })
 }
 
 /**
@@ -108,9 +108,10 @@ async function answerSaml(
   const pending = answer && federation.recall(c, provider, key)
   if (!answer || !pending || pending.saml !== key) throw new FederationError('not_this_browser')
   // One who was to sign in anew has done so since.
-  if (pending.isFresh && answer.authenticatedAt < pending.beganAt - 60_000)
+  if (pending.isFresh && (answer.said.authenticatedAt ?? 0) < pending.beganAt - 60_000)
     throw new FederationError('sign_in_stale')
-  return federation.enter(c, provider, answer.said, { next: pending.next, key })
+  const { next, isFresh } = pending
+  return federation.enter(c, provider, answer.said, { next, key, isFresh })
 }
 
 /** What names a message is taken once, on whatever node. */

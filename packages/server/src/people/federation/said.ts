@@ -5,6 +5,8 @@ export interface Said {
   assertion: Assertion
   /** Whether the provider says that it took two different things. */
   secondFactor: boolean
+  /** When it has last asked the person, in milliseconds since 1970; undefined where it does not say. */
+  authenticatedAt: number | undefined
   /** How the provider names the person where it tells of a sign-out. */
   signOutName: string
   /** What the provider calls the session, where it does. */

@@ -62,8 +62,6 @@ export interface SamlAnswer {
   assertionId: string
   /** Milliseconds since 1970. */
   expiresAt: number
-  /** When the person proved who it is, to the provider. */
-  authenticatedAt: number
 }
 
 /** Verifies a response, and reads it from the bytes that were signed. */
@@ -89,7 +87,6 @@ export async function readSamlResponse(
     asked: assertion.inResponseTo,
     assertionId: assertion.id,
     expiresAt: assertion.expiresAt + SKEW_MS,
-    authenticatedAt: assertion.authenticatedAt,
   }
 }
 
@@ -119,6 +116,7 @@ function toSaid(settings: SamlSettings, profile: Profile, assertion: ParsedAsser
         settings.groupsAttribute === null ? [] : textsOf(attributes.get(settings.groupsAttribute) ?? []),
     },
     secondFactor: MULTI_FACTOR.has(assertion.context),
+    authenticatedAt: assertion.authenticatedAt,
     signOutName: nameKey(nameId),
     sid: assertion.sessionIndex ?? null,
     logout: JSON.stringify({

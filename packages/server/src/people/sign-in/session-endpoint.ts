@@ -11,6 +11,7 @@ const Opening = z.object({
   methods: z.string(),
   secondFactor: z.boolean(),
   epoch: z.number(),
+  provedAt: z.date(),
 })
 
 /**

@@ -11,6 +11,7 @@ const Row = z.object({
   email: z.string(),
   createdAt: z.coerce.date(),
   expiresAt: z.coerce.date(),
+  provedAt: z.coerce.date().nullish(),
   epoch: z.coerce.number(),
   methods: z.string(),
   secondFactor: z.union([z.boolean(), z.number().transform(Boolean)]),
@@ -33,8 +34,8 @@ export function createSessionLookup(options: {
     const token = readSigned(cookieIn(cookies ?? '', cookie), secret)
     if (token === undefined) return undefined
     const { rows } =
-      await sql<unknown>`select s."id", u."email", s."createdAt", s."expiresAt", s."epoch", s."methods",
-      s."secondFactor", s."ipAddress", s."userAgent"
+      await sql<unknown>`select s."id", u."email", s."createdAt", s."expiresAt", s."provedAt", s."epoch",
+      s."methods", s."secondFactor", s."ipAddress", s."userAgent"
       from "people_session" s join "people_user" u on u."id" = s."userId" where s."token" = ${token}`.execute(
         database,
       )

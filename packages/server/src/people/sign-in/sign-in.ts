@@ -93,8 +93,10 @@ export interface Elsewhere {
 /** Where a session comes from, if not from here. */
 export interface Origin {
   said?: string | undefined
+  /** When the person has shown there who they are, in milliseconds since 1970; just now where nothing is said. */
+  provedAt?: number | undefined
   /** Whose place the new one takes: nobody has signed in since. */
-  session?: Pick<Session, 'id' | 'signedInAt'> | undefined
+  session?: Pick<Session, 'id' | 'signedInAt' | 'provedAt'> | undefined
 }
 
 /** What somebody sent from the sign-in page, and where it belongs. */
@@ -246,7 +248,11 @@ export function createSignIn(parts: SignInParts, secondFactor: SecondFactor, els
     const { id, name, epoch, organization, policy } = person
     const { methods, secondFactor } = proof
     const browser = { address: addressOf(c.env.incoming), userAgent: c.req.header('user-agent') ?? '' }
-    const from = { ...browser, signedInAt: origin.session?.signedInAt ?? now() }
+    const { signedInAt, provedAt } = origin.session ?? {
+      signedInAt: now(),
+      provedAt: origin.provedAt ?? now(),
+    }
+    const from = { ...browser, signedInAt, provedAt }
     await accounts.signOut(c.req.header('cookie'))
     const session = await accounts.openSession({ id, name, epoch }, proof, policy.sessionMinutes, from)
     await elsewhere.keepSaid(session.id, origin)

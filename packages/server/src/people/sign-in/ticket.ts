@@ -11,6 +11,8 @@ export interface Onward {
   leadsTo?: string | undefined
   /** What the identity provider said with whom the sign-in began, for the session that comes of it. */
   said?: string | undefined
+  /** When the person has shown there who they are; whoever shows something more here has done so just now. */
+  provedAt?: number | undefined
 }
 
 /** What somebody has proved so far, while something is still missing. */
@@ -39,10 +41,10 @@ export function sealTicket(
   secrets: SecretBox,
   { id: person, epoch }: Person,
   { methods, secondFactor }: Proof,
-  onward: Onward,
+  { next, leadsTo, said }: Onward,
   now: number,
 ): string {
-  const ticket = { person, epoch, methods, secondFactor, ...onward, endsAt: now + LIFE_MS }
+  const ticket = { person, epoch, methods, secondFactor, next, leadsTo, said, endsAt: now + LIFE_MS }
   return secrets.seal(JSON.stringify(ticket), CONTEXT)
 }
 
