@@ -21,7 +21,7 @@ import {
 import { beginGeneration, growLogs, keepNotes, listAnchors, listLogs, readEntries, readTile } from './logs.ts'
 import { createReader } from './reader.ts'
 import { type BuiltSegment, buildSegment, publishSegment } from './segment-build.ts'
-import { createOpenSegments, listHeads, listSegments } from './segments.ts'
+import { createOpenSegments, listHeads, listSegments, readSegments } from './segments.ts'
 import { createWriter } from './writer.ts'
 
 /** What one thread does with the evidence; every method blocks it while the disk works. */
@@ -89,7 +89,7 @@ export function openEvidenceFile(settings: FileSettings, now: () => number = Dat
   }
   /** A head may become a segment at any time; who began to look into it looks to the end. */
   function atOneMoment<T>(work: (view: View) => T): Promise<T> {
-    return inTurn(() => database.transaction(() => work(view()))())
+    return inTurn(() => readSegments(() => database.transaction(() => work(view()))()))
   }
   return {
     ingest: batches => inTurn(() => writing().ingest(batches)),

@@ -16,7 +16,14 @@ import { keyOf } from '../record-key.ts'
 import type { Terms } from '../terms.ts'
 import { createBundleReader, type View } from './bundles.ts'
 import { headTables, SEGMENT_TABLES } from './schema.ts'
-import { listHeads, listSegments, type OpenSegments, prepareOnce, type Segment } from './segments.ts'
+import {
+  listHeads,
+  listSegments,
+  type OpenSegments,
+  prepareOnce,
+  readSegments,
+  type Segment,
+} from './segments.ts'
 
 /** Answers questions; each sees what was committed when it began. */
 export interface Reader {
@@ -31,7 +38,11 @@ interface Moment extends View {
 
 export function createReader(database: Sqlite.Database, opened: OpenSegments, terms: Terms): Reader {
   /** Runs one question on the heads and segments of one moment. */
-  async function at<T>(work: (moment: Moment) => Promise<T>): Promise<T> {
+  function at<T>(work: (moment: Moment) => Promise<T>): Promise<T> {
+    return readSegments(() => inTransaction(work))
+  }
+
+  async function inTransaction<T>(work: (moment: Moment) => Promise<T>): Promise<T> {
     const isOwn = !database.inTransaction
     if (isOwn) database.exec('begin')
     try {

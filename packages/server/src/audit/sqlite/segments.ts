@@ -68,6 +68,19 @@ function openSegment(path: string): Sqlite.Database {
   return database
 }
 
+const MOST_READINGS = 3
+
+/** Reads again from the beginning where a segment was replaced meanwhile: the file that was to be opened next is gone. */
+export async function readSegments<T>(read: () => T | Promise<T>): Promise<T> {
+  for (let reading = 1; ; reading++)
+    try {
+      return await read()
+    } catch (error) {
+      const isGone = error instanceof Sqlite.SqliteError && error.code === 'SQLITE_CANTOPEN'
+      if (!isGone || reading === MOST_READINGS) throw error
+    }
+}
+
 /** The segments that there are, oldest first, as a transaction of the main file sees them. */
 export function listSegments(database: Sqlite.Database): Segment[] {
   return database
