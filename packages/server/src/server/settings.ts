@@ -238,7 +238,7 @@ export const SETTINGS = {
     takes: 'a number, 1 to 8',
     default: 4,
     meaning:
-      'How many delegations a chain of agents may have. What would be deeper is refused, never cut; links that were made before stay.',
+      'How many steps a chain may have: delegations, and servers that call another one for their callers. What would be deeper is refused, never cut; links that were made before stay.',
   },
   passwordCost: {
     schema: z
