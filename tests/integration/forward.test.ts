@@ -295,7 +295,12 @@ test('each is on record, with the server that calls and the token that it was sh
       }),
     }),
   )
-  expect(await stage.events('token.refused')).toContainEqual(
+  // The organization hears of it: it is about a token of one of its agents.
+  const { items: theirs } = await stage.api.audit.changes({
+    organization: 'northwind',
+    type: 'token.refused',
+  })
+  expect(theirs).toContainEqual(
     expect.objectContaining({
       detail: expect.objectContaining({
         reason: 'forward_rule',

@@ -25,6 +25,7 @@ const view: View<Call & { today: Explained | null; acting: string | null; rebuil
     { header: 'OWNER', value: call => call.owner },
     { header: 'FOR', value: call => call.person },
     { header: 'GRANT', value: call => call.grant },
+    { header: 'THROUGH', value: call => call.forwarded?.map(({ server }) => server).join(' > ') ?? null },
     { header: 'BY DELEGATION', value: call => call.acting ?? call.chain.join(' > ') },
     { header: 'CREDENTIAL', value: call => call.credential },
     { header: 'SERVER', value: call => call.server },

@@ -44,12 +44,12 @@ export function createForwardExchange(
     const by = await authenticateServer(options, request, response, 'invalid_client')
     if (!by) return
     const form = (await readForm(request)) ?? new URLSearchParams()
-    const params = paramsOf(form)
+    const asked: Asked = { by, params: paramsOf(form), request, response }
     try {
-      sendJson(response, 200, await exchange(options, { by, params, request, response }))
+      sendJson(response, 200, await exchange(options, asked))
     } catch (error) {
       if (!(error instanceof errors.OIDCProviderError)) throw error
-      noteRefused(options, { by, params, request }, error)
+      noteRefused(options, asked, error)
       sendJson(response, error.statusCode, {
         error: error.error,
         error_description: error.error_description,
@@ -63,6 +63,8 @@ interface Asked {
   params: Params
   request: IncomingMessage
   response: ServerResponse
+  /** Whose token was shown, once that is known: then a refusal is on its record. */
+  organization?: string
 }
 
 async function exchange(options: ForwardOptions, asked: Asked): Promise<object> {
@@ -71,6 +73,7 @@ async function exchange(options: ForwardOptions, asked: Asked): Promise<object> 
     throw new errors.UnauthorizedClient('a server exchanges tokens, and does nothing else here', 'grant_type')
   if (requireExchange(params) !== ACCESS_TOKEN) throw unknownKind()
   const inbound = await requireInbound(options, by, String(params['subject_token']))
+  asked.organization = inbound.claims.org
   const target = await requireTarget(options, params['resource'])
   const key = await provenServerKey(options, request, response)
   const { store, now } = options
@@ -203,7 +206,7 @@ function issued({ addressOf }: ForwardOptions, { by, request }: Asked, claims: A
 /** A nonce that is asked for is no refusal. */
 function noteRefused(
   { refused, addressOf, log }: ForwardOptions,
-  { by, params, request }: Pick<Asked, 'by' | 'params' | 'request'>,
+  { by, params, request, organization }: Asked,
   error: errors.OIDCProviderError,
 ): void {
   if (error.error === 'use_dpop_nonce') return
@@ -213,7 +216,7 @@ function noteRefused(
   }
   const text = (name: string) => (typeof params[name] === 'string' ? params[name] : undefined)
   refused({
-    ...{ organization: undefined, agent: undefined, client: by.server.id, credential: by.id },
+    ...{ organization, agent: undefined, client: by.server.id, credential: by.id },
     ...{ error: error.error, reason: error.error_detail ?? error.error_description ?? error.error },
     ...{ audience: text('resource'), scope: text('scope'), address: addressOf(request) },
   })
