@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createBrowser } from '../browser.ts'
 import { openPeopleSite, type PeopleSite } from '../people-site.ts'
 import { createDirectory, type Directory, ENTERPRISE, PATCH, USER } from './scim-directory.ts'
 
@@ -235,4 +236,22 @@ test('what a directory does is on record, as what its token did', async () => {
       },
     )
     .toBeGreaterThan(5)
+})
+
+test('what was mailed to an address that is somebody else’s lets nobody in', async () => {
+  const id = await directory.addUser('wrong@northwind.test')
+  const status = async (url: string) => (await createBrowser(site.url).open(url)).status
+  const { url } = await site.api.invitations.create({ id })
+  const browser = createBrowser(site.url)
+  await browser.submit(await browser.open('/sign-in'), { email: 'wrong@northwind.test', way: 'link' })
+  const link = /^http\S+$/m.exec(site.mails.at(-1)?.text ?? '')?.[0] ?? ''
+  await directory.patch(`/Users/${id}`, { op: 'replace', path: 'displayName', value: 'Wera' })
+  expect([await status(url), await status(link)]).toEqual([200, 200])
+  await directory.patch(`/Users/${id}`, { op: 'replace', path: 'userName', value: 'wera@northwind.test' })
+  expect([await status(url), await status(link)]).toEqual([404, 404])
+  // Nor does what was made before a suspension, once that is over.
+  const { url: second } = await site.api.invitations.create({ id })
+  for (const active of [false, true])
+    await directory.patch(`/Users/${id}`, { op: 'replace', path: 'active', value: active })
+  expect(await status(second)).toBe(404)
 })

@@ -30,7 +30,7 @@ export {
   showOrganization,
   thawOrganization,
 } from './organizations/organizations.ts'
-export { endSessions, holdSessions } from './organizations/sessions.ts'
+export { endSessions, holdSessions, takeMailedBack } from './organizations/sessions.ts'
 export {
   readSignInPolicy,
   type SignInPolicy,

@@ -13,6 +13,12 @@ export async function endSessions(tx: Tx, person: string): Promise<void> {
   await tx.deleteFrom('signInLink').where('personId', '=', person).execute()
 }
 
+/** Makes void what was mailed to a person, or handed to them, to sign in by or to set a password by. */
+export async function takeMailedBack(tx: Tx, person: string): Promise<void> {
+  await tx.deleteFrom('signInLink').where('personId', '=', person).execute()
+  await tx.deleteFrom('invitation').where('personId', '=', person).where('usedAt', 'is', null).execute()
+}
+
 /**
  * Queues up behind other changes to how a person signs in. False where one was made since the person was read, which its
  * number tells.

@@ -5,7 +5,7 @@ import { refuseDuplicate } from '../duplicate.ts'
 import { principalFact, type Row } from '../fact-of.ts'
 import { revokeGrant } from '../grants/grants.ts'
 import { byWhom, type InputOf, lock, type OutputOf, recordBy } from '../operation.ts'
-import { endSessions } from '../organizations/sessions.ts'
+import { endSessions, takeMailedBack } from '../organizations/sessions.ts'
 import { readPage } from '../page.ts'
 import { getOrganization, getPrincipal, locatePrincipal, quote } from '../reference.ts'
 import { refuseExternalId } from '../resources/resource-rules.ts'
@@ -113,6 +113,8 @@ export async function changePerson(
   const update = tx.updateTable('principal').set(wanted).where('id', '=', before.id).execute()
   await refuseDuplicate(update, `There is a person ${quote(after.externalId)} already.`)
   if (after.status !== 'active') await endSessions(tx, after.id)
+  // What lies in a mailbox lets in whoever has the mailbox: not after a suspension, nor where the person has another one.
+  if (after.status !== 'active' || after.externalId !== before.externalId) await takeMailedBack(tx, after.id)
   await change.log({ fact: 'principal', id: after.id, value: principalFact(after) })
   const pick = (row: Row<'principal'>) => Object.fromEntries(keys.map(key => [key, row[key]]))
   await recordBy(ctx, tx, {

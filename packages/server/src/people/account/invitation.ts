@@ -1,7 +1,7 @@
 import { AppError, isoTime, newId, newSecret } from '@valetkey/sdk/core'
 import { record } from '../../audit/index.ts'
 import type { Context, InputOf, OutputOf } from '../../directory/index.ts'
-import { getOrganization, locatePrincipal, quote } from '../../directory/index.ts'
+import { getOrganization, locatePrincipal, quote, takeMailedBack } from '../../directory/index.ts'
 import type { Mailer } from '../../mail/index.ts'
 import { hashSecret, type Store, type Tx } from '../../store/index.ts'
 import { STRINGS } from '../pages/strings.ts'
@@ -34,7 +34,7 @@ export async function invite(
   const expiresAt = isoTime(ctx.now() + LIFE_MS)
   const id = newId('invitation', ctx.now())
   await ctx.store.write(async tx => {
-    await takeInvitationsBack(tx, person)
+    await takeMailedBack(tx, person)
     const row = { id, organizationId, personId: person, hash: hashSecret(secret), usedAt: null, expiresAt }
     const made = { createdAt: isoTime(ctx.now()), createdBy: ctx.actor.id }
     await tx
@@ -57,11 +57,6 @@ export async function invite(
     await mailer?.send({ to: externalId, ...mail })
   }
   return { id, person, email: externalId, expiresAt, url }
-}
-
-/** Makes every link by which a person could still set a password void. */
-export async function takeInvitationsBack(tx: Tx, person: string): Promise<void> {
-  await tx.deleteFrom('invitation').where('personId', '=', person).where('usedAt', 'is', null).execute()
 }
 
 /** The person whom a link invites, while it is good. */

@@ -1,8 +1,8 @@
 import type { Hono } from 'hono'
 import { record } from '../../audit/index.ts'
-import { endSessions } from '../../directory/index.ts'
+import { endSessions, takeMailedBack } from '../../directory/index.ts'
 import type { Tx } from '../../store/index.ts'
-import { findInvited, takeInvitationsBack, useInvitation } from '../account/invitation.ts'
+import { findInvited, useInvitation } from '../account/invitation.ts'
 import { findHome, type Person } from '../account/person.ts'
 import { listFactors } from '../factor/factors.ts'
 import type { Form } from '../form.ts'
@@ -157,7 +157,7 @@ export async function notePassword(
   now: number,
 ): Promise<void> {
   await endSessions(tx, id)
-  await takeInvitationsBack(tx, id)
+  await takeMailedBack(tx, id)
   const event = { organization: organization.id, type: 'person.password_set', actor: id, target: id }
   await record(tx, { ...event, detail: { by } }, now)
 }
