@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Stryker } from '@stryker-mutator/core'
 
@@ -15,7 +15,6 @@ const HOT_PATH = [
   ...['groups.ts', 'holdings.ts', 'tree.ts', 'organization.ts', 'reach.ts', 'access.ts'],
   ...['chain.ts', 'legs.ts', 'decide.ts'],
 ]
-const root = join(import.meta.dirname, '../..')
 const { values } = parseArgs({ options: { file: { type: 'string', multiple: true } } })
 const files = values.file ?? HOT_PATH
 
@@ -42,7 +41,7 @@ type MutantResult = (typeof results)[number]
 
 /** As it stands in `survivors.md`: without the line's number, which moves. */
 function nameOf({ fileName, location, replacement, mutatorName }: MutantResult): string {
-  const lines = readFileSync(join(root, fileName), 'utf8').split('\n')
+  const lines = readFileSync(fileName, 'utf8').split('\n')
   const { start, end } = location
   const covered = lines.slice(start.line - 1, end.line)
   covered[covered.length - 1] = covered.at(-1)?.slice(0, end.column - 1) ?? ''
@@ -50,7 +49,7 @@ function nameOf({ fileName, location, replacement, mutatorName }: MutantResult):
   const inOneLine = (text: string) => text.replace(/\s+/g, ' ').trim()
   const line = inOneLine(lines[start.line - 1] ?? '')
   const mistake = `\`${inOneLine(covered.join('\n'))}\` → \`${inOneLine(replacement ?? '')}\``
-  return `${fileName.slice(ENGINE.length + 1)}: ${mistake} (${mutatorName}) in \`${line}\``
+  return `${basename(fileName)}: ${mistake} (${mutatorName}) in \`${line}\``
 }
 
 const survivors = new Set(
