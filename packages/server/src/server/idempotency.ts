@@ -1,6 +1,14 @@
 import { AppError, canonicalJson, isoTime } from '@valetkey/sdk/core'
 import type { Context } from '../directory/index.ts'
-import { type Db, hashSecret, type Store, type Tx, violation } from '../store/index.ts'
+import {
+  type Db,
+  hashSecret,
+  prepareInsert,
+  prepareQuery,
+  type Store,
+  type Tx,
+  violation,
+} from '../store/index.ts'
 
 interface Call {
   key: string
@@ -54,18 +62,41 @@ export function createRunOnce(): RunOnce {
   }
 }
 
+const findRow = prepareQuery((db, of: { actor: string; key: string; oldest: string }) =>
+  db
+    .selectFrom('idempotency')
+    .select(['requestHash', 'sealedAnswer'])
+    .where('actor', '=', of.actor)
+    .where('key', '=', of.key)
+    .where('createdAt', '>', of.oldest),
+)
+
+const removeOld = prepareQuery((db, of: { actor: string; key: string; oldest: string }) =>
+  db
+    .deleteFrom('idempotency')
+    .where('actor', '=', of.actor)
+    .where('key', '=', of.key)
+    .where('createdAt', '<=', of.oldest),
+)
+
+const insertRows = prepareInsert('idempotency', [
+  ...(['actor', 'key', 'operation', 'requestHash', 'sealedAnswer', 'createdAt'] as const),
+])
+
+const putAnswer = prepareQuery((db, of: { actor: string; key: string; sealedAnswer: string }) =>
+  db
+    .updateTable('idempotency')
+    .set({ sealedAnswer: of.sealedAnswer })
+    .where('actor', '=', of.actor)
+    .where('key', '=', of.key),
+)
+
 async function findAnswer(
   ctx: Context,
   call: Call,
   requestHash: string,
 ): Promise<{ answer: unknown } | undefined> {
-  const row = await ctx.store.db
-    .selectFrom('idempotency')
-    .selectAll()
-    .where('actor', '=', ctx.actor.id)
-    .where('key', '=', call.key)
-    .where('createdAt', '>', oldest(ctx))
-    .executeTakeFirst()
+  const [row] = await findRow(ctx.store.db, { actor: ctx.actor.id, key: call.key, oldest: oldest(ctx) })
   if (!row) return undefined
   if (row.requestHash !== requestHash)
     throw new AppError('idempotency.reused', 'This idempotency key was used before, with another request.')
@@ -73,31 +104,19 @@ async function findAnswer(
 }
 
 async function forgetOld(tx: Tx, ctx: Context, key: string, all: boolean): Promise<void> {
-  const old = tx.deleteFrom('idempotency').where('createdAt', '<=', oldest(ctx))
-  await (all ? old : old.where('actor', '=', ctx.actor.id).where('key', '=', key)).execute()
+  const before = oldest(ctx)
+  if (all) await tx.deleteFrom('idempotency').where('createdAt', '<=', before).execute()
+  else await removeOld(tx, { actor: ctx.actor.id, key, oldest: before })
 }
 
-async function claim(db: Db, ctx: Context, call: Call, requestHash: string): Promise<void> {
-  await db
-    .insertInto('idempotency')
-    .values({
-      actor: ctx.actor.id,
-      key: call.key,
-      operation: call.operation,
-      requestHash,
-      sealedAnswer: '',
-      createdAt: isoTime(ctx.now()),
-    })
-    .execute()
+function claim(db: Db, ctx: Context, { key, operation }: Call, requestHash: string): Promise<void> {
+  const createdAt = isoTime(ctx.now())
+  return insertRows(db, [{ actor: ctx.actor.id, key, operation, requestHash, sealedAnswer: '', createdAt }])
 }
 
 async function keep(db: Db, ctx: Context, key: string, answer: unknown): Promise<void> {
-  await db
-    .updateTable('idempotency')
-    .set({ sealedAnswer: ctx.store.secrets.seal(JSON.stringify(answer), place(ctx, key)) })
-    .where('actor', '=', ctx.actor.id)
-    .where('key', '=', key)
-    .execute()
+  const sealedAnswer = ctx.store.secrets.seal(JSON.stringify(answer), place(ctx, key))
+  await putAnswer(db, { actor: ctx.actor.id, key, sealedAnswer })
 }
 
 function oldest(ctx: Context): string {

@@ -1,7 +1,7 @@
 import type { Route } from '@valetkey/sdk/contract'
 import { AppError, CATALOGUE, isId } from '@valetkey/sdk/core'
 import { formatRevisionToken, getOrganization } from '../directory/index.ts'
-import { type Db, revisionsBy, type Store } from '../store/index.ts'
+import { type Db, prepareQuery, revisionsBy, type Store } from '../store/index.ts'
 
 /** The header in which a write answers with the revision that it made: a later question can ask for at least that one. */
 export const REVISION_HEADER = 'valetkey-revision'
@@ -37,13 +37,13 @@ export function noteRevisions(store: Store): NotingStore {
   }
 }
 
+const findRevisions = prepareQuery((db, { id }: { id: string }) =>
+  db.selectFrom('organization').select(['id', 'seq', 'revision']).where('id', 'in', [id, CATALOGUE]),
+)
+
 /** The token of a revision of an organization (or of the catalogue); of the newest where none is named. */
 async function tokenOf(db: Db, id: string, made: number | undefined): Promise<string> {
-  const rows = await db
-    .selectFrom('organization')
-    .select(['id', 'seq', 'revision'])
-    .where('id', 'in', [id, CATALOGUE])
-    .execute()
+  const rows = await findRevisions(db, { id })
   const catalogue = rows.find(row => row.id === CATALOGUE)?.revision ?? 0
   const { seq, revision } = rows.find(row => row.id === id) ?? { seq: 0, revision: catalogue }
   return formatRevisionToken({ organization: seq, revision: made ?? revision, catalogue })

@@ -1,5 +1,5 @@
 import { CATALOGUE, CatalogueChange, type Change, OrganizationChange } from '@valetkey/sdk/core'
-import type { Db } from '../../store/index.ts'
+import { type Db, prepareQuery } from '../../store/index.ts'
 
 /** The changes that follow a revision, oldest first and without a gap, and how far the organization is by now. */
 export interface Tail {
@@ -9,22 +9,16 @@ export interface Tail {
 
 const MOST_REVISIONS = 500
 
-/**
- * Reads what follows a revision. `gone` where the log cannot tell: it was pruned, the revision lies ahead of the
- * database (which was restored, then), or a row is unreadable. The subscriber then has to load the facts anew.
- */
-export async function readTail(db: Db, organization: string, after: number): Promise<Tail | 'gone'> {
-  const last = after + MOST_REVISIONS
-  // One statement sees one state of the database: the head and the rows up to it belong together.
-  const rows = await db
+const findRows = prepareQuery((db, of: { organization: string; after: number; last: number }) =>
+  db
     .selectFrom('organization')
     .leftJoin('changeLog', join =>
       join
         .onRef('changeLog.organizationId', '=', 'organization.id')
-        .on('changeLog.revision', '>', after)
-        .on('changeLog.revision', '<=', last),
+        .on('changeLog.revision', '>', of.after)
+        .on('changeLog.revision', '<=', of.last),
     )
-    .where('organization.id', '=', organization)
+    .where('organization.id', '=', of.organization)
     .select([
       'organization.revision as head',
       'changeLog.revision',
@@ -33,8 +27,17 @@ export async function readTail(db: Db, organization: string, after: number): Pro
       'changeLog.value',
     ])
     .orderBy('changeLog.revision')
-    .orderBy('changeLog.ord')
-    .execute()
+    .orderBy('changeLog.ord'),
+)
+
+/**
+ * Reads what follows a revision. `gone` where the log cannot tell: it was pruned, the revision lies ahead of the
+ * database (which was restored, then), or a row is unreadable. The subscriber then has to load the facts anew.
+ */
+export async function readTail(db: Db, organization: string, after: number): Promise<Tail | 'gone'> {
+  const last = after + MOST_REVISIONS
+  // One statement sees one state of the database: the head and the rows up to it belong together.
+  const rows = await findRows(db, { organization, after, last })
   const head = rows[0]?.head
   if (head === undefined || head < after) return 'gone'
   const ops = new Map<number, unknown[]>()
