@@ -13,7 +13,7 @@ export function createTerms(secret: string): Terms {
     const named = `${kind}\n${text}`
     const before = known.get(named)
     if (before !== undefined) return before
-    const term = hash('sha256', `${secret}\n${named}`, 'buffer').readUIntBE(0, 6)
+    const term = Number.parseInt(hash('sha256', `${secret}\n${named}`, 'hex').slice(0, 12), 16)
     if (known.size >= MOST_KNOWN) known.clear()
     known.set(named, term)
     return term
