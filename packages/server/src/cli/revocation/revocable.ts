@@ -80,40 +80,28 @@ export const NOUNS: Record<string, Noun<Kind>> = {
     example: 'gnt_01kam9',
     revoke: 'what a person let an agent do, and what was handed on of it',
     freeze: 'what an agent does for a person by a grant',
-    async find(session, text) {
-      const { id, organization } = await findGrant(session, text)
-      return { id, organization, name: id }
-    },
+    find: by(findGrant, ({ id }) => id),
   },
   delegation: {
     kind: 'delegation',
     example: 'dlg_01kam9',
     revoke: 'what an agent let another do, and all that was handed on of it',
     freeze: 'what an agent does for another by a delegation, and all that follows from it',
-    async find(session, text) {
-      const { id, organization } = await findDelegation(session, text)
-      return { id, organization, name: id }
-    },
+    find: by(findDelegation, ({ id }) => id),
   },
   person: {
     kind: 'person',
     example: 'maya@northwind.dev',
     revoke: 'what a person let agents do, and suspend the person, whose agents are then refused too',
     freeze: 'a person, and the agents that the person owns',
-    async find(session, text) {
-      const { id, organization, email } = await findPerson(session, text)
-      return { id, organization, name: email ?? id }
-    },
+    find: by(findPerson, ({ id, email }) => email ?? id),
   },
   server: {
     kind: 'server',
     example: 'billing',
     revoke: 'a whole MCP server, for good: its calls are refused, its keys open nothing',
     freeze: 'all calls of an MCP server',
-    async find(session, text) {
-      const { id, name } = await findServer(session, text)
-      return { id, name }
-    },
+    find: by(findServer, ({ name }) => name),
   },
   tool: {
     kind: 'tool',
@@ -127,10 +115,7 @@ export const NOUNS: Record<string, Noun<Kind>> = {
     example: 'contoso',
     revoke: 'everything that an organization may, for good',
     freeze: 'all calls in an organization',
-    async find(session, text) {
-      const { id, slug } = await findOrganization(session, text)
-      return { id, name: slug }
-    },
+    find: by(findOrganization, ({ slug }) => slug),
   },
   key: {
     kind: 'signing_key',
@@ -139,6 +124,17 @@ export const NOUNS: Record<string, Noun<Kind>> = {
     freeze: '',
     find: async (_, text) => ({ id: text, name: text }),
   },
+}
+
+/** Finds a thing by what the command line has, and says what people call it. */
+function by<T extends { id: string; organization?: string }>(
+  find: (session: Session, text: string) => Promise<T>,
+  nameOf: (found: T) => string,
+): Noun<Kind>['find'] {
+  return async (session, text) => {
+    const found = await find(session, text)
+    return { id: found.id, organization: found.organization, name: nameOf(found) }
+  }
 }
 
 /** The `jti`; the token itself is not sent anywhere. */
