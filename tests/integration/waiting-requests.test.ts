@@ -271,6 +271,25 @@ describe('by the name of a person', () => {
     expect(await waitingAt(maya)).toEqual([])
   })
 
+  test('nor where others ask them too', async () => {
+    const pushy = await agent('restless-bot')
+    expect((await ask({}, pushy)).answer).toMatchObject({ status: 200 })
+    const { db } = stage.authority.store
+    const mine = db.selectFrom('waitingRequest').selectAll().where('clientId', '=', pushy.id)
+    const own = await mine.executeTakeFirstOrThrow()
+    // So many older ones of other clients.
+    const others = Array.from({ length: 60 }, (_, n) => {
+      const number = String(n).padStart(26, '0')
+      return { ...own, id: `wrq_${number}`, secretHash: number, clientId: `of another ${n}` }
+    })
+    await db.insertInto('waitingRequest').values(others).execute()
+    for (let count = 1; count < 5; count++)
+      expect((await ask({}, pushy)).answer).toMatchObject({ status: 200 })
+    expect((await ask({}, pushy)).answer).toMatchObject({ status: 400, error: 'access_denied' })
+    await db.deleteFrom('waitingRequest').where('clientId', 'like', 'of another %').execute()
+    await stage.api.agents.suspend({ id: pushy.id })
+  })
+
   test('it ends with the agent, with the grant, and with the person', async () => {
     const other = await agent('dawn-bot')
     const first = await ask({}, other)

@@ -10,7 +10,7 @@ import { readForm, withForm } from '../body.ts'
 import { provenCaller } from '../client/authentication.ts'
 import type { Target } from '../token/target.ts'
 import { available } from '../trouble.ts'
-import { findBySecret, listAsked, POLL_SECONDS } from './waiting-request.ts'
+import { countAsked, findBySecret, POLL_SECONDS } from './waiting-request.ts'
 
 /** An agent has asked somebody who is not at its screen. */
 export interface Asked {
@@ -84,8 +84,8 @@ async function findAsked(
     .where(isId(hint, 'person') ? 'id' : 'externalId', '=', foldName(hint.trim()))
     .executeTakeFirst()
   if (!row) return undefined
-  const waiting = await listAsked(store, row.id, now())
-  if (waiting.filter(({ clientId }) => clientId === caller.clientId).length >= MOST_WAITING)
+  const waiting = await countAsked(store, { person: row.id, client: caller.clientId, now: now() })
+  if (waiting >= MOST_WAITING)
     throw new errors.AccessDenied('this person has not answered the last requests yet', 'too_many_waiting')
   return row.id
 }

@@ -124,6 +124,22 @@ export async function listAsked({ db }: Store, person: string, now: number): Pro
   return rows.flatMap(row => toWaiting(row) ?? [])
 }
 
+/** How much of what one person is asked comes from one client. */
+export async function countAsked(
+  { db }: Store,
+  { person, client, now }: { person: string; client: string; now: number },
+): Promise<number> {
+  const { count } = await db
+    .selectFrom('waitingRequest')
+    .select(eb => eb.fn.countAll().as('count'))
+    .where('personId', '=', person)
+    .where('clientId', '=', client)
+    .where('expiresAt', '>', now)
+    .where('answer', 'is', null)
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
 /** Notes that its client has come again; false where it has come too soon. */
 export async function notePoll(store: Store, id: string, now: number): Promise<boolean> {
   const { numUpdatedRows } = await store.write(tx =>
