@@ -206,6 +206,21 @@ describe('refused', () => {
       expect(await forward(billing, token, more), JSON.stringify(more)).toMatchObject({ status: 400, error })
   })
 
+  test('a token that is limited to tools of the first server; limited to resources it goes on, with them', async () => {
+    const { a, api, grant } = stage
+    await api.tools.map({
+      ...{ server: 'billing', name: 'read_invoice', permission: 'invoices:read' },
+      ...{ definition: `sha256-${'A'.repeat(43)}`, inputSchema: {} },
+    })
+    const limited = (detail: object) =>
+      inbound(a, { grant_id: grant.id, authorization_details: JSON.stringify([detail]) })
+    const tool = await limited({ type: 'mcp_tool', identifier: 'read_invoice', actions: ['call'] })
+    expect(await forward(billing, tool)).toMatchObject({ status: 400, error: 'invalid_target' })
+    const detail = { type: 'resource', identifier: 'customer/acme', actions: ['invoices:read'] }
+    const next = await forward(billing, await limited(detail))
+    expect(claimsOf(next)).toMatchObject({ scope: 'invoices:read', authorization_details: [detail] })
+  })
+
   test('a grant that is for the first server alone', async () => {
     const { api, a } = stage
     await api.clients.register({ agent: 'alpha', redirectUris: [REDIRECT] })

@@ -160,6 +160,9 @@ function requireWay(
     throw refuse('the call has been at that server before', 'forward_cycle')
   if (dlg.length + fwd.length + 1 > maxDepth)
     throw refuse(`a chain has ${maxDepth} steps at most`, 'forward_depth')
+  // They are tools of this server: what has the same name at another one was not meant.
+  if (inbound.claims.authorization_details?.some(({ type }) => type === 'mcp_tool'))
+    throw new errors.InvalidTarget(undefined, 'forward_tools')
 }
 
 function describe(
