@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Fixture, startFixture } from '../conformance/fixture/index.ts'
+import { chainOf, type Hand } from '../integration/delegation-stage.ts'
 import { type GatewayStage, startGatewayStage } from './gateway-stage.ts'
+import { createHand } from './hand.ts'
 import { read, say, send } from './say.ts'
 import { ECHO, event, type ScriptedUpstream, startScriptedUpstream } from './scripted-upstream.ts'
 import { startWorld, type World } from './world.ts'
@@ -207,11 +209,10 @@ test('a stream goes on after an event of its own, and after no event of somebody
   expect((await resume(first ?? '', session, analyst)).status).toBe(404)
 })
 
-test('a revoked agent: its open stream is cut, its pending call answers 401, and nothing more is heard', async () => {
-  await world.api.agents.create({ name: 'short-lived', owner: 'maya@northwind.test', ceiling: ['files:*'] })
-  await world.api.assignments.create({ principal: 'short-lived', role: 'support-agent' })
-  const token = await (await world.identify('short-lived')).token(behindScripted.url)
+/** A stream and a call of this token that are under way end when something is taken back, on both sides of the gateway. */
+async function expectCut(token: string, takeBack: () => Promise<unknown>): Promise<void> {
   const closed = { stream: Promise.withResolvers<void>(), call: Promise.withResolvers<void>() }
+  scripted.calls.length = 0
   scripted.onCall = ({ message, response }) => {
     const isStream = message.params.arguments.stream
     response.once('close', (isStream ? closed.stream : closed.call).resolve)
@@ -227,7 +228,7 @@ test('a revoked agent: its open stream is cut, its pending call answers 401, and
   await expect
     .poll(() => scripted.calls.filter(({ message }) => message.params.arguments?.stream === false).length)
     .toBe(1)
-  await world.api.revocations.create({ kind: 'agent', id: 'short-lived', reason: 'leaked', waitMs: 5_000 })
+  await takeBack()
   expect(await stream.text()).not.toContain('"result"')
   const answer = await read(await pending)
   expect(answer.status).toBe(401)
@@ -236,11 +237,40 @@ test('a revoked agent: its open stream is cut, its pending call answers 401, and
   await closed.call.promise
   scripted.onCall = ({ reply }) => reply({ content: [] })
   expect((await call({ token })).status).toBe(401)
-  await expect
-    .poll(async () =>
-      (await world.calls({ agent: 'short-lived', verdict: 'permit' })).map(({ outcome }) => outcome),
-    )
-    .toEqual(['revoked', 'revoked'])
+}
+
+/** How the calls of an agent that were let through ended. */
+async function outcomesOf(agent: string) {
+  return (await world.calls({ agent, verdict: 'permit' })).map(({ outcome }) => outcome)
+}
+
+async function hire(name: string): Promise<void> {
+  await world.api.agents.create({ name, owner: 'maya@northwind.test', ceiling: ['files:*'] })
+  await world.api.assignments.create({ principal: name, role: 'support-agent' })
+}
+
+test('a revoked agent: its open stream is cut, its pending call answers 401, and nothing more is heard', async () => {
+  await hire('short-lived')
+  const token = await (await world.identify('short-lived')).token(behindScripted.url)
+  await expectCut(token, () =>
+    world.api.revocations.create({ kind: 'agent', id: 'short-lived', reason: 'leaked', waitMs: 5_000 }),
+  )
+  await expect.poll(() => outcomesOf('short-lived')).toEqual(['revoked', 'revoked'])
+})
+
+test('a delegation that is taken back ends what a delegate further down has under way', async () => {
+  await world.api.delegationRules.put({ from: 'organization', to: 'organization' })
+  const place = { ...world, billing: { resource: behindScripted.url } }
+  const hands: Hand[] = []
+  for (const name of ['first', 'second', 'third']) {
+    await hire(name)
+    hands.push(await createHand(place, name))
+  }
+  const { links, answer } = await chainOf(hands, { scope: 'files:read' })
+  await expectCut(String(answer['access_token']), () =>
+    world.api.revocations.create({ kind: 'delegation', id: links[0] ?? '', waitMs: 5_000 }),
+  )
+  await expect.poll(() => outcomesOf('third')).toEqual(['revoked', 'revoked'])
 })
 
 test('every attempt is on record with how it ended', async () => {
