@@ -16,6 +16,7 @@ export interface FileThread extends EvidenceFile {
 
 /** `isBackground` lets everything else go first. */
 export function startThread(settings: FileSettings & { isBackground?: boolean }): FileThread {
+  const { access, isBackground } = settings
   const pending = new Map<number, Pending>()
   let worker: Worker | undefined
   let lastId = 0
@@ -24,8 +25,9 @@ export function startThread(settings: FileSettings & { isBackground?: boolean })
   function start(): Worker {
     const started = new Worker(new URL('./worker.ts', import.meta.url), {
       workerData: settings,
-      // Rows only pass through: what a shipment takes should die young, and more would hold memory for nothing.
-      resourceLimits: { maxYoungGenerationSizeMb: 24 },
+      // Rows only pass through: what a shipment takes should die young, and more would hold memory for nothing. Who only
+      // answers questions has never much in its hands.
+      resourceLimits: { maxYoungGenerationSizeMb: access === 'write' || isBackground ? 24 : 3 },
     })
     const fail = (error: Error) => {
       if (worker !== started) return

@@ -11,6 +11,7 @@ import {
 } from '../../server/index.ts'
 import { addExamples } from '../session.ts'
 import type { Io } from '../terminal/index.ts'
+import { releaseMemory } from './release-memory.ts'
 import { untilStopped } from './stop.ts'
 
 /** Registers `valetkey serve`: a node of the authority, in production. It does not start where that is unsafe. */
@@ -38,6 +39,7 @@ async function serve(io: Io, file: string | undefined): Promise<void> {
   const stopped = untilStopped(io)
   try {
     await announce(io, config, authority)
+    await releaseMemory()
     await stopped
     io.err.write('valetkey stops: no new requests, those under way may end\n')
   } finally {
