@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const UNIT = 'packages/sdk/src/engine'
-const MODEL = ['tests/model/{laws,on-behalf,chain}.test.ts', 'tests/mutation/short-model.ts']
+const MODEL = ['tests/model/{laws,replay,on-behalf,chain}.test.ts', 'tests/mutation/short-model.ts']
 
 /** What is quick comes first: most mutants go no further. */
 class UnitTestsFirst extends BaseSequencer {

@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest'
+import { CATALOGUE, type Change, OrganizationOp } from '../core/index.ts'
+import { createSnapshot, decide, type Snapshot } from './index.ts'
+import { ACME, assign, BOT, call, forMaya, grant, MAYA, NOW, northwind } from './testing/northwind.ts'
+
+const group: OrganizationOp = {
+  fact: 'principal',
+  id: 'grp_1',
+  value: { id: 'grp_1', seq: 9, kind: 'group', name: 'desk', status: 'active' },
+}
+const member: OrganizationOp = { fact: 'member', id: 'mem_1', value: { group: 9, member: BOT } }
+const ownRole: OrganizationOp = {
+  fact: 'role',
+  id: 'rol_own',
+  value: { id: 'rol_own', slug: 'own', type: 'rty_customer', permissions: ['invoice:read'] },
+}
+const link: OrganizationOp = {
+  fact: 'link',
+  id: 'dlg_1',
+  value: {
+    ...{ id: 'dlg_1', from: 'agt_1', to: 'agt_2', parent: null, grant: null, credential: 'crd_1' },
+    ...{ scopes: ['invoice:read'], resources: [ACME], condition: null, hops: 0, expiresAt: NOW + 1000 },
+  },
+}
+const denied = (frozen: boolean): OrganizationOp => ({
+  fact: 'revoked_token',
+  id: `jti_${frozen}`,
+  value: { id: `jti_${frozen}`, expiresAt: NOW + 1000, ...(frozen && { frozen: true }) },
+})
+const EVERYTHING = [
+  ...[group, member, ownRole, assign(BOT, 'own', ACME), assign(9, 'reader', ACME), grant([ACME]), link],
+  ...[denied(true), denied(false)],
+]
+
+const factsOf = (snapshot: Snapshot) => snapshot.facts('org_1') as Change & { ops: OrganizationOp[] }
+function apply(snapshot: Snapshot, ...ops: OrganizationOp[]): void {
+  const revision = snapshot.revisionOf('org_1') ?? 0
+  expect(snapshot.apply({ organization: 'org_1', revision: revision + 1, ops })).toBe(true)
+}
+const reasonOf = (snapshot: Snapshot, caller = {}) =>
+  decide(call('get_by_id', { id: 'INV-1' }, caller), snapshot).reason
+
+test('what is held of an organization is told as the facts that it was told of, each once, and makes it again', () => {
+  const first = northwind(...EVERYTHING)
+  const facts = factsOf(first)
+  const told = new Set(facts.ops.map(({ fact, id }) => `${fact} ${id}`))
+  expect(told.size).toBe(facts.ops.length)
+  for (const op of EVERYTHING) expect(facts.ops).toContainEqual(op)
+  for (const op of facts.ops) expect(OrganizationOp.parse(op)).toEqual(op)
+  const again = createSnapshot()
+  again.load(first.facts(CATALOGUE) as Change)
+  again.load(facts)
+  expect(again.facts('org_1')).toEqual(facts)
+})
+
+test('whatever is taken away is told no more, and what comes anew counts at once', () => {
+  for (const op of EVERYTHING) {
+    const snapshot = northwind(...EVERYTHING)
+    apply(snapshot, { ...op, value: null } as OrganizationOp)
+    expect(factsOf(snapshot).ops.map(({ id }) => id)).not.toContain(op.id)
+    apply(snapshot, op)
+    expect(factsOf(snapshot).ops).toContainEqual(op)
+  }
+})
+
+test('an agent that has called is decided anew after anything of it has changed', () => {
+  const fact = (op: OrganizationOp['fact'], id: string) =>
+    factsOf(northwind()).ops.find(one => one.fact === op && one.id === id) as OrganizationOp
+  const changes: [string, OrganizationOp, string][] = [
+    ['its credential is gone', { fact: 'credential', id: 'crd_1', value: null }, 'revoked'],
+    [
+      'its credential is another agent’s',
+      { fact: 'credential', id: 'crd_1', value: { id: 'crd_1', agent: 'agt_2', expiresAt: null } },
+      'revoked',
+    ],
+    ['it is gone', { fact: 'agent', id: 'agt_1', value: null }, 'revoked'],
+    ['its principal is gone', { fact: 'principal', id: 'agt_1', value: null }, 'revoked'],
+    ['its owner is gone', { fact: 'principal', id: 'usr_1', value: null }, 'suspended'],
+  ]
+  for (const [what, op, reason] of changes) {
+    const snapshot = northwind(assign(BOT, 'reader', ACME))
+    expect(reasonOf(snapshot)).toBe('permitted')
+    apply(snapshot, op)
+    expect(reasonOf(snapshot), what).toBe(reason)
+    apply(snapshot, fact(op.fact, op.id))
+    expect(reasonOf(snapshot), what).toBe('permitted')
+  }
+})
+
+test('a number that a principal leaves is nobody’s, and what was given to it goes with it', () => {
+  const snapshot = northwind(assign(BOT, 'reader', ACME))
+  expect(reasonOf(snapshot)).toBe('permitted')
+  const moved = { id: 'agt_1', seq: 30, kind: 'agent', name: 'agt_1', status: 'active' } as const
+  apply(snapshot, { fact: 'principal', id: 'agt_1', value: moved })
+  expect(reasonOf(snapshot)).toBe('agent_lacks_permission')
+  expect(snapshot.organization('org_1')?.principalAt[BOT]).toBeUndefined()
+  expect(snapshot.organization('org_1')?.principalAt[30]).toEqual(moved)
+})
+
+test('the person behind a grant is the one of today', () => {
+  const snapshot = northwind(assign(BOT, 'reader', ACME), assign(MAYA, 'reader', ACME), grant([1]))
+  expect(reasonOf(snapshot, forMaya)).toBe('permitted')
+  const maya = { id: 'usr_1', seq: MAYA, kind: 'user', name: 'usr_1', status: 'suspended' } as const
+  apply(snapshot, { fact: 'principal', id: 'usr_1', value: maya })
+  expect(reasonOf(snapshot, forMaya)).toBe('suspended')
+  apply(snapshot, { fact: 'principal', id: 'usr_1', value: { ...maya, status: 'active' } })
+  expect(reasonOf(snapshot, forMaya)).toBe('permitted')
+})
+
+test('an own role counts for what was given before it came, is narrowed at once, and gives nothing once it is gone', () => {
+  const snapshot = northwind(assign(BOT, 'own', ACME))
+  expect(reasonOf(snapshot)).toBe('agent_lacks_permission')
+  apply(snapshot, ownRole)
+  expect(reasonOf(snapshot)).toBe('permitted')
+  const narrow = { id: 'rol_own', slug: 'own', type: 'rty_customer', permissions: ['customer:read'] }
+  apply(snapshot, { fact: 'role', id: 'rol_own', value: narrow })
+  expect(reasonOf(snapshot)).toBe('agent_lacks_permission')
+  apply(snapshot, ownRole)
+  apply(snapshot, { fact: 'role', id: 'rol_own', value: null })
+  expect(reasonOf(snapshot)).toBe('agent_lacks_permission')
+})
+
+test('a token that is frozen is refused until it is thawed, one that is revoked for good', () => {
+  const snapshot = northwind(assign(BOT, 'reader', ACME), denied(true), denied(false))
+  expect(reasonOf(snapshot, { token: 'jti_true' })).toBe('frozen')
+  expect(reasonOf(snapshot, { token: 'jti_false' })).toBe('revoked')
+  apply(snapshot, { fact: 'revoked_token', id: 'jti_true', value: null })
+  expect(reasonOf(snapshot, { token: 'jti_true' })).toBe('permitted')
+  apply(snapshot, { ...denied(false), id: 'jti_true' } as OrganizationOp)
+  expect(reasonOf(snapshot, { token: 'jti_true' })).toBe('revoked')
+})
