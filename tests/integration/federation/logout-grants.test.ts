@@ -30,8 +30,8 @@ afterAll(async () => {
   await partner?.close()
 })
 
-/** Maya signs in at the provider, in a session of this name, because an agent asks, and lets it act. */
-async function consents(sid: string) {
+/** Maya signs in at the provider, in a session of this name, because an agent asks, and is about to let it act. */
+async function isAsked(sid: string) {
   partner.say({ claims: { email: MAYA, sid } })
   const client = await site.agent(`agent-${++agents}`, { ceiling: ['tickets:read', 'tickets:write'] })
   const person = createPerson(site.url, partner.issuer)
@@ -40,7 +40,12 @@ async function consents(sid: string) {
   const page = await browser.open(asked)
   const shown = await person.follow(await browser.submit(page, { email: MAYA, way: 'provider' }))
   expect(shown.text).toContain('act for you')
-  const { leaves } = await personWith(browser, MAYA).answer(shown, { scope: ['tickets:read'] })
+  return { client, allow: () => personWith(browser, MAYA).answer(shown, { scope: ['tickets:read'] }) }
+}
+
+async function consents(sid: string) {
+  const { client, allow } = await isAsked(sid)
+  const { leaves } = await allow()
   const tokens = await site.redeem(client, leaves ?? new URL('about:blank'))
   expect(tokens).toMatchObject({ status: 200, refresh_token: expect.any(String) })
   return { client, tokens }
@@ -85,6 +90,17 @@ test('a sign-out of the person takes back all that the person consented to, and 
     'revoked',
     'live',
   ])
+})
+
+test('a yes that a sign-out has overtaken is none', async () => {
+  const { client, allow } = await isAsked('seven')
+  const { db } = site.authority.store
+  // As if the sign-out had been told after the form was read, and before the yes was written down.
+  await sql`create trigger overtaking before update on organization begin
+    update federated_session set ended_at = '2026-01-01T00:00:00.000Z' where sid = 'seven'; end`.execute(db)
+  const { leaves } = await allow()
+  await sql`drop trigger overtaking`.execute(db)
+  expect([leaves, await statusOf(client)]).toEqual([null, undefined])
 })
 
 test('a sign-out that failed here is not used up: it ends what it is about when it comes again', async () => {

@@ -1,6 +1,6 @@
 import { agree, asOneChange, type StandingGrant } from '../../directory/index.ts'
 import { grantedOf } from '../../oauth/index.ts'
-import { noteConsent } from '../federation/sessions.ts'
+import { noteConsent, wasEndedThere } from '../federation/sessions.ts'
 import { refuseForm } from '../pages/account.ts'
 import { redirectTo } from '../pages/layout.ts'
 import { adopt, lend, readLent } from './adoption.ts'
@@ -59,7 +59,7 @@ async function resourcesOf(
   return held.length > 0 ? held : undefined
 }
 
-/** Writes the grant down, and takes the agent on where there is none, as one change; undefined where this request has its answer. */
+/** Writes the grant down, and takes the agent on where there is none, as one change; undefined where this request has its answer, or nobody is signed in any more. */
 async function grantOnce(
   visit: Visit,
   standing: Situation['standing'],
@@ -73,6 +73,8 @@ async function grantOnce(
   const all = [...scopes, ...Object.keys(elevated)]
   const lent = isLending ? await readLent(visit.ctx, person, all) : []
   return asOneChange(visit.ctx, [organization], async ctx => {
+    // A sign-out that came in between has taken back what it found, and would not find this.
+    if (await wasEndedThere(ctx.store.db, visit.session.id)) return undefined
     const first = await ctx.store.db
       .insertInto('replay')
       .values({ id: `consent:${request.id}`, expiresAt: stage.now() + HOUR_MS })
@@ -99,7 +101,7 @@ async function grantOnce(
   })
 }
 
-/** Goes where the answer leads that was given by another click. */
+/** Goes where the answer leads that was given by another click, or back to the question. */
 async function whenAnswered({ open, path }: Visit): Promise<Response> {
   for (const until = Date.now() + ANSWER_WAIT_MS; Date.now() < until; ) {
     const request = await open.find()

@@ -129,6 +129,17 @@ export async function isLiveThere(db: Db, session: string): Promise<boolean> {
   return found !== undefined
 }
 
+/** Whether a session was ended from the provider where it began; one that began here never is. */
+export async function wasEndedThere(db: Db, session: string): Promise<boolean> {
+  const found = await db
+    .selectFrom('federatedSession')
+    .select('sessionId')
+    .where('sessionId', '=', session)
+    .where('endedAt', 'is not', null)
+    .executeTakeFirst()
+  return found !== undefined
+}
+
 /** Whose sign-out it is: a subject's, in all its sessions, or one session alone. */
 export interface SignedOut {
   subject: string | undefined
