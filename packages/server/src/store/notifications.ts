@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { listenOn } from './listening.ts'
 import type { ChangeListener } from './store.ts'
@@ -21,8 +22,8 @@ export async function openNotifications(
   hear: ChangeListener,
 ): Promise<Notifications> {
   const untold = new Set<string>()
-  let pause: NodeJS.Timeout | undefined
-  let sending = Promise.resolve()
+  /** The one that is on its way, and the pause after it. */
+  let round: Promise<void> | undefined
 
   const listening = await listenOn({
     createClient,
@@ -33,45 +34,47 @@ export async function openNotifications(
     },
     cameBack() {
       hear(undefined)
-      void send()
+      send()
     },
   })
 
   /** One at a time: what changes while one is on its way, or too soon after it, goes with the next. */
-  function send(): Promise<void> {
-    clearTimeout(pause)
-    pause = setTimeout(() => {
-      pause = undefined
-      if (untold.size > 0) void send()
-    }, APART_MS)
-    sending = sending.then(sendUntold)
-    return sending
+  function send(): void {
+    round ??= sendUntold().then(async isTold => {
+      await sleep(APART_MS)
+      round = undefined
+      if (isTold && untold.size > 0) send()
+    })
   }
 
-  async function sendUntold(): Promise<void> {
+  /** False where they wait for the next connection, or for the next change. */
+  async function sendUntold(): Promise<boolean> {
     const client = listening.current()
-    if (client === undefined || untold.size === 0) return
+    if (client === undefined) return false
+    if (untold.size === 0) return true
     const organizations = [...untold]
     untold.clear()
     const names = organizations.join(' ')
     const payload = Buffer.byteLength(names) > PAYLOAD_LIMIT_BYTES ? '' : names
     try {
       await client.query('select pg_notify($1, $2)', [CHANNEL, payload])
+      return true
     } catch {
-      // They are told over the next connection; this one may hang rather than be broken.
+      // This connection may hang rather than be broken.
       for (const organization of organizations) untold.add(organization)
       void client.end().catch(() => {})
+      return false
     }
   }
 
   return {
     tell(organizations) {
       for (const organization of organizations) untold.add(organization)
-      if (pause === undefined) void send()
+      send()
     },
     async close() {
-      await send()
-      clearTimeout(pause)
+      while (round !== undefined) await round
+      await sendUntold()
       await listening.close()
     },
   }
