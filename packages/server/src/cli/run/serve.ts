@@ -38,8 +38,9 @@ async function serve(io: Io, file: string | undefined): Promise<void> {
   // Before anything says that it runs: whoever reads that may ask it to stop.
   const stopped = untilStopped(io)
   try {
-    await announce(io, config, authority)
+    // Before it says that it serves, since it takes a moment in which nothing is answered.
     await releaseMemory()
+    await announce(io, config, authority)
     await stopped
     io.err.write('valetkey stops: no new requests, those under way may end\n')
   } finally {
