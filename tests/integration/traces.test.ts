@@ -1,4 +1,4 @@
-import { api, createClient, type Route } from '@valetkey/sdk/contract'
+import { api, type ClientOptions, createClient, type Route } from '@valetkey/sdk/contract'
 import { afterAll, expect, test } from 'vitest'
 import { addApp } from './authenticator.ts'
 import { linkPerson } from './federation/linked.ts'
@@ -458,12 +458,27 @@ test.each(WRITING)('%s leaves what it must: facts in the change log, an event in
   await using product = await start()
   const world = await northwind(product)
   const before = await countTraces(product)
-  await run(product.client(), world, product)
+  await run(createClient(api, because(product)), world, product)
   const after = await countTraces(product)
   expect(after.log > before.log, 'change log').toBe(trace === 'facts')
   expect(after.events > before.events, 'events').toBe(trace !== 'nothing')
   expect(after.revisions > before.revisions, 'revisions').toBe(trace === 'facts')
+  if (routeOf(name).method === 'DELETE')
+    expect((await product.events()).map(({ detail }) => detail['reason'])).toContain(REASON)
 })
+
+const REASON = 'nobody needs it'
+
+/** Says why, whatever is taken away. */
+function because(product: Product): ClientOptions {
+  const fetch = (request: Request) => {
+    if (request.method !== 'DELETE') return product.send(request)
+    const url = new URL(request.url)
+    url.searchParams.set('reason', REASON)
+    return product.send(new Request(url, request))
+  }
+  return { baseUrl: ISSUER, token: () => product.adminToken, fetch }
+}
 
 const REPEATED = WRITING.filter(name => routeOf(name).idempotent)
 

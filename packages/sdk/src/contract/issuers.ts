@@ -52,7 +52,7 @@ export const issuers = {
       path: '/issuers/:issuerId',
       summary: 'Take the word of an issuer no more; what came by it is refused at once',
       permission: 'issuer:write',
-      query: z.object(inOrganization),
+      query: z.object({ ...inOrganization, ...s.why }),
       returns: s.TrustedIssuer,
     },
   },

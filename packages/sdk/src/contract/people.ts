@@ -75,7 +75,7 @@ export const people = {
       path: '/people/:id/factors/:factor',
       summary: 'Take away a factor that a person has lost, and end the person’s sessions',
       permission: 'person:write',
-      query: z.object({ ...inOrganization, reason: s.Text.optional() }),
+      query: z.object({ ...inOrganization, ...s.why }),
       returns: s.Factor,
     },
   },

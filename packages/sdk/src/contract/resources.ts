@@ -80,7 +80,7 @@ export const resources = {
       path: '/resource',
       summary: 'Remove a resource; with `cascade`, everything below it and every role given there',
       permission: 'resource:write',
-      query: One.extend({ cascade: z.union([z.boolean(), z.stringbool()]).default(false) }),
+      query: One.extend({ ...s.why, cascade: z.union([z.boolean(), z.stringbool()]).default(false) }),
       returns: s.Resource.extend({ removed: z.number().int() }),
     },
     import: {
@@ -121,7 +121,7 @@ export const resources = {
       path: '/groups/:group',
       summary: 'Remove a group, its memberships and the roles it was given',
       permission: 'group:write',
-      query: z.object(inOrganization),
+      query: z.object({ ...inOrganization, ...s.why }),
       returns: s.Group,
     },
     members: {
@@ -145,7 +145,7 @@ export const resources = {
       path: '/groups/:group/members',
       summary: 'Take a member out',
       permission: 'group:write',
-      query: z.object({ ...inOrganization, member: s.PrincipalRef }),
+      query: z.object({ ...inOrganization, ...s.why, member: s.PrincipalRef }),
       returns: s.Member,
     },
   },

@@ -59,6 +59,7 @@ export const session = {
       path: '/api-tokens/:id',
       summary: 'Revoke an API token',
       permission: 'api_token:write',
+      query: z.object(s.why),
       returns: s.ApiToken,
     },
   },

@@ -74,7 +74,7 @@ export const sinks = {
       path: '/sinks/:sink',
       summary: 'Send nothing there any more',
       permission: 'sink:write',
-      query: z.object(inOrganization),
+      query: z.object({ ...inOrganization, ...s.why }),
       returns: s.Sink,
     },
     test: {

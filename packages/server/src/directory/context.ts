@@ -11,5 +11,7 @@ export interface Actor {
 export interface Context {
   store: Store
   actor: Actor
+  /** Why, in the words of who asks; on record with all that is done. */
+  reason?: string
   now(): number
 }

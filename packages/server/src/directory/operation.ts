@@ -38,5 +38,7 @@ export function timeOf(ctx: Context): string {
 
 /** Records what the caller of an operation did, in the transaction that does it. */
 export function recordBy(ctx: Context, tx: Tx, event: Omit<ChangeEvent, 'actor'>): Promise<void> {
-  return record(tx, { ...event, actor: ctx.actor.id }, ctx.now())
+  const { actor, reason } = ctx
+  const detail = reason === undefined ? event.detail : { reason, ...event.detail }
+  return record(tx, { ...event, actor: actor.id, ...(detail && { detail }) }, ctx.now())
 }

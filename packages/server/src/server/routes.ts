@@ -76,7 +76,8 @@ export function createRoutes(options: RoutesOptions): Hono<Env> {
       refuseIfNotPermitted(actor, route)
       const input = await parseInput(route, c.req.raw, c.req.param())
       const noting = noteRevisions(store)
-      const ctx: Context = { store: noting.store, actor, now }
+      const { reason } = input as { reason?: string }
+      const ctx: Context = { store: noting.store, actor, now, ...(reason && { reason }) }
       const key = route.idempotent ? c.req.raw.headers.get('idempotency-key') : null
       const answer = await (key === null
         ? run(ctx, input)

@@ -42,6 +42,8 @@ const words = (max: number) =>
       'Leave out control characters and invisible characters.',
     )
 export const Text = words(500)
+/** Why something is taken away, where that need not be said; what is said goes on record with it. */
+export const why = { reason: Text.optional() }
 /** Why something may go on again: not left out, and not blank. */
 export const Note = words(500).refine(text => text.trim() !== '', 'Say why: it goes on record.')
 /** What a thing is called in lists and records. */

@@ -107,5 +107,5 @@ async function remove(session: Session, domain: string, options: ConfirmOptions)
   const { api, organization, print } = session
   const preview = [`Nobody speaks for addresses of ${domain} any more; who is linked already stays so.`]
   if (!(await confirm(session, { name: domain, preview }, options))) return
-  print.item(view, await api.domains.remove({ ...organization, domain }))
+  print.item(view, await api.domains.remove({ ...organization, domain, reason: options.reason }))
 }

@@ -243,7 +243,8 @@ async function remove(session: Session, text: string, options: ConfirmOptions): 
     `${count} linked there: they stay, and lose their sessions and the roles that came from it.`,
   ]
   if (!(await confirm(session, { name, preview }, options))) return
-  print.item(providerView, await api.identityProviders.remove({ organization, provider: id }))
+  const { reason } = options
+  print.item(providerView, await api.identityProviders.remove({ organization, provider: id, reason }))
 }
 
 async function links(session: Session, { idp, person }: { idp?: string; person?: string }): Promise<void> {

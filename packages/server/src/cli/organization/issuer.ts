@@ -186,7 +186,10 @@ async function remove(session: Session, text: string, options: ConfirmOptions): 
     agents.length === 0 ? 'No workload comes by it.' : `Workloads come by it as ${agents.join(', ')}.`,
   ]
   if (!(await confirm(session, { name, preview }, options))) return
-  session.print.item(view, await session.api.issuers.remove({ organization, issuerId }))
+  session.print.item(
+    view,
+    await session.api.issuers.remove({ organization, issuerId, reason: options.reason }),
+  )
 }
 
 async function map(session: Session, text: string, agent: string, claims: string[]): Promise<void> {

@@ -108,5 +108,5 @@ async function revoke(session: Session, text: string, options: ConfirmOptions): 
   const { id, name, organization } = await findScimToken(session, text)
   const preview = [`The directory that uses ${name} is shut out; whom it has provisioned stays as they are.`]
   if (!(await confirm(session, { name: id, preview }, options))) return
-  print.item(view, await api.scimTokens.revoke({ organization, scimToken: id }))
+  print.item(view, await api.scimTokens.revoke({ organization, scimToken: id, reason: options.reason }))
 }

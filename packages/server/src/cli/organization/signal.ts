@@ -276,7 +276,8 @@ async function removeReceiver(session: Session, text: string, options: ConfirmOp
     `${name} is told nothing more; ${stream?.waiting ?? 0} events that wait for it are dropped.`,
   ]
   if (!(await confirm(session, { name, preview }, options))) return
-  print.item(receiverView, await api.signalReceivers.remove({ organization, receiver: id }))
+  const { reason } = options
+  print.item(receiverView, await api.signalReceivers.remove({ organization, receiver: id, reason }))
 }
 
 async function startStream(
@@ -343,7 +344,8 @@ async function removeSource(session: Session, text: string, options: ConfirmOpti
   const { id, name, organization } = await findSignalSource(session, text)
   const preview = [`What ${name} says ends nothing here any more.`]
   if (!(await confirm(session, { name, preview }, options))) return
-  print.item(sourceView, await api.signalSources.remove({ organization, signalSource: id }))
+  const { reason } = options
+  print.item(sourceView, await api.signalSources.remove({ organization, signalSource: id, reason }))
 }
 
 async function rotateKey({ api, print }: Session): Promise<void> {

@@ -234,5 +234,5 @@ async function remove(session: Session, text: string, options: ConfirmOptions): 
   const { id: sink, name, backlog } = await findSink(session, text)
   const preview = [`${backlog} records wait there and will not be sent; they stay in the evidence.`]
   if (!(await confirm(session, { name, preview }, options))) return
-  session.print.item(view, await session.api.sinks.remove({ sink }))
+  session.print.item(view, await session.api.sinks.remove({ sink, reason: options.reason }))
 }

@@ -198,8 +198,9 @@ async function unassign(
     `on ${held.map(({ resource }) => resource).join(', ')}.`,
   ]
   if (!(await confirm(session, { name, preview }, options))) return
+  const { reason } = options
   const removed: Assignment[] = []
-  for (const { id } of held) removed.push(await api.assignments.remove({ organization, id }))
+  for (const { id } of held) removed.push(await api.assignments.remove({ organization, id, reason }))
   print.list(assignmentView, removed)
 }
 
@@ -235,5 +236,5 @@ async function clear(
   if (held.length === 0) preview.push('No role is given there.')
   const name = principal?.name ?? resource ?? ''
   if (!(await confirm(session, { name, preview, incident: true }, options))) return
-  print.item(clearedView, await api.assignments.clear(about))
+  print.item(clearedView, await api.assignments.clear({ ...about, reason: options.reason }))
 }

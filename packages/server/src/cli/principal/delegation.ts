@@ -153,5 +153,5 @@ async function disallow(session: Session, text: string, options: ConfirmOptions)
   const { id, organization, from, to } = await findDelegationRule(session, text)
   const preview = [`${from} may not delegate to ${to} any more; what was made under this rule ends.`]
   if (!(await confirm(session, { name: id, preview, incident: true }, options))) return
-  print.item(ruleView, await api.delegationRules.remove({ organization, id }))
+  print.item(ruleView, await api.delegationRules.remove({ organization, id, reason: options.reason }))
 }

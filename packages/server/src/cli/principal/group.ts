@@ -120,7 +120,7 @@ async function remove(session: Session, text: string, options: ConfirmOptions): 
   const count = inside.length === 1 ? '1 direct member loses' : `${inside.length} direct members lose`
   const preview = [`Group ${name}: ${count} what it was given: ${roles}.`]
   if (!(await confirm(session, { name, preview }, options))) return
-  print.item(view, await api.groups.remove({ organization, group: id }))
+  print.item(view, await api.groups.remove({ organization, group: id, reason: options.reason }))
 }
 
 async function members(session: Session, text: string): Promise<void> {

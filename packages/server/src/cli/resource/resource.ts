@@ -191,7 +191,7 @@ async function remove(
   ]
   if (!(await confirm(session, { name: resource, preview }, options))) return
   const cascade = options.cascade ? 'true' : 'false'
-  const removed = await api.resources.remove({ ...organization, resource, cascade })
+  const removed = await api.resources.remove({ ...organization, resource, cascade, reason: options.reason })
   const columns = [...view.columns, { header: 'REMOVED', value: (item: typeof removed) => item.removed }]
   print.item({ ...view, columns }, removed)
 }

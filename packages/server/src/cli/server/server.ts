@@ -244,5 +244,6 @@ async function revokeKey(
     `Guards and gateways of ${server.name} that use this key are shut out; ${live} are running, with any key.`,
   ]
   if (!(await confirm(session, { name: key.id, preview }, options))) return
-  session.print.item(keyView, await session.api.serverKeys.revoke({ server: server.id, id: key.id }))
+  const { reason } = options
+  session.print.item(keyView, await session.api.serverKeys.revoke({ server: server.id, id: key.id, reason }))
 }

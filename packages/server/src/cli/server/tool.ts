@@ -134,5 +134,8 @@ async function unmap(
     `${server.name}.${tool.name} needs ${tool.permission}; without a rule every call of it is refused.`,
   ]
   if (!(await confirm(session, { name: tool.name, preview }, options))) return
-  session.print.item(toolView, await session.api.tools.unmap({ server: server.id, id: tool.id }))
+  session.print.item(
+    toolView,
+    await session.api.tools.unmap({ server: server.id, id: tool.id, reason: options.reason }),
+  )
 }

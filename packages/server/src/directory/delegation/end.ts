@@ -18,7 +18,7 @@ export interface WhichLinks {
 /** Ends a link. All that rest on it end with it, at every enforcement point, by this one change. */
 export async function revokeDelegation(
   ctx: Context,
-  input: InputOf<'delegations', 'revoke'> & { reason?: string },
+  input: InputOf<'delegations', 'revoke'> & { reason?: string | undefined },
 ): Promise<Delegation> {
   const { organizationId } = await locateDelegation(ctx.store.db, input)
   return ctx.store.write(async tx => {

@@ -112,7 +112,7 @@ export async function mapTool(ctx: Context, input: Rule): Promise<Tool> {
 /** Removes a rule, by its id or by the tool's name. */
 export async function unmapTool(
   ctx: Context,
-  input: InputOf<'tools', 'unmap'> & { reason?: string },
+  input: InputOf<'tools', 'unmap'> & { reason?: string | undefined },
 ): Promise<Tool> {
   const server = await getServer(ctx.store.db, input.server)
   return ctx.store.write(async tx => {
