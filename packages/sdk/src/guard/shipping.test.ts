@@ -35,7 +35,7 @@ test('what is shipped is what was recorded, whatever it says, each organizationâ
       if (!batch) throw new Error('there is a batch')
       const body = toRequestBody(batch, { point: 'pnt_1', key: privateKey })
       await spool.close()
-      const { shipments } = RecordsRequest.parse(JSON.parse(new TextDecoder().decode(body)))
+      const { shipments } = RecordsRequest.parse(JSON.parse(body))
       expect(new Set(shipments.map(shipment => shipment.organization)).size).toBe(shipments.length)
       const from = { point: 'pnt_1', epoch: 7, key: publicKey }
       const arrived = shipments.flatMap(shipment => checkShipment(shipment, from).records)

@@ -27,14 +27,22 @@ const NUMBERS = /,"epoch":(\d+),"counter":(\d+),"previous":(\d+)\}$/
 const LONGEST_NUMBERS = 128
 const NEWLINE = 0x0a
 
+/** Kept, because the engine collects its whole heap again and again where megabytes are made outside of it. */
+let room = Buffer.alloc(0)
+
+function takeRoom(bytes: number): Buffer<ArrayBuffer> {
+  if (room.length < bytes) room = Buffer.allocUnsafe(bytes)
+  return room
+}
+
 /**
  * Turns a batch of the spool into the body of a request: one shipment an organization, each under the point's signature.
  * Bytes are moved and not read as text: there are many of them, and they stay what they are.
  */
-export function toRequestBody({ epoch, count, lines }: Batch, by: Vouching): Uint8Array<ArrayBuffer> {
+export function toRequestBody({ epoch, count, lines }: Batch, by: Vouching): string {
   const byOrganization = Map.groupBy(readLines(lines, by.point), line => line.organization)
   // What a line loses is longer than what it gets, but for the point's name and what a shipment is wrapped in.
-  const body = Buffer.allocUnsafe(lines.length + count * (by.point.length + 256))
+  const body = takeRoom(lines.length + count * (by.point.length + 256))
   let length = body.write('{"shipments":[', 'latin1')
   for (const [name, ofOne] of byOrganization) {
     length += body.write('{"records":[', length, 'latin1')
@@ -64,7 +72,7 @@ export function toRequestBody({ epoch, count, lines }: Batch, by: Vouching): Uin
       ) - 1
   }
   length += body.write(']}', length - 1, 'latin1') - 1
-  return body.subarray(0, length)
+  return body.toString('utf8', 0, length)
 }
 
 function readLines(lines: Buffer, point: string): Line[] {

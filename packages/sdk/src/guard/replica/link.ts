@@ -40,7 +40,7 @@ export interface Link {
   /** Gives the lease back, after the last decision: nobody need wait for it to end. */
   leave(): Promise<void>
   /** `body` is the text of a RecordsRequest. */
-  sendRecords(body: Uint8Array<ArrayBuffer>): Promise<number>
+  sendRecords(body: string): Promise<number>
   sendDefinitions(request: DefinitionsRequest): Promise<void>
   upstreamCredential(): Promise<UpstreamCredential | null>
 }
@@ -53,11 +53,7 @@ export async function openLink(options: LinkOptions): Promise<Link> {
   const registration = await register(base, options)
   const session = { authorization: `Bearer ${registration.session}` }
   const json = { ...session, 'content-type': 'application/json' }
-  const post = async <T>(
-    path: string,
-    body: NonNullable<RequestInit['body']>,
-    schema: z.ZodType<T> | undefined,
-  ) => {
+  const post = async <T>(path: string, body: string, schema: z.ZodType<T> | undefined) => {
     const response = await request(`${base}/feed/${path}`, { method: 'POST', headers: json, body })
     return schema ? schema.parse(response) : undefined
   }
