@@ -256,6 +256,6 @@ function setStatus(name: string, status: 'active' | 'suspended'): Call | undefin
       directory.updateService(ctx, { ...api.services.update.body.parse({ status }), service: name })
   if (!name.startsWith('agent')) return undefined
   return status === 'active'
-    ? ctx => directory.resumeAgent(ctx, { ...api.agents.resume.body.parse({}), id })
+    ? ctx => directory.resumeAgent(ctx, { ...api.agents.resume.body.parse({ reason: 'looked into' }), id })
     : ctx => directory.suspendAgent(ctx, { ...api.agents.suspend.body.parse({}), id })
 }
