@@ -113,7 +113,7 @@ export function createRecordMill(total: number): RecordMill {
       const key = newCommitmentKey()
       leaf['commitment'] = commitTo(dataText, key)
       const text = canonicalJson(leaf)
-      lines.push(`{"leaf":${text},"data":${dataText},"key":"${key}"}`)
+      lines.push(`{"leaf":${text},"data":${JSON.stringify(dataText)},"key":"${key}"}`)
       hashes.push(leafHash(text))
       numbers.push(counter)
     }

@@ -51,8 +51,8 @@ function toShipment(
     if (data === null) return { leaf, data, key: null }
     // What is shipped again is the same, as from a spool: so the key rests on the record.
     const commitmentKey = sha256(canonicalJson(record)).toString('base64url', 0, 16)
-    const commitment = commitTo(canonicalJson(data), commitmentKey)
-    return { leaf: { ...leaf, commitment }, data, key: commitmentKey }
+    const text = canonicalJson(data)
+    return { leaf: { ...leaf, commitment: commitTo(text, commitmentKey) }, data: text, key: commitmentKey }
   })
   const counters = lane.records.map(record => record.writer?.counter ?? 0)
   const digest = shipmentDigest(records.map(({ leaf }) => leafHash(canonicalJson(leaf))))

@@ -68,7 +68,7 @@ describe('what points report', () => {
     const [first, second] = good.records
     const changed: Shipment[] = [
       { ...good, records: [{ ...first, leaf: { ...first?.leaf, tool: 'other' } }, second] as never },
-      { ...good, records: [{ ...first, data: { arguments: { customer: 'other' } } }, second] as never },
+      { ...good, records: [{ ...first, data: '{"arguments":{"customer":"other"}}' }, second] as never },
       { ...good, records: [{ ...first, data: null, key: null }, second] as never },
       { ...good, records: [second] as never },
       { ...good, records: [first] as never },
@@ -88,6 +88,29 @@ describe('what points report', () => {
     ])
     expect(stand.ingested).toEqual([])
     expect((await point.post('/feed/records', { shipments: [good] })).status).toBe(200)
+  })
+
+  test('what callers name their arguments is taken as it was written, however a parser reads it', async () => {
+    const { keys, point } = await made()
+    const named = ['\\', '\n', 'a\\', 'a\n', '"', '\u0000', '__proto__']
+    const records = Array.from({ length: 200 }, (_, i) => {
+      const names = named.toSorted((a, b) => ((a.length + i) % 3) - ((b.length + i) % 3)).slice(i % 5)
+      const args = Object.fromEntries(names.map(name => [name, '€']))
+      return attempt(i + 1, { server: stand.seeded.billing.id, arguments: args })
+    })
+    expect((await ship(point, keys, records)).status).toBe(200)
+  })
+
+  test('what comes with a record is a JSON object in one line', async () => {
+    const { keys, point } = await made()
+    const [good] = toShipments(point.id, KeyObject.from(keys.privateKey), [
+      attempt(1, { server: stand.seeded.billing.id }),
+    ])
+    for (const data of ['', '[]', '"text"', '{', '{\n}', '{"a":\t1}']) {
+      const records = good?.records.map(record => ({ ...record, data })) ?? []
+      const answer = await point.post('/feed/records', { shipments: [{ ...good, records } as never] })
+      expect(await codeOf(answer)).toEqual([400, 'request.invalid'])
+    }
   })
 
   test('what is not JSON, not a record or too large is refused', async () => {

@@ -69,10 +69,13 @@ const JsonMembers = z.custom<JsonObject>(
   'This is no JSON object.',
 )
 
-/** A record in its two parts (`partRecord`), and the key of the commitment to the second. */
+/**
+ * A record in its two parts (`partRecord`), and the key of the commitment to the second. That one is text, since names in it
+ * are callers' own: V8 (Node 24 and 26) now and then reads one with an escape in it as another that it has seen before.
+ */
 export const ShippedRecord = z.object({
   leaf: JsonMembers,
-  data: JsonMembers.nullable().default(null),
+  data: z.string().nullable().default(null),
   key: z.string().max(64).nullable().default(null),
 })
 export type ShippedRecord = z.infer<typeof ShippedRecord>

@@ -3,6 +3,7 @@ import {
   AppError,
   CallRecord,
   canonicalJson,
+  type JsonObject,
   joinRecord,
   type Shipment,
   type ShipmentTerms,
@@ -20,7 +21,7 @@ export interface CheckedRecord {
   /** The canonical text of the leaf, and its hash. */
   leaf: string
   hash: Buffer
-  /** The canonical text of what the leaf commits to, and the key. */
+  /** The text of what the leaf commits to, and the key. */
   data: string | null
   key: string | null
 }
@@ -98,7 +99,7 @@ export function checkShipment(
 }
 
 function checkRecord({ leaf, data, key }: ShippedRecord): CheckedRecord {
-  const parsed = CallRecord.safeParse(joinRecord({ leaf, data }))
+  const parsed = CallRecord.safeParse(joinRecord({ leaf, data: readData(data) }))
   if (!parsed.success) {
     const [issue] = parsed.error.issues
     throw invalid(`A record has no form that is known: ${issue?.path.join('.')}: ${issue?.message}`)
@@ -108,10 +109,26 @@ function checkRecord({ leaf, data, key }: ShippedRecord): CheckedRecord {
   if (!/^[\x21-\x7e]{1,200}$/.test(id)) throw invalid('A record has an unusable id.')
   const leafText = canonicalJson(leaf)
   if (Buffer.byteLength(leafText) > LONGEST_LEAF) throw invalid('A record is longer than an entry of a log.')
-  const dataText = data === null ? null : canonicalJson(data)
-  if (!isCommittedTo(leaf['commitment'], dataText, key))
+  if (!isCommittedTo(leaf['commitment'], data, key))
     throw new AppError('point.forged', 'A record does not commit to what came with it.')
-  return { record: parsed.data, writer, leaf: leafText, hash: leafHash(leafText), data: dataText, key }
+  return { record: parsed.data, writer, leaf: leafText, hash: leafHash(leafText), data, key }
+}
+
+/** One line of JSON, as the text is kept and written out. */
+function readData(text: string | null): JsonObject | null {
+  if (text === null) return null
+  const data = /[^ -\u{10ffff}]/u.test(text) ? undefined : parseJson(text)
+  if (typeof data !== 'object' || data === null || Array.isArray(data))
+    throw invalid('What comes with a record is no JSON object in one line.')
+  return data as JsonObject
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function isCommittedTo(commitment: unknown, data: string | null, key: string | null): boolean {

@@ -33,5 +33,5 @@ function toLine(record: CallRecord): string {
   const key = newCommitmentKey()
   leaf['commitment'] = commitTo(dataText, key)
   const text = canonicalJson(leaf)
-  return `{"organization":${organization},"length":${Buffer.byteLength(text)},"leaf":${text},"data":${dataText},"key":"${key}"}`
+  return `{"organization":${organization},"length":${Buffer.byteLength(text)},"leaf":${text},"data":${JSON.stringify(dataText)},"key":"${key}"}`
 }
