@@ -8,6 +8,7 @@ import {
   listPrincipals,
   listResources,
   nearOf,
+  rolesOf,
   rootsOf,
   wouldAllow,
 } from './index.ts'
@@ -144,7 +145,7 @@ test('who carries a permission is told from the nearest resource up', () => {
 })
 
 test('what came close lacks the permission; what would allow it names the nearest place and the least first', () => {
-  const view = northwind(given('asg_1', ADA, 'sender', INV_1))
+  const view = northwind(given('asg_1', ADA, 'sender', INV_1), given('asg_2', ADA, 'auditor', ROOT))
   const question = { principal: ADA, resource: INV_1, ...INVOICES }
   expect(nearOf(view, question).map(({ role: near }) => near.fact?.slug)).toEqual(['sender'])
   expect(wouldAllow(view, question).map(one => [one.role.fact?.slug, one.resource, one.alsoGives])).toEqual([
@@ -162,6 +163,16 @@ test('effective permissions are those of the resource itself, not those of what 
     'invoice:read',
     'invoice:send',
   ])
+})
+
+test('a role that is gone, or holds what is not known, gives nothing more and hides nothing else', () => {
+  const odd = role('odd', 'invoice', 'invoice:gone', 'invoice:read')
+  const view = northwind(odd, given('asg_1', ADA, 'odd', INV_1), given('asg_2', ADA, 'ghost', INV_1))
+  const question = { principal: ADA, resource: INV_1, ...INVOICES }
+  expect(effectivePermissions(view, question)).toEqual(['invoice:read'])
+  expect(nearOf(view, question).map(({ role: { id } }) => id)).toEqual(['rol_ghost'])
+  const would = wouldAllow(view, question).map(one => one.role.fact?.slug)
+  expect(would).toEqual(['reader', 'odd', 'writer', 'account', 'auditor'])
 })
 
 test('a filter leaves out what lies below another root', () => {
@@ -189,6 +200,72 @@ test('a list says of each resource whether the role was given to the very princi
   expect(listResources(view, { ...asked, after: INV_1, limit: 1 }).next).toBe(null)
 })
 
+test('a list says by what each is held there: what was given to the very principal first, else what reaches it', () => {
+  const view = northwind(
+    given('asg_read', BOT, 'reader', INV_1),
+    given('asg_send', BOT, 'sender', INV_1),
+    given('asg_other', BOT, 'sender', INV_2),
+    given('asg_all', BOT, 'account', ACME),
+    given('asg_staff', STAFF, 'reader', INV_3),
+  )
+  const { items } = listResources(view, { principal: BOT, ...INVOICES, type: 'invoice', after: 0, limit: 10 })
+  expect(items.map(({ resource, direct, held }) => [resource, direct, held.assignment.id])).toEqual([
+    [INV_1, true, 'asg_read'],
+    [INV_2, false, 'asg_all'],
+    [INV_3, false, 'asg_staff'],
+  ])
+})
+
+test('a list comes page by page, by number, wherever its resources lie and from wherever they are held', () => {
+  const moved = rows('invoice', [INV_1, 'INV-1', GLOBEX])
+  const held = [
+    [given('asg_1', ADA, 'auditor', ROOT)],
+    [given('asg_1', ADA, 'account', ACME), given('asg_2', ADA, 'account', GLOBEX)],
+  ]
+  for (const facts of held) {
+    const view = northwind(moved, ...facts)
+    const page = (after: number, limit: number) => {
+      const list = listResources(view, { principal: ADA, ...INVOICES, type: 'invoice', after, limit })
+      return [list.items.map(({ resource }) => resource), list.next]
+    }
+    expect(page(0, 10)).toEqual([[INV_1, INV_2, INV_3], null])
+    expect(page(0, 3)).toEqual([[INV_1, INV_2, INV_3], null])
+    expect(page(0, 2)).toEqual([[INV_1, INV_2], INV_2])
+    expect(page(0, 1)).toEqual([[INV_1], INV_1])
+    expect(page(INV_1, 2)).toEqual([[INV_2, INV_3], null])
+    expect(page(INV_3, 2)).toEqual([[], null])
+  }
+})
+
+test('a list of principals leaves out who is not active and what has ended', () => {
+  const idle: OrganizationOp = {
+    ...{ fact: 'principal', id: `user_${ADA}` },
+    value: { id: `user_${ADA}`, seq: ADA, kind: 'user', name: 'ada', status: 'suspended' },
+  }
+  const view = northwind(
+    idle,
+    given('asg_1', ADA, 'auditor', ROOT),
+    given('asg_2', BOT, 'reader', INV_1, NOW),
+    given('asg_3', STAFF, 'reader', INV_1),
+  )
+  const holders = listPrincipals(view, { resource: INV_1, ...INVOICES })
+  expect(holders.map(({ principal: seq, direct, held }) => [seq, direct, held.assignment.id])).toEqual([
+    [BOT, false, 'asg_3'],
+    [CLERKS, false, 'asg_3'],
+    [STAFF, true, 'asg_3'],
+  ])
+})
+
+test('the roles of a principal are its own and those of its groups, as long as they last', () => {
+  const view = northwind(
+    given('asg_1', STAFF, 'reader', INV_1),
+    given('asg_2', BOT, 'sender', INV_2, NOW),
+    given('asg_3', BOT, 'writer', INV_3, NOW + 1),
+  )
+  expect(rolesOf(view, { principal: BOT, now: NOW })).toEqual(new Set(['rol_reader', 'rol_writer']))
+  expect(rolesOf(view, { principal: ADA, now: NOW })).toEqual(new Set())
+})
+
 test('a list of principals prefers what was given to each itself', () => {
   const view = northwind(
     given('asg_1', STAFF, 'account', ACME),
@@ -202,6 +279,9 @@ test('a list of principals prefers what was given to each itself', () => {
     [CLERKS, false, 'asg_1'],
     [STAFF, false, 'asg_1'],
   ])
+  const both = northwind(given('asg_1', BOT, 'reader', INV_1), given('asg_2', STAFF, 'reader', INV_1))
+  const [bot] = listPrincipals(both, { resource: INV_1, ...INVOICES })
+  expect([bot?.principal, bot?.direct, bot?.held.assignment.id]).toEqual([BOT, true, 'asg_1'])
 })
 
 test('an assignment, a member or a principal that is told again is replaced, not added', () => {

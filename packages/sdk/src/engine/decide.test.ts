@@ -281,7 +281,12 @@ test('explain walks the same way and says what was not reached', () => {
     'passed',
     'failed',
   ])
+  expect(decision.legs[0]).toEqual({ leg: 'state', result: 'passed', detail: null })
+  expect(decision.legs[8]).toEqual({ leg: 'condition', result: 'failed', detail: 'args.amount <= 100' })
+  expect(decision.missing).toBeNull()
   const early = decide(refund({ name: 'drop_db' }), northwind(), true)
+  expect(early.legs[1]).toEqual({ leg: 'tool', result: 'failed', detail: 'drop_db' })
+  expect(early.legs[2]).toEqual({ leg: 'arguments', result: 'not_reached', detail: null })
   expect(early.legs.slice(1).map(leg => leg.result)).toEqual([
     'failed',
     'not_reached',
@@ -292,6 +297,16 @@ test('explain walks the same way and says what was not reached', () => {
     'not_reached',
     'not_reached',
   ])
+})
+
+test('what is missing is said where it was asked for', () => {
+  const late = refund({}, {}, NOW + 1000)
+  expect(decide(late, northwind()).missing).toBeNull()
+  expect(decide(late, northwind(), true).missing).toMatchObject({
+    principal: 'bot',
+    permission: 'invoices:refund',
+  })
+  expect(decide(refund(), northwind(), true).missing).toBeNull()
 })
 
 test('a gap between revisions is not applied', () => {

@@ -35,6 +35,22 @@ test('what is known of a member is forgotten when a group joins or leaves anothe
   expect([...groups.subjectsOf(BEN)].sort()).toEqual([BEN, CLERKS, STAFF])
 })
 
+test('whoever is in several groups, and a group of several, are counted for each', () => {
+  const { groups } = stage()
+  groups.put('3', { group: STAFF, member: ADA })
+  groups.put('4', { group: CLERKS, member: BEN })
+  groups.put('2', null)
+  expect([...groups.subjectsOf(ADA)].sort()).toEqual([ADA, CLERKS, STAFF])
+  expect(groups.membersOf(CLERKS).sort()).toEqual([ADA, BEN, CLERKS])
+  groups.put('3', null)
+  expect([...groups.subjectsOf(ADA)].sort()).toEqual([ADA, CLERKS])
+  expect(groups.membersOf(STAFF)).toEqual([STAFF])
+  expect([...groups.facts()]).toEqual([
+    ['1', { group: CLERKS, member: ADA }],
+    ['4', { group: CLERKS, member: BEN }],
+  ])
+})
+
 test('a member that is not active belongs to nothing, and comes back to what it belonged to', () => {
   const { inactive, groups } = stage()
   inactive.add(ADA)

@@ -74,6 +74,10 @@ group('acting for a person', () => {
     expect(filterFor(apart, list, 'invoice:read').roots).toEqual([])
     expect(mayObtain(northwind(...both, grant([1], ['file:read'])), ask('INV-1'))).toBe(true)
     expect(mayObtain(northwind(...both, grant([1], ['file:read'])), ask('INV-2'))).toBe(false)
+    const many = (...ids: string[]) =>
+      mayObtain(northwind(...both, grant([1], ['file:read'])), call('get_many', { ids }, forMaya))
+    expect(many('INV-1', 'a/b')).toBe(true)
+    expect([many('INV-1', 'INV-2'), many('INV-2', 'INV-1')]).toEqual([false, false])
   })
 
   test('an agent that has all from the person could be given what the person holds', () => {

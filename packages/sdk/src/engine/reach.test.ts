@@ -1,7 +1,19 @@
 import { expect, test } from 'vitest'
 import { CATALOGUE, type CatalogueOp, type OrganizationOp } from '../core/index.ts'
 import { type DecisionRequest, filterFor, mayUse, type Snapshot } from './index.ts'
-import { ACME, assign, BOT, call, forMaya, grant, MAYA, NOW, northwind, onAcme } from './testing/northwind.ts'
+import {
+  ACME,
+  assign,
+  BOT,
+  call,
+  forMaya,
+  grant,
+  MAYA,
+  NOW,
+  northwind,
+  onAcme,
+  server,
+} from './testing/northwind.ts'
 
 const NOTHING = { all: false, roots: [] }
 const auditor = () => northwind(assign(BOT, 'auditor', 1))
@@ -15,11 +27,6 @@ function changed(snapshot: Snapshot, ...ops: CatalogueOp[]): Snapshot {
 const shown = (snapshot: Snapshot, name: string, caller: Partial<DecisionRequest['caller']> = {}) =>
   mayUse(snapshot, call(name, {}, caller), { kind: 'prompt', name, definition: null })
 
-const server = (mode: 'enforce' | 'audit'): CatalogueOp => ({
-  fact: 'server',
-  id: 'srv_1',
-  value: { id: 'srv_1', name: 'desk', url: 'https://d.example/mcp', mode, status: 'active' },
-})
 const rule = (name: string, more: object): CatalogueOp => ({
   fact: 'tool',
   id: name,
@@ -60,6 +67,19 @@ test('a tool is listed by the definition that was approved, and by no other', ()
   expect([listed('sha256-a'), listed('sha256-b'), listed(null)]).toEqual([true, false, false])
 })
 
+test('only a tool is compared with a definition', () => {
+  const prompt = { kind: 'prompt', name: 'export_all', definition: 'sha256-a' } as const
+  expect(mayUse(auditor(), call('export_all'), prompt)).toBe(true)
+})
+
+test('nothing is listed that could name nothing: of a type without resources, of no known type, of no form at all', () => {
+  const listed = (resource: string) => shown(changed(auditor(), rule('odd', { resource })), 'odd')
+  expect(listed('invoice/*')).toBe(true)
+  expect(listed('ticket/*')).toBe(false)
+  expect(listed('planet/{args.id}')).toBe(false)
+  expect(listed('invoice')).toBe(false)
+})
+
 test('what is of an open type is listed where there is something that it can lie in', () => {
   expect(shown(auditor(), 'read_file')).toBe(true)
   expect(shown(onAcme, 'read_file')).toBe(false)
@@ -90,4 +110,16 @@ test('a filter for a person leaves what agent, person, grant and token have in c
   expect(filter([assign(BOT, 'auditor', 1), grant([1])])).toEqual(NOTHING)
   expect(filter([assign(MAYA, 'auditor', 1), grant([1])])).toEqual(NOTHING)
   expect(filter([...both, grant([1], ['invoice:*'], NOW)])).toEqual(NOTHING)
+})
+
+test('a filter names a resource of a type that is gone by its id alone', () => {
+  const snapshot = changed(northwind(assign(BOT, 'reader', ACME)), {
+    fact: 'resource_type',
+    id: 'rty_customer',
+    value: null,
+  })
+  expect(filterFor(snapshot, call('list_invoices'), 'invoice:read')).toEqual({
+    all: false,
+    roots: [{ type: '', id: 'acme' }],
+  })
 })

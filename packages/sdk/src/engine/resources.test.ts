@@ -1,5 +1,5 @@
 import { expect, describe as group, test } from 'vitest'
-import { CATALOGUE, type OrganizationOp } from '../core/index.ts'
+import { CATALOGUE, type CatalogueOp, type OrganizationOp } from '../core/index.ts'
 import { decide, filterFor, mayUse } from './index.ts'
 import { ACME, assign, BOT, call, GLOBEX, NOW, northwind, onAcme, reasonOf } from './testing/northwind.ts'
 
@@ -51,7 +51,14 @@ group('the resource that the arguments name', () => {
       decide(call('get_by_id', { id: 'x'.repeat(length - 'invoice/'.length) }), onAcme).resource
     expect(sought(1_024)).toMatch(/x$/)
     expect(sought(5_000)).toMatch(/^.{1024}…$/)
-    expect(decide(call('get_by_id', { id: '' }), onAcme).resource).toBeNull()
+    expect(decide(call('get_by_id', { id: '' }), onAcme)).toMatchObject({
+      resource: null,
+      detail: 'the arguments do not name invoice/{args.id}',
+    })
+    expect(decide(call('list_of_customer', { customer: 'nobody' }), onAcme)).toMatchObject({
+      resource: 'customer/nobody/invoice/*',
+      detail: 'there is no customer/nobody/invoice/* here',
+    })
   })
 
   test('is gone with everything above it, and its number is not inherited', () => {
@@ -124,7 +131,8 @@ group('a tool that lists', () => {
   })
 
   test('a tool that names no resource concerns the whole organization', () => {
-    expect(reasonOf(call('export_all'))).toBe('agent_lacks_permission')
+    const lacks = { reason: 'agent_lacks_permission', detail: 'invoice:read', resource: null }
+    expect(decide(call('export_all'), onAcme)).toMatchObject(lacks)
     const auditor = northwind(assign(BOT, 'auditor', 1))
     expect(reasonOf(call('export_all'), auditor)).toBe('permitted')
     expect(filterFor(auditor, call('export_all'), 'invoice:read')).toEqual({ all: true, roots: [] })
@@ -154,6 +162,20 @@ test('the condition of a permission on an open type sees what is named, not what
   })
   const read = (path: string) => reasonOf(call('read_customer_file', { customer: 'acme', path }), snapshot)
   expect([read('a.txt'), read('b.txt')]).toEqual(['permitted', 'condition_failed'])
+})
+
+test('the condition of a permission sees the agent that acts by itself, the permission and the resource', () => {
+  const seen = (condition: string) => {
+    const value = { id: 'prm_pay', slug: 'invoice:pay', type: 'rty_invoice', bit: 0, risk: 'read' } as const
+    const snapshot = northwind(assign(BOT, 'payer', 4))
+    const ops: CatalogueOp[] = [{ fact: 'permission', id: value.id, value: { ...value, condition } }]
+    snapshot.apply({ organization: CATALOGUE, revision: 2, ops })
+    return reasonOf(call('pay', { id: 'INV-1' }), snapshot)
+  }
+  expect(seen('subject.type == "agent" && subject.id == "agt_1"')).toBe('permitted')
+  expect(seen('action.name == "invoice:pay"')).toBe('permitted')
+  expect(seen('resource.type == "invoice" && resource.id == "INV-1"')).toBe('permitted')
+  expect(seen('resource.id == "INV-2"')).toBe('condition_failed')
 })
 
 test('the condition of a permission holds for every tool that needs it', () => {

@@ -155,11 +155,60 @@ test('its rows make the same tree again', () => {
   ])
 })
 
-test('memory is counted by what is there', () => {
+test('memory is counted by what is there, and by the room that is kept', () => {
   const tree = new ResourceTree()
   const empty = tree.bytes
+  expect(empty).toBeGreaterThan(0)
   tree.put(ORGANIZATION, [1, 'r1', null])
-  expect(tree.bytes).toBeGreaterThan(empty)
+  expect(tree.bytes - empty).toBeGreaterThan(10)
   tree.remove(1)
   expect(tree.bytes).toBe(empty)
+  tree.reserve(9_999)
+  const kept = tree.bytes
+  expect(kept - empty).toBeGreaterThan(9_000 * 18)
+  tree.reserve(10_000)
+  expect(tree.bytes).toBeGreaterThan(kept)
+})
+
+test('room is made for more than the next number, so that numbers one by one do not each cost a copy', () => {
+  const tree = new ResourceTree()
+  tree.reserve(64)
+  const { bytes } = tree
+  for (const next of [65, 80, 95]) {
+    tree.reserve(next)
+    expect(tree.bytes).toBe(bytes)
+  }
+})
+
+test('a number that is no resource has no name and no type, and there is nothing of no type', () => {
+  const tree = new ResourceTree()
+  tree.put(ORGANIZATION, [1, 'r1', null])
+  tree.put(FOLDER, [5, 'r5', 1])
+  tree.remove(5)
+  expect([0, 3, 5, 10_000].map(seq => tree.externalIdOf(seq))).toEqual(['', '', '', ''])
+  expect([0, 3, 5, 10_000].map(seq => tree.typeOf(seq))).toEqual([0, 0, 0, 0])
+  expect([...tree.ofType(0, 0)]).toEqual([])
+  for (const seq of [0, 3, 5, 10_000]) expect([...tree.ofTypeWithin(0, seq)]).toEqual([])
+})
+
+test('an id is known to be no segment of a path for as long as its resource is called so', () => {
+  const tree = new ResourceTree()
+  tree.put(ORGANIZATION, [1, 'r1', null])
+  expect(tree.isPlain(1)).toBe(true)
+  for (const odd of ['a/b', 'a%b']) {
+    tree.put(FOLDER, [2, odd, 1])
+    expect([tree.isPlain(2), tree.isPlain(1)]).toEqual([false, true])
+    tree.put(FOLDER, [2, 'ab', 1])
+    expect(tree.isPlain(2)).toBe(true)
+  }
+})
+
+test('there is room for so many types and no more', () => {
+  const tree = new ResourceTree()
+  tree.put(0xffff, [1, 'r1', null])
+  expect(tree.typeOf(1)).toBe(0xffff)
+  expect(() => tree.put(0x10000, [2, 'r2', 1])).toThrow(
+    expect.objectContaining({ code: 'internal', message: 'too many resource types: 65536' }),
+  )
+  expect(tree.size).toBe(1)
 })

@@ -2,6 +2,7 @@ import {
   CATALOGUE,
   type CatalogueOp,
   type GrantFact,
+  type Mode,
   type OrganizationOp,
   type ResourceRow,
 } from '../../core/index.ts'
@@ -21,6 +22,11 @@ function tool(name: string, permission: string, resource: string | null): Catalo
   const rest = { definition: null, inputSchema: null, condition: null, risk: 'read', mode: null } as const
   const value = { id: name, server: 'srv_1', kind: 'prompt', name, permission, resource, ...rest } as const
   return { fact: 'tool', id: name, value }
+}
+
+export function server(mode: Mode): CatalogueOp {
+  const value = { id: 'srv_1', name: 'desk', url: 'https://d.example/mcp', mode, status: 'active' } as const
+  return { fact: 'server', id: 'srv_1', value }
 }
 
 const catalogue: CatalogueOp[] = [
@@ -60,11 +66,7 @@ const catalogue: CatalogueOp[] = [
       condition: null,
     },
   },
-  {
-    fact: 'server',
-    id: 'srv_1',
-    value: { id: 'srv_1', name: 'desk', url: 'https://d.example/mcp', mode: 'enforce', status: 'active' },
-  },
+  server('enforce'),
   type('customer', ['organization']),
   type('invoice', ['rty_customer']),
   type('ticket', ['rty_customer']),
