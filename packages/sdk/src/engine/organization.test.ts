@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { CATALOGUE, type Change, OrganizationOp } from '../core/index.ts'
+import { type AgentFact, CATALOGUE, type Change, OrganizationOp } from '../core/index.ts'
 import { createSnapshot, decide, listPrincipals, type Snapshot } from './index.ts'
 import { ACME, assign, BOT, call, forMaya, GLOBEX, grant, MAYA, NOW, northwind } from './testing/northwind.ts'
 
@@ -114,10 +114,8 @@ test('each credential of an agent counts until it is gone itself, whenever it ca
     ...{ fact: 'credential', id },
     value: agent === null ? null : { id, agent, expiresAt: null },
   })
-  const snapshot = northwind(assign(BOT, 'reader', ACME), credential('crd_1', null))
+  const snapshot = northwind(assign(BOT, 'reader', ACME))
   const reasons = () => ['crd_1', 'crd_2'].map(id => reasonOf(snapshot, { credential: id }))
-  expect(reasons()).toEqual(['revoked', 'revoked'])
-  apply(snapshot, credential('crd_1', 'agt_1'))
   expect(reasons()).toEqual(['permitted', 'revoked'])
   apply(snapshot, credential('crd_2', 'agt_1'))
   expect(reasons()).toEqual(['permitted', 'permitted'])
@@ -125,6 +123,27 @@ test('each credential of an agent counts until it is gone itself, whenever it ca
   expect(reasons()).toEqual(['revoked', 'permitted'])
   apply(snapshot, credential('crd_1', 'agt_1'), credential('crd_2', null))
   expect(reasons()).toEqual(['permitted', 'revoked'])
+})
+
+test('an agent that called before it had any credential is heard with its first', () => {
+  const agent = factOf('agent', 'agt_1').value as AgentFact
+  const snapshot = northwind(
+    {
+      fact: 'principal',
+      id: 'agt_2',
+      value: { id: 'agt_2', seq: 3, kind: 'agent', name: 'b', status: 'active' },
+    },
+    { fact: 'agent', id: 'agt_2', value: { ...agent, id: 'agt_2', principal: 'agt_2' } },
+    assign(3, 'reader', ACME),
+  )
+  const caller = { agent: 'agt_2', credential: 'crd_2' }
+  expect(reasonOf(snapshot, caller)).toBe('revoked')
+  apply(snapshot, {
+    fact: 'credential',
+    id: 'crd_2',
+    value: { id: 'crd_2', agent: 'agt_2', expiresAt: null },
+  })
+  expect(reasonOf(snapshot, caller)).toBe('permitted')
 })
 
 test('what a group was given is its members’ from when it comes, and no more when it is gone, idle or another', () => {
