@@ -137,10 +137,10 @@ test('who carries a permission is told from the nearest resource up', () => {
     given('asg_old', ADA, 'reader', INV_1, NOW),
   )
   const question = { principal: ADA, resource: INV_1, ...INVOICES }
-  expect(carriersOf(view, question).map(({ assignment }) => assignment.id)).toEqual([
-    'asg_low',
-    'asg_mid',
-    'asg_top',
+  expect(carriersOf(view, question).map(({ assignment, group }) => [assignment.id, group])).toEqual([
+    ['asg_low', null],
+    ['asg_mid', null],
+    ['asg_top', null],
   ])
 })
 
