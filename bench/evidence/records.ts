@@ -12,7 +12,7 @@ const POINTS = 20
 const SHIPMENTS_A_BODY = ORGANIZATIONS / POINTS
 export const RECORDS_A_SHIPMENT = 300
 export const DAYS = 90
-const DAY_MS = 24 * 3_600_000
+export const DAY_MS = 24 * 3_600_000
 const TOOLS = ['get_invoice', 'list_invoices', 'send_reminder', 'refund_invoice', 'search']
 /** A Wednesday. */
 export const END = Date.UTC(2026, 8, 30)
@@ -22,6 +22,8 @@ export interface Body {
   point: string
   text: string
   records: number
+  /** When it is sent: right after its newest record. */
+  at: number
 }
 
 export interface RecordMill {
@@ -139,7 +141,8 @@ export function createRecordMill(total: number): RecordMill {
           shipments.push(shipment(point, n * SHIPMENTS_A_BODY + i, count))
           left -= count
         }
-        bodies.push({ point, text: `{"shipments":[${shipments.join(',')}]}`, records: before - left })
+        const at = Math.ceil(END - (total - made) * stepMs)
+        bodies.push({ point, text: `{"shipments":[${shipments.join(',')}]}`, records: before - left, at })
       }
       return bodies
     },

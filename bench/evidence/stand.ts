@@ -10,7 +10,7 @@ import { Client } from 'pg'
 import { type Audit, openAudit } from '../../packages/server/src/audit/index.ts'
 import { openStore, type Store } from '../../packages/server/src/store/index.ts'
 import { startPostgres } from '../../tests/storage/postgres-server.ts'
-import { type Body, END, type RecordMill } from './records.ts'
+import { type Body, DAY_MS, DAYS, END, type RecordMill } from './records.ts'
 
 export type Dialect = 'sqlite' | 'postgres'
 
@@ -40,13 +40,16 @@ export async function openStand(dialect: Dialect): Promise<Stand> {
       ? await startPostgres({ shared_buffers: '512MB', max_wal_size: '4GB', checkpoint_timeout: '15min' })
       : undefined
   const url = postgres?.url ?? `sqlite:${join(directory, 'valetkey.db')}`
-  let { store, audit } = await openEvidence(url, path)
+  // An authority takes in what has just happened: its own entries, too, are of that moment.
+  let at = END - DAYS * DAY_MS
+  const now = () => at
+  let { store, audit } = await openEvidence(url, path, now)
 
   async function reopen(between: () => Promise<void>): Promise<void> {
     await audit.close()
     await store.close()
     await between()
-    ;({ store, audit } = await openEvidence(url, path))
+    ;({ store, audit } = await openEvidence(url, path, now))
   }
   const bytes = async () => (postgres ? bytesInPostgres(postgres.url) : bytesBelow(join(directory, 'audit')))
   return {
@@ -59,6 +62,7 @@ export async function openStand(dialect: Dialect): Promise<Stand> {
       const sender = async () => {
         for (let body = waiting.shift(); body; body = waiting.shift()) {
           const { point, text } = body
+          at = Math.max(at, body.at)
           const { shipments } = RecordsRequest.parse(JSON.parse(text))
           const checked = shipments.map(each => checkShipment(each, { point, epoch: 1, key }))
           await audit.ingest(point, 1, checked)
@@ -87,9 +91,13 @@ export async function openStand(dialect: Dialect): Promise<Stand> {
   }
 }
 
-async function openEvidence(url: string, path: string): Promise<{ store: Store; audit: Audit }> {
+async function openEvidence(
+  url: string,
+  path: string,
+  now: () => number,
+): Promise<{ store: Store; audit: Audit }> {
   const store = await openStore({ url, masterKey: new Uint8Array(32).fill(1) })
-  const audit = await openAudit({ store, path, origin: 'bench.test/log', now: () => END + 1000 })
+  const audit = await openAudit({ store, path, origin: 'bench.test/log', now })
   return { store, audit }
 }
 
