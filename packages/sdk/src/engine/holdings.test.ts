@@ -107,6 +107,16 @@ test('every assignment is found from its principal, its resource and both, until
   )
 })
 
+test('of several on one resource, the one that is taken away takes no other along, wherever it stands', () => {
+  for (const gone of [1, 2, 3, 4]) {
+    const holdings = new Holdings(new ResourceTree())
+    for (const id of [1, 2, 3, 4]) holdings.put(given(id, 7, 9), role)
+    holdings.remove(`asg_${gone}`)
+    const left = [1, 2, 3, 4].filter(id => id !== gone).map(id => `asg_${id}`)
+    expect(chain(holdings.here(7, 9), 'nextHere')).toEqual(left)
+  }
+})
+
 test('a mark outlives that its resource comes, is moved and is renamed, and no more', () => {
   const tree = new ResourceTree()
   tree.mark(200, true)
