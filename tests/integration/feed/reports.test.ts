@@ -92,13 +92,12 @@ describe('what points report', () => {
 
   test('what callers name their arguments is taken as it was written, however a parser reads it', async () => {
     const { keys, point } = await made()
-    const named = ['\\', '\n', 'a\\', 'a\n', '"', '\u0000', '__proto__']
-    const records = Array.from({ length: 200 }, (_, i) => {
-      const names = named.toSorted((a, b) => ((a.length + i) % 3) - ((b.length + i) % 3)).slice(i % 5)
-      const args = Object.fromEntries(names.map(name => [name, '€']))
-      return attempt(i + 1, { server: stand.seeded.billing.id, arguments: args })
-    })
-    expect((await ship(point, keys, records)).status).toBe(200)
+    const argued = (n: number, name: string) =>
+      attempt(n, { server: stand.seeded.billing.id, arguments: { '': '', [name]: '' } })
+    // V8 that has read the first of each pair may read the second one as the first.
+    const names = ['\\', '\n', 'a\\', 'a\n', '\\', '"', '__proto__']
+    for (const [i, name] of names.entries())
+      expect((await ship(point, keys, [argued(i + 1, name)])).status).toBe(200)
   })
 
   test('what comes with a record is a JSON object in one line', async () => {
