@@ -60,7 +60,7 @@ export function createPages(options: PagesOptions): Pages {
   addInteraction(app, stage, options)
   addDevice(app, stage, options)
   addAgents(app, stage, options)
-  addFederation(app, stage, stage.federation)
+  addFederation(app, stage)
   return { serves: path => PATHS.test(path), app }
 }
 

@@ -7,11 +7,20 @@ import { openPasskeys } from './factor/passkeys.ts'
 import { judgeProof } from './factor/proof.ts'
 import { createRecoveryCodes } from './factor/recovery-codes.ts'
 import { createSecondFactor } from './factor/second-factor.ts'
-import { createFederation, type Federation } from './federation/federation.ts'
+import { afterSignOut, type FederationSite, leaveFor } from './federation/federation.ts'
 import { isLiveThere } from './federation/sessions.ts'
 import { type Form, isFromElsewhere, isOwnForm, readForm, sealForm } from './form.ts'
 import { redirectTo } from './pages/layout.ts'
-import { type Ask, createSignIn, type SignInParts, type StageOptions } from './sign-in/sign-in.ts'
+import { createEntrance } from './sign-in/entrance.ts'
+import {
+  type Ask,
+  type SignInParts,
+  type SignInPlace,
+  type SignInSite,
+  type StageOptions,
+  showSignIn,
+  signIn,
+} from './sign-in/sign-in.ts'
 import { createSignInLimit } from './sign-in/sign-in-limit.ts'
 
 /** Somebody who is signed in, and may be. */
@@ -57,16 +66,18 @@ export function createStage(options: StageOptions) {
   }
 
   const newReference = () => newId('request', now())
-  const { showSignIn, signIn, enter, open } = createSignIn(parts, createSecondFactor(parts), {
-    leaveFor: (c, provider, to) => federation.start(c, provider, to),
-    keepSaid: (session, origin) => federation.keepSaid(session, origin),
-  })
-  const federation: Federation = createFederation({ ...parts, newReference, enter })
+  const { enter, open } = createEntrance(parts, createSecondFactor(parts))
+  const federation: FederationSite = { ...parts, newReference, enter }
+  const site: SignInSite = {
+    ...parts,
+    enter,
+    leaveFor: (c, provider, to) => leaveFor(federation, c, provider, to),
+  }
 
   /** Ends the session, here and at the provider where it began, and goes on. */
   async function signOut(c: Ask, who: SignedIn | undefined, next: string): Promise<Response> {
     // Asked before the session is gone.
-    const leave = who && (await federation.afterSignOut(c, who.session.id))
+    const leave = who && (await afterSignOut(federation, c, who.session.id))
     const cookies = await accounts.signOut(cookiesOf(c))
     const detail = { address: addressOf(c.env.incoming) }
     if (who) await parts.note(who.person.organization.id, 'person.signed_out', who.person.id, detail)
@@ -75,8 +86,10 @@ export function createStage(options: StageOptions) {
 
   return {
     ...parts,
-    ...{ showSignIn, signIn, enter, open },
-    federation,
+    ...{ enter, open },
+    showSignIn: (place: SignInPlace, extra?: Parameters<typeof showSignIn>[2]) =>
+      showSignIn(parts, place, extra),
+    signIn: (c: Ask, place: SignInPlace, form: Form, next: string) => signIn(site, c, place, form, next),
     whoIs,
     signOut,
     sealForm: (purpose: string) => sealForm(store.secrets, purpose, now()),

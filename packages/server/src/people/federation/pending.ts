@@ -1,4 +1,6 @@
-import type { Store } from '../../store/index.ts'
+import type { ProviderRow } from '../../directory/index.ts'
+import type { Ask } from '../sign-in/sign-in.ts'
+import type { FederationSite } from './federation.ts'
 import type { OidcKept } from './oidc.ts'
 
 const LIFE_MS = 10 * 60_000
@@ -23,47 +25,41 @@ function nameOf(key: string): string {
   return `${NAME}_${key.replace(/[^A-Za-z0-9]/g, '').slice(0, 24)}`
 }
 
-interface Site {
-  store: Store
-  base: string
-  isSecure: boolean
+export function keepPending(site: FederationSite, key: string, pending: Pending): string {
+  const sealed = site.store.secrets.seal(JSON.stringify(pending), `${NAME}:${key}`)
+  return cookie(site, nameOf(key), { value: sealed, seconds: LIFE_MS / 1000 })
 }
 
-export function keepPending({ store, base, isSecure }: Site, key: string, pending: Pending): string {
-  const sealed = store.secrets.seal(JSON.stringify(pending), `${NAME}:${key}`)
-  return cookie(nameOf(key), sealed, { base, isSecure, seconds: LIFE_MS / 1000 })
-}
-
-export function forgetPending({ base, isSecure }: Site, key: string): string {
-  return cookie(nameOf(key), '', { base, isSecure, seconds: 0 })
+export function forgetPending(site: FederationSite, key: string): string {
+  return cookie(site, nameOf(key), { value: '', seconds: 0 })
 }
 
 function cookie(
+  { base, issuer }: FederationSite,
   name: string,
-  value: string,
-  { base, isSecure, seconds }: { base: string; isSecure: boolean; seconds: number },
+  { value, seconds }: { value: string; seconds: number },
 ): string {
-  const secure = isSecure ? '; Secure' : ''
+  const secure = issuer.startsWith('https:') ? '; Secure' : ''
   return `${name}=${value}; Path=${base}/federation; Max-Age=${seconds}; HttpOnly; SameSite=Lax${secure}`
 }
 
 /** What this browser left for a provider with; undefined where another one did, or too long ago. */
-export function readPending(
-  { store }: Pick<Site, 'store'>,
-  {
-    cookies,
-    key,
-    provider,
-    now,
-  }: { cookies: string | undefined; key: string; provider: string; now: number },
+export function recall(
+  { store, now }: FederationSite,
+  c: Ask,
+  provider: ProviderRow,
+  key: string,
 ): Pending | undefined {
   const wanted = `${nameOf(key)}=`
-  const found = cookies?.split(/;\s*/).find(one => one.startsWith(wanted))
+  const found = c.req
+    .header('cookie')
+    ?.split(/;\s*/)
+    .find(one => one.startsWith(wanted))
   if (found === undefined) return undefined
   try {
     const text = store.secrets.open(found.slice(wanted.length), `${NAME}:${key}`)
     const pending = JSON.parse(text) as Pending
-    return pending.provider === provider && pending.beganAt + LIFE_MS > now ? pending : undefined
+    return pending.provider === provider.id && pending.beganAt + LIFE_MS > now() ? pending : undefined
   } catch {
     return undefined
   }

@@ -1,11 +1,56 @@
+import type { ProviderRow } from '../../directory/index.ts'
+import { messagePage } from '../pages/account.ts'
+import { wordsFor } from '../pages/languages.ts'
+import { toResponse } from '../pages/layout.ts'
+import type { Ask } from '../sign-in/sign-in.ts'
+import type { FederationSite } from './federation.ts'
+import { recall } from './pending.ts'
 import { FederationError } from './said.ts'
 
 const OF_LIBRARY =
   /^(AuthorizationResponseError|ResponseBodyError|ClientError|OperationProcessingError|UnsupportedOperationError|WWWAuthenticateChallengeError)$/
 const MOST_CHARACTERS = 300
 
+/** Says that it went wrong: to the person what to do and where to begin again, to the record why. A fault of ours goes on. */
+export async function refuse(
+  site: FederationSite,
+  c: Ask,
+  provider: ProviderRow,
+  fault: unknown,
+  next?: string,
+): Promise<Response> {
+  const reason = reasonOf(fault)
+  if (reason === undefined) throw fault
+  const reference = site.newReference()
+  const detail = {
+    ...{ reason, cause: causeOf(fault), provider: provider.id, reference },
+    address: site.addressOf(c.env.incoming),
+  }
+  await site.note(provider.organizationId, 'person.sign_in_refused', provider.id, detail)
+  const words = wordsFor(c.req.header('accept-language'))
+  const { title, faults, again } = words.federation
+  const text = (faults as Record<string, string>)[reason] ?? faults.other
+  const back = next ?? recall(site, c, provider, c.req.query('state') ?? '')?.next ?? `${site.base}/sign-in`
+  const onward = { href: back, text: again }
+  return toResponse(messagePage({ words, title, text, status: 403, reference, onward }))
+}
+
+/** Too many tries that came to nothing, from one network. */
+export function refuseForNow(c: Ask): Response {
+  const words = wordsFor(c.req.header('accept-language'))
+  const [{ title }, { tooMany: text }] = [words.federation, words.signIn]
+  return toResponse(messagePage({ words, title, text, status: 429 }))
+}
+
+/** There is no such provider, or none that speaks so. */
+export function gone(c: Ask): Response {
+  const words = wordsFor(c.req.header('accept-language'))
+  const { title, faults } = words.federation
+  return toResponse(messagePage({ words, title, text: faults.provider_gone, status: 404 }))
+}
+
 /** Why the provider, its library or the admission refused; undefined for what is broken here. */
-export function reasonOf(fault: unknown): string | undefined {
+function reasonOf(fault: unknown): string | undefined {
   if (fault instanceof FederationError) return fault.reason
   if (!(fault instanceof Error)) return undefined
   if (fault.cause instanceof FederationError) return fault.cause.reason
@@ -14,7 +59,7 @@ export function reasonOf(fault: unknown): string | undefined {
 }
 
 /** What the library said, for whoever sets a provider up: its sentences, never what was sent. */
-export function causeOf(fault: unknown): string | null {
+function causeOf(fault: unknown): string | null {
   const said: string[] = []
   for (let one = fault; one instanceof Error && said.length < 5; one = one.cause) {
     // A parser quotes what it could not read.

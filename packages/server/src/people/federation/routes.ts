@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type { Hono } from 'hono'
 import { record } from '../../audit/index.ts'
-import { asOneChange, type ProviderRow } from '../../directory/index.ts'
+import { asOneChange, findProvider, type ProviderRow } from '../../directory/index.ts'
 import { hashSecret } from '../../store/index.ts'
 import { readForm } from '../form.ts'
 import { redirectTo } from '../pages/layout.ts'
 import type { Ask, Env } from '../sign-in/sign-in.ts'
-import { type Federation, type FederationSite, loadOidc, loadSaml } from './federation.ts'
+import { admitSaid, type FederationSite, triesOf } from './federation.ts'
+import { recall } from './pending.ts'
+import { loadOidc, loadSaml, opened, selfOf } from './provider-side.ts'
+import { gone, refuse, refuseForNow } from './refusal.ts'
 import { FederationError } from './said.ts'
 import type { SamlAnswer } from './saml.ts'
 import { endFromProvider, type SignedOut } from './sessions.ts'
@@ -17,101 +20,86 @@ const TICKET_MS = 2 * 60_000
 const TICKET = 'SamlAnswer'
 
 /** Where providers and the browsers that they send meet us. */
-export function addFederation(app: Hono<Env>, stage: FederationSite, federation: Federation): void {
+export function addFederation(app: Hono<Env>, site: FederationSite): void {
   /** Finds the provider, and slows down whoever sends what is not from it. */
   const at = (handle: (c: Ask, provider: ProviderRow) => Promise<Response>) => async (c: Ask) => {
-    const provider = await federation.find(c.req.param('provider') ?? '')
-    const tries = federation.triesOf(c)
-    if (!provider) return federation.gone(c)
-    if (!(await stage.limit.take(tries))) return federation.tooMany(c)
+    const provider = await findProvider(site.store.db, c.req.param('provider') ?? '')
+    const tries = triesOf(site, c)
+    if (!provider) return gone(c)
+    if (!(await site.limit.take(tries))) return refuseForNow(c)
     try {
       const answer = await handle(c, provider)
-      await stage.limit.forgive(tries)
+      await site.limit.forgive(tries)
       return answer
     } catch (fault) {
-      return federation.refuse(c, provider, fault)
+      return refuse(site, c, provider, fault)
     }
   }
   app.get(
     '/federation/:provider/callback',
-    at((c, provider) => answerOidc(c, stage, federation, provider)),
+    at((c, provider) => answerOidc(c, site, provider)),
   )
   app.post(
     '/federation/:provider/acs',
-    at((c, provider) => takeSaml(c, stage, federation, provider)),
+    at((c, provider) => takeSaml(c, site, provider)),
   )
   app.get(
     '/federation/:provider/finish',
-    at((c, provider) => answerSaml(c, stage, federation, provider)),
+    at((c, provider) => answerSaml(c, site, provider)),
   )
   app.get(
     '/federation/:provider/metadata',
-    at((c, provider) => showMetadata(c, federation, provider)),
+    at((c, provider) => showMetadata(c, site, provider)),
   )
   app.get(
     '/federation/:provider/logout',
-    at((c, provider) => answerLogout(c, stage, federation, provider)),
+    at((c, provider) => answerLogout(c, site, provider)),
   )
-  app.post('/federation/:provider/backchannel-logout', c => backchannelLogout(c, stage, federation))
+  app.post('/federation/:provider/backchannel-logout', c => backchannelLogout(c, site))
 }
 
-async function answerOidc(
-  c: Ask,
-  stage: FederationSite,
-  federation: Federation,
-  provider: ProviderRow,
-): Promise<Response> {
+async function answerOidc(c: Ask, site: FederationSite, provider: ProviderRow): Promise<Response> {
   const { search, searchParams } = new URL(c.req.url)
   const key = searchParams.get('state') ?? ''
-  const pending = federation.recall(c, provider, key)
+  const pending = recall(site, c, provider, key)
   if (provider.kind !== 'oidc' || !pending?.oidc) throw new FederationError('not_this_browser')
   // As the provider was told it, whatever stands between the two of us.
-  const url = new URL(`${stage.issuer}/federation/${provider.id}/callback${search}`)
+  const url = new URL(`${site.issuer}/federation/${provider.id}/callback${search}`)
   const { oidc: kept, isFresh, beganAt, next } = pending
-  const options = { url, kept, isFresh, beganAt, now: stage.now() }
-  const said = await (await loadOidc()).finishOidc(federation.opened(provider), options)
-  return federation.enter(c, provider, said, { next, key, isFresh })
+  const options = { url, kept, isFresh, beganAt, now: site.now() }
+  const said = await (await loadOidc()).finishOidc(opened(site, provider), options)
+  return admitSaid(site, c, provider, said, { next, key, isFresh })
 }
 
 /**
  * Takes a SAML response, which comes from another site and so without our cookies: verifies it, keeps what it says under
  * a ticket, and has the browser come again with the ticket and its cookies.
  */
-async function takeSaml(
-  c: Ask,
-  stage: FederationSite,
-  federation: Federation,
-  provider: ProviderRow,
-): Promise<Response> {
+async function takeSaml(c: Ask, site: FederationSite, provider: ProviderRow): Promise<Response> {
   if (provider.kind !== 'saml') throw new FederationError('saml_no_response')
   const form = await readForm(c.req.raw, MOST_RESPONSE_BYTES)
   const library = await loadSaml()
-  const options = { response: form?.one('SAMLResponse') ?? '', now: stage.now() }
-  const answer = await library.readSamlResponse(provider, federation.selfOf(provider), options)
+  const options = { response: form?.one('SAMLResponse') ?? '', now: site.now() }
+  const answer = await library.readSamlResponse(provider, selfOf(site, provider), options)
   if (answer.asked === undefined && !library.takesUnsolicited(provider))
     throw new FederationError('saml_unsolicited')
-  await useOnce(stage, `saml:${provider.id}:${answer.assertionId}`, answer.expiresAt)
+  await useOnce(site, `saml:${provider.id}:${answer.assertionId}`, answer.expiresAt)
   if (answer.asked === undefined)
-    return federation.enter(c, provider, answer.said, { next: `${stage.base}/account` })
-  const ticket = await keepAnswer(stage, provider, answer)
-  return redirectTo(`${stage.base}/federation/${provider.id}/finish?ticket=${ticket}`)
+    return admitSaid(site, c, provider, answer.said, { next: `${site.base}/account` })
+  const ticket = await keepAnswer(site, provider, answer)
+  return redirectTo(`${site.base}/federation/${provider.id}/finish?ticket=${ticket}`)
 }
 
-async function answerSaml(
-  c: Ask,
-  stage: FederationSite,
-  federation: Federation,
-  provider: ProviderRow,
-): Promise<Response> {
-  const answer = await takeAnswer(stage, provider, c.req.query('ticket') ?? '')
+async function answerSaml(c: Ask, site: FederationSite, provider: ProviderRow): Promise<Response> {
+  const answer = await takeAnswer(site, provider, c.req.query('ticket') ?? '')
   const key = answer?.asked ?? ''
-  const pending = answer && federation.recall(c, provider, key)
+  const pending = answer && recall(site, c, provider, key)
   if (!answer || !pending || pending.saml !== key) throw new FederationError('not_this_browser')
   // One who was to sign in anew has done so since.
   if (pending.isFresh && (answer.said.authenticatedAt ?? 0) < pending.beganAt - 60_000)
     throw new FederationError('sign_in_stale')
   const { next, isFresh } = pending
-  return federation.enter(c, provider, answer.said, { next, key, isFresh })
+  return admitSaid(site, c, provider, answer.said, { next, key, isFresh })
 }
 
 /** What names a message is taken once, on whatever node. */
@@ -167,32 +155,27 @@ async function takeAnswer(
   return row && (JSON.parse(store.secrets.open(row.payload, `${TICKET}:${provider.id}:${id}`)) as SamlAnswer)
 }
 
-async function showMetadata(c: Ask, federation: Federation, provider: ProviderRow): Promise<Response> {
-  if (provider.kind !== 'saml') return federation.gone(c)
-  const xml = (await loadSaml()).samlMetadata(provider, federation.selfOf(provider))
+async function showMetadata(c: Ask, site: FederationSite, provider: ProviderRow): Promise<Response> {
+  if (provider.kind !== 'saml') return gone(c)
+  const xml = (await loadSaml()).samlMetadata(provider, selfOf(site, provider))
   const headers = { 'content-type': 'application/samlmetadata+xml', 'x-content-type-options': 'nosniff' }
   return new Response(xml, { headers })
 }
 
 /** The end of a sign-out that began here, or a sign-out that begins at the provider. */
-async function answerLogout(
-  c: Ask,
-  stage: FederationSite,
-  federation: Federation,
-  provider: ProviderRow,
-): Promise<Response> {
-  if (provider.kind !== 'saml') return federation.gone(c)
-  if (c.req.query('SAMLResponse') !== undefined) return redirectTo(`${stage.base}/sign-in`)
+async function answerLogout(c: Ask, site: FederationSite, provider: ProviderRow): Promise<Response> {
+  if (provider.kind !== 'saml') return gone(c)
+  if (c.req.query('SAMLResponse') !== undefined) return redirectTo(`${site.base}/sign-in`)
   const query = (c.env.incoming.url ?? '').split('?')[1] ?? ''
-  const options = { query, now: stage.now() }
-  const logout = await (await loadSaml()).readSamlLogout(provider, federation.selfOf(provider), options)
-  const message = { id: `saml-logout:${provider.id}:${logout.id}`, expiresAt: stage.now() + 24 * 60 * 60_000 }
-  await takeSignOut(stage, provider, message, { subject: logout.subject, sid: logout.sessionIndex })
+  const options = { query, now: site.now() }
+  const logout = await (await loadSaml()).readSamlLogout(provider, selfOf(site, provider), options)
+  const message = { id: `saml-logout:${provider.id}:${logout.id}`, expiresAt: site.now() + 24 * 60 * 60_000 }
+  await takeSignOut(site, provider, message, { subject: logout.subject, sid: logout.sessionIndex })
   return redirectTo(await logout.answer())
 }
 
 /** OpenID Connect Back-Channel Logout 1.0: the provider itself tells, without any browser. */
-async function backchannelLogout(c: Ask, stage: FederationSite, federation: Federation): Promise<Response> {
+async function backchannelLogout(c: Ask, site: FederationSite): Promise<Response> {
   const answer = (status: number, error?: string) =>
     new Response(error === undefined ? null : JSON.stringify({ error }), {
       status,
@@ -201,27 +184,23 @@ async function backchannelLogout(c: Ask, stage: FederationSite, federation: Fede
         ...(error !== undefined && { 'content-type': 'application/json' }),
       },
     })
-  const provider = await federation.find(c.req.param('provider') ?? '')
+  const provider = await findProvider(site.store.db, c.req.param('provider') ?? '')
   if (provider?.kind !== 'oidc') return answer(404, 'invalid_request')
-  const address = stage.addressOf(c.env.incoming)
-  const tries = federation.triesOf(c)
-  if (!(await stage.limit.take(tries))) return answer(429, 'temporarily_unavailable')
+  const address = site.addressOf(c.env.incoming)
+  const tries = triesOf(site, c)
+  if (!(await site.limit.take(tries))) return answer(429, 'temporarily_unavailable')
   try {
     const token = (await readForm(c.req.raw))?.one('logout_token') ?? ''
     const { readLogoutToken } = await import('./logout-token.ts')
-    const { jti, expiresAt, sub, sid } = await readLogoutToken(
-      federation.opened(provider),
-      token,
-      stage.now(),
-    )
+    const { jti, expiresAt, sub, sid } = await readLogoutToken(opened(site, provider), token, site.now())
     const message = { id: `logout-token:${provider.id}:${jti}`, expiresAt }
-    await takeSignOut(stage, provider, message, { subject: sub, sid })
-    await stage.limit.forgive(tries)
+    await takeSignOut(site, provider, message, { subject: sub, sid })
+    await site.limit.forgive(tries)
     return answer(200)
   } catch (fault) {
     if (!(fault instanceof FederationError)) throw fault
     const detail = { reason: fault.reason, provider: provider.id, address }
-    await stage.note(provider.organizationId, 'identity_provider.logout_refused', provider.id, detail)
+    await site.note(provider.organizationId, 'identity_provider.logout_refused', provider.id, detail)
     return answer(400, 'invalid_request')
   }
 }
