@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { CATALOGUE, type Change, type LeaseRequest, type OrganizationOp } from '../../core/index.ts'
+import { AppError, CATALOGUE, type Change, type LeaseRequest, type OrganizationOp } from '../../core/index.ts'
 import type { FeedEvent, Link } from './link.ts'
 import { startReplica } from './replica.ts'
 
@@ -79,4 +79,36 @@ test('an authority that does not say how far an organization is gives no lease o
   line.heads[ORGANIZATION] = 6
   await expect.poll(() => replica.ensureLease('dangerous'), { timeout: 10_000 }).toBe(true)
   replica.close()
+})
+
+test('a renewal that is answered after the start was taken over gives no lease any more', async () => {
+  const line = openLine()
+  let isOver = false
+  const { lease, changes } = line.link
+  line.link.changes = async function* (from, signal) {
+    for await (const event of changes(from, signal)) {
+      if (isOver) throw new AppError('point.fenced', 'A newer start took over.')
+      yield event
+    }
+  }
+  let answer: (() => void) | undefined
+  const ended: AppError[] = []
+  const replica = await startReplica({ link: line.link, ...quiet, onEnded: reason => ended.push(reason) })
+  await replica.hold(ORGANIZATION)
+  line.link.lease = async request => {
+    await new Promise<void>(resolve => (answer = resolve))
+    return lease(request)
+  }
+  line.heads[ORGANIZATION] = 6
+  line.tell(6, [])
+  await expect.poll(() => replica.snapshot.revisionOf(ORGANIZATION)).toBe(6)
+  await expect.poll(() => answer).toBeDefined()
+  isOver = true
+  line.tell(7, [])
+  await expect.poll(() => ended.map(({ code }) => code)).toEqual(['point.fenced'])
+  const { length } = line.asked
+  answer?.()
+  await expect.poll(() => line.asked.length).toBe(length + 1)
+  await new Promise(resolve => setImmediate(resolve))
+  expect(replica.hasLease('read')).toBe(false)
 })
