@@ -58,6 +58,54 @@ describe('a message', () => {
     )
   })
 
+  test('has no members but those of JSON-RPC, and none in other letters that some programs take for them', () => {
+    const call = { method: 'tools/list', params: { name: 'x', arguments: {} } }
+    for (const more of [
+      { Method: 'tools/call' },
+      { PARAMS: {} },
+      { paramſ: {} },
+      { result: {} },
+      { more: 1 },
+    ])
+      expect(parse({ ...call, ...more }), JSON.stringify(more)).toMatchObject({
+        status: 400,
+        code: -32600,
+        id: 1,
+      })
+    expect(parse({ result: {}, Result: {} })).toMatchObject({ status: 400, code: -32600 })
+    const params = [
+      { Arguments: { amount: 1e6 } },
+      { NAME: 'refund' },
+      { ref: { type: 'ref/prompt', Name: 'x' } },
+      { argument: { name: 'a', Value: 'b' } },
+      { notifications: { resourcesubscriptions: ['file:///x'] } },
+      { _Meta: { x: 1 } },
+      { taſKId: 'mine' },
+    ]
+    for (const more of params)
+      expect(
+        parse({ method: 'tools/call', params: { name: 'x', ...more } }),
+        JSON.stringify(more),
+      ).toMatchObject({
+        status: 400,
+        code: -32602,
+        id: 1,
+      })
+    // What a tool calls its own arguments is for its schema to say.
+    expect(isFault(parse({ method: 'tools/call', params: { name: 'x', arguments: { Name: 1 } } }))).toBe(
+      false,
+    )
+  })
+
+  test('has an id that comes back as it went, or none', () => {
+    for (const id of [null, true, {}, [], [1]])
+      expect(parse({ id, method: 'tools/list' }), JSON.stringify(id)).toMatchObject({ status: 400, id: null })
+    const text = (id: string) => `{"jsonrpc":"2.0","id":${id},"method":"tools/list"}`
+    expect(parseMessage(text('1e999'), nothing)).toMatchObject({ status: 400, code: -32600, id: null })
+    for (const id of ['0', '-1', '1.5', '"1"', '""'])
+      expect(parseMessage(text(id), nothing)).toMatchObject({ id: JSON.parse(id) })
+  })
+
   test('is never read from a text that is not one: any garbage is a fault', () => {
     fc.assert(
       fc.property(fc.string(), text => {

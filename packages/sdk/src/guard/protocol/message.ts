@@ -4,6 +4,11 @@ import { findJsonFault } from './strict-json.ts'
 export const MODERN = '2026-07-28'
 const META_VERSION = 'io.modelcontextprotocol/protocolVersion'
 const MAX_DEPTH = 64
+const FLAWS = {
+  duplicate_key: 'A member is named twice in the message.',
+  too_deep: `The message is nested deeper than ${MAX_DEPTH} levels.`,
+  too_large: 'A number in the message is larger than any that is kept.',
+} as const
 
 export type RequestId = string | number
 
@@ -48,22 +53,72 @@ export function parseMessage(text: string, header: MessageHeaders): Message | Me
   const message = json as JsonObject
   const id = readId(message)
   const flaw = findJsonFault(text, MAX_DEPTH)
-  if (flaw === 'duplicate_key') return fault(400, -32600, 'A member is named twice in the message.', id)
-  if (flaw === 'too_deep')
-    return fault(400, -32600, `The message is nested deeper than ${MAX_DEPTH} levels.`, id)
+  if (flaw) return fault(400, -32600, FLAWS[flaw], id)
   if (message['jsonrpc'] !== '2.0') return fault(400, -32600, 'The message is not JSON-RPC 2.0.', id)
+  if (id === null && message['id'] !== undefined && message['id'] !== null)
+    return fault(400, -32600, 'The id must be a string or a number.')
   const { method, params = {} } = message
-  if (method === undefined && ('result' in message || 'error' in message))
-    return { method: null, id: null, params: {}, json: message, era: 'legacy' }
+  const isAnswer = method === undefined && ('result' in message || 'error' in message)
+  const foreign = Object.keys(message).find(name => !(isAnswer ? OF_ANSWERS : OF_REQUESTS).has(name))
+  if (foreign !== undefined)
+    return fault(400, -32600, `A message has no member "${foreign.slice(0, 100)}".`, id)
+  if (isAnswer) return { method: null, id: null, params: {}, json: message, era: 'legacy' }
   if (typeof method !== 'string') return fault(400, -32600, 'The message has no method.', id)
+  if (message['id'] === null) return fault(400, -32600, 'The id must be a string or a number.')
   if (!isObject(params)) return fault(400, -32602, 'The parameters must be an object.', id)
   // What is decided on must be what is called with: arguments in any other form are nobody's to guess.
   if (!isObject(params['arguments'] ?? {}) || params['arguments'] === null)
     return fault(400, -32602, 'The arguments must be an object.', id)
+  const misspelt = findMisspelt(params)
+  if (misspelt !== undefined)
+    return fault(
+      400,
+      -32602,
+      `Write "${misspelt}" as it is written here: some programs would take yours for it.`,
+      id,
+    )
   const era = eraOf(params, header)
   const mismatch = headerMismatch(method, params, header, era)
   if (mismatch) return fault(400, -32020, mismatch, id)
   return { method, id, params, json: message, era }
+}
+
+/**
+ * Some programs (in Go and .NET, as they come) read a member of any case as the one that they know: what they would act on is
+ * then not what was decided on. The message itself has no members but these.
+ */
+const OF_REQUESTS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params'])
+const OF_ANSWERS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'result', 'error'])
+
+/** What decisions are made on, and where in the parameters it stands. */
+const READ: readonly (readonly [within: string | null, names: ReadonlyMap<string, string>])[] = [
+  [null, spellings('name', 'arguments', 'uri', 'ref', 'argument', 'notifications', 'taskId', '_meta')],
+  ['ref', spellings('type', 'name', 'uri')],
+  ['argument', spellings('name', 'value')],
+  ['notifications', spellings('resourceSubscriptions')],
+  ['_meta', spellings(META_VERSION)],
+]
+
+function spellings(...names: string[]): ReadonlyMap<string, string> {
+  return new Map(names.map(name => [fold(name), name]))
+}
+
+/** Both ways, because letters from elsewhere (ſ, K) fold to those of ASCII in one of them only. */
+function fold(name: string): string {
+  return name.toUpperCase().toLowerCase()
+}
+
+/** The name that a member of the parameters has in other letters; undefined where none does. */
+function findMisspelt(params: JsonObject): string | undefined {
+  for (const [within, names] of READ) {
+    const object = within === null ? params : params[within]
+    if (!isObject(object)) continue
+    for (const key in object) {
+      const meant = names.get(fold(key))
+      if (meant !== undefined && meant !== key) return meant
+    }
+  }
+  return undefined
 }
 
 function isObject(value: unknown): value is JsonObject {
@@ -80,7 +135,7 @@ function fault(status: number, code: number, message: string, id: RequestId | nu
 
 function readId(message: JsonObject): RequestId | null {
   const id = message['id']
-  return typeof id === 'string' || typeof id === 'number' ? id : null
+  return typeof id === 'string' || Number.isFinite(id) ? (id as RequestId) : null
 }
 
 function bodyVersion(params: JsonObject): string | undefined {

@@ -57,6 +57,20 @@ describe('a member that is named twice is found', () => {
   })
 })
 
+describe('a number that cannot be written again as it was read is found', () => {
+  test.each([
+    ['1e308', null],
+    ['-1.5e-400', null],
+    ['{"a":0,"b":[-12.5E+3,true,"1e999"]}', null],
+    ['1e309', 'too_large'],
+    ['{"a":[1,-1E+999]}', 'too_large'],
+    ['9'.repeat(400), 'too_large'],
+  ] as const)('%s: %s', (text, expected) => {
+    JSON.parse(text)
+    expect(findJsonFault(text, DEEP)).toBe(expected)
+  })
+})
+
 test('nesting is allowed up to the limit and no further', () => {
   const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
   expect(findJsonFault(nested(DEEP), DEEP)).toBeNull()
