@@ -8,6 +8,11 @@ describe('arguments on record', () => {
     expect(redactArguments(args, null)).toEqual(args)
   })
 
+  test('keep what is named as no member of an object should be', () => {
+    const text = '{"__proto__":{"__proto__":"x","y":1},"constructor":"z","in":[{"__proto__":"x"}]}'
+    expect(JSON.stringify(redactArguments(JSON.parse(text), null))).toBe(text)
+  })
+
   test.each([
     'password',
     'apiKey',

@@ -42,9 +42,16 @@ function redactObject(value: JsonObject, schemas: JsonObject, depth: number): Js
     const isSecret =
       SECRET_NAME.test(key) ||
       (isObject(schema) && (schema['writeOnly'] === true || schema['format'] === 'password'))
-    result[key] = isSecret ? '[redacted]' : redactValue(value[key] ?? null, schema, depth)
+    const shown = isSecret ? '[redacted]' : redactValue(value[key] ?? null, schema, depth)
+    if (key === '__proto__') putOwn(result, key, shown)
+    else result[key] = shown
   }
   return result
+}
+
+/** Set as any other, this one would not be a member of the record at all. */
+function putOwn(object: JsonObject, key: string, value: Json): void {
+  Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
 function redactValue(value: Json, schema: Json | undefined, depth: number): Json {
