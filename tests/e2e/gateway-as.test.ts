@@ -181,6 +181,12 @@ describe('by HTTP', () => {
     expect(called.body.result.content[0].text).toContain('handbook.txt')
     const unknown = await say(url, 'tools/call', list, { token, headers: { 'mcp-session-id': 'guessed' } })
     expect(unknown.status).toBe(404)
+    // Nor does the newest revision lead into a session, which it does not have.
+    const modern = await say(url, 'tools/call', list, { token, headers: session, era: 'modern' })
+    expect(modern.body.error).toMatchObject({
+      code: 50_301,
+      message: expect.stringContaining('no such session'),
+    })
     await world.api.agents.update({ id: 'support-bot', dpop: true })
     program.signal('SIGTERM')
     expect(await program.ended).toBe(0)

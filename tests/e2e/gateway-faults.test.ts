@@ -75,6 +75,26 @@ test('502: an answer that is encoded unasked cannot be looked at, so it is refus
   expect(upstream.calls[0]?.request.headers['accept-encoding']).toBe('identity')
 })
 
+test('a list shows nothing that is hidden, in whatever form the server gives it', async () => {
+  const hidden = { ...ECHO, name: 'hidden' }
+  const answers = (id: unknown) => {
+    const answer = { jsonrpc: '2.0', id, result: { resultType: 'complete', tools: [ECHO, hidden] } }
+    return { json: [JSON.stringify(answer)], events: [event(answer), event([answer]), 'data: hidden\n\n'] }
+  }
+  for (const form of ['json', 'events'] as const)
+    for (const idOf of [(id: number) => id, String, () => null])
+      for (let i = 0; i < answers(1)[form].length; i++) {
+        upstream.onList = ({ response, message }) =>
+          response
+            .writeHead(200, { 'content-type': form === 'json' ? 'application/json' : 'text/event-stream' })
+            .end(answers(idOf(message.id))[form][i])
+        const { text } = await say(stage.url, 'tools/list', {}, { token: stage.token, era: 'modern' })
+        expect(text).not.toContain('hidden')
+        if (i === 0) expect(text).toContain('echo')
+      }
+  upstream.onList = null
+})
+
 test('502: a redirect is not followed and not passed on, so that no token goes elsewhere', async () => {
   upstream.onCall = ({ response }) => response.writeHead(307, { location: 'http://elsewhere.test/' }).end()
   const { status, headers, body } = await call()

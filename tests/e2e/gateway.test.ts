@@ -94,6 +94,7 @@ test('what reaches the server behind is the message and no identity of the calle
     'x-http-method-override': 'DELETE',
     'accept-encoding': 'gzip',
     baggage: 'user=root',
+    'mcp-session-id': 'somebody-elses',
   }
   const kept = {
     'mcp-param-region': 'eu',
@@ -120,6 +121,7 @@ test("what reaches the caller is the answer, without the server's cookies and co
         'content-type': 'application/json',
         'set-cookie': 'theirs=1',
         'keep-alive': 'timeout=1',
+        'dpop-nonce': 'theirs',
         'x-their-own': 'kept',
       })
       .end(
@@ -129,6 +131,7 @@ test("what reaches the caller is the answer, without the server's cookies and co
   scripted.onCall = ({ reply }) => reply({ content: [] })
   expect(body?.result).toEqual({ resultType: 'complete', content: [] })
   expect(headers.get('set-cookie')).toBeNull()
+  expect(headers.get('dpop-nonce')).toBeNull()
   expect(headers.get('x-their-own')).toBe('kept')
 })
 

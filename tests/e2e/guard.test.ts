@@ -161,6 +161,9 @@ describe('what is not a tool', () => {
     ['logging/setLevel', { level: 'debug' }, { legacy: -32601, modern: -32601 }],
     ['tasks/list', {}, { legacy: -32601, modern: -32601 }],
     ['library/own', { anything: 1 }, { legacy: -32601, modern: -32601 }],
+    ['notifications/cancelled', { requestId: 1 }, { legacy: -32601, modern: -32601 }],
+    ['subscriptions/listen', { notifications: { taskIds: ['t'] } }, { legacy: -32601, modern: -32601 }],
+    ['subscriptions/listen', { notifications: { more: true } }, { legacy: -32601, modern: -32601 }],
     ['tools/CALL', { name: 'search' }, { legacy: -32601, modern: -32601 }],
     ['', {}, { legacy: -32601, modern: -32601 }],
   ])('%s %j is refused where no rule names it', async (method, params, codes) => {
@@ -188,6 +191,9 @@ describe('what is not a tool', () => {
     await expect.poll(async () => (await level()).body.error?.data).toBeUndefined()
     const { body } = await say(server.url, 'tasks/get', { taskId: 'somebody-elses' }, { token })
     expect(body.error).toMatchObject({ code: -32602, message: 'Unknown task: somebody-elses' })
+    const listen = { notifications: { taskIds: ['somebody-elses'] } }
+    const heard = await say(server.url, 'subscriptions/listen', listen, { token, era: 'modern' })
+    expect(heard.body.error).toMatchObject({ code: -32602, message: 'Unknown task: somebody-elses' })
   })
 
   test('listening passes for changes of lists, and needs a rule for a resource', async () => {

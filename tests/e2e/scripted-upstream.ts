@@ -17,6 +17,8 @@ export interface ScriptedUpstream extends AsyncDisposable {
   tools: Record<string, unknown>[]
   calls: ScriptedCall[]
   onCall(call: ScriptedCall): void
+  /** The same for its list of tools, once a test says so. */
+  onList: ((call: ScriptedCall) => void) | null
   /** What it demands of `authorization` before it answers anything. */
   secret: string | null
   /** Resolves once a caller's connection to a call was given up. */
@@ -47,6 +49,7 @@ export async function startScriptedUpstream(port = 0): Promise<ScriptedUpstream>
     tools: [ECHO],
     calls: [],
     onCall: ({ reply }) => reply({ content: [{ type: 'text', text: 'done' }] }),
+    onList: null,
     secret: null,
     abandoned: abandoned.promise,
     async [Symbol.asyncDispose]() {
@@ -72,8 +75,9 @@ export async function startScriptedUpstream(port = 0): Promise<ScriptedUpstream>
         capabilities: { tools: { listChanged: true } },
         serverInfo: { name: 'scripted', version: '1' },
       })
-    if (message.method === 'tools/list') return void reply({ tools: upstream.tools })
     const call = { message, request, response, reply }
+    if (message.method === 'tools/list' && upstream.onList) return void upstream.onList(call)
+    if (message.method === 'tools/list') return void reply({ tools: upstream.tools })
     upstream.calls.push(call)
     upstream.onCall(call)
   }

@@ -38,18 +38,19 @@ export async function forward(
 
 const CUT = new Error('The exchange was cut.')
 
-const REPLACED = ['content-length', 'last-event-id']
+const REPLACED = ['content-length', 'last-event-id', 'mcp-session-id']
 
 /**
  * The request as the handler gets it: the parsed message written again, without the caller's credential. Who has no
  * identity here keeps its own, for a server that knows it.
  */
 function toRequest(incoming: Incoming, exchange: Exchange): Request {
-  const { body, lastEventId } = exchange
+  const { body, session, lastEventId } = exchange
   const { url, method } = incoming
   const request = new Request(url, { method, headers: incoming.headers(), ...(body !== null && { body }) })
   const withheld = exchange.isIdentified ? ['authorization', 'dpop', ...REPLACED] : REPLACED
   for (const name of withheld) request.headers.delete(name)
+  if (session !== undefined) request.headers.set('mcp-session-id', session)
   if (lastEventId !== undefined) request.headers.set('last-event-id', lastEventId)
   // Made when it is looked at: signals that follow others cost more than the decision, and few handlers look.
   let signal: AbortSignal | undefined

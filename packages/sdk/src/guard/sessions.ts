@@ -42,7 +42,10 @@ export function createSessions(): Sessions {
         ? id
         : undefined
     },
-    bindTask: (task, caller) => keep(tasks, task, principalOf(caller), MOST_TASKS),
+    bindTask(task, caller) {
+      // Whose answer names it first is who began it.
+      if (!tasks.has(task)) keep(tasks, task, principalOf(caller), MOST_TASKS)
+    },
     ownsTask: (task, caller) => tasks.get(task) === principalOf(caller),
   }
 }

@@ -31,6 +31,7 @@ const WITHHELD: ReadonlySet<string> = new Set([
   'www-authenticate',
   'authentication-info',
   'alt-svc',
+  'dpop-nonce',
   'x-accel-buffering',
 ])
 
@@ -40,21 +41,28 @@ const OWN: ReadonlySet<string> = new Set(OWN_CREDENTIALS)
 /** The headers towards the server behind, as undici takes them: names and values in turn. */
 export function toUpstreamHeaders(
   incoming: IncomingHttpHeaders,
-  exchange: Pick<Exchange, 'body' | 'lastEventId' | 'isIdentified'>,
+  exchange: Pick<Exchange, 'body' | 'session' | 'lastEventId' | 'isIdentified'>,
   held: UpstreamCredential | null,
 ): string[] {
   const credential = exchange.isIdentified ? held : null
   const headers = ['accept-encoding', 'identity']
   for (const name in incoming) {
     const isOwn = !exchange.isIdentified && OWN.has(name)
-    if (!PASSED_ON.has(name) && !name.startsWith('mcp-') && !isOwn) continue
+    if (!PASSED_ON.has(name) && !isOfMcp(name) && !isOwn) continue
     const value = incoming[name]
     if (typeof value === 'string' && name !== credential?.header) headers.push(name, value)
   }
   if (exchange.body !== null) headers.push('content-type', 'application/json')
+  if (exchange.session !== undefined) headers.push(SESSION, exchange.session)
   if (exchange.lastEventId !== undefined) headers.push('last-event-id', exchange.lastEventId)
   if (credential) headers.push(credential.header, credential.value)
   return headers
+}
+
+const SESSION = 'mcp-session-id'
+
+function isOfMcp(name: string): boolean {
+  return name.startsWith('mcp-') && name !== SESSION
 }
 
 /** The headers of the server's answer that the caller is given, names and values in turn. */

@@ -1,6 +1,6 @@
 import { newId, type Reason, TRACE_PARENT } from '../../core/index.ts'
 import { type Caller, type Decision, mayObtain, type Refusal } from '../../engine/index.ts'
-import { type Target, targetsOf } from '../protocol/action.ts'
+import { type Target, targetsOf, tasksIn } from '../protocol/action.ts'
 import {
   type Answer,
   answerDenied,
@@ -47,7 +47,7 @@ export async function admit(point: Point, inbound: Inbound): Promise<Admission> 
     scheme,
     message,
     rulings: ruled,
-    session: inbound.header('mcp-session-id'),
+    session: sessionOf(inbound, message),
     lastEventId: lastEventIdOf(point, inbound, caller),
     isStream: inbound.httpMethod === 'GET' || message?.method === 'subscriptions/listen',
   })
@@ -133,8 +133,8 @@ function checkHandles(
   caller: Caller,
   message: Message | null,
 ): Answer | null {
-  const session = inbound.header('mcp-session-id')
-  if (session !== undefined && message?.era !== 'modern' && !point.sessions.owns(session, caller))
+  const session = sessionOf(inbound, message)
+  if (session !== undefined && !point.sessions.owns(session, caller))
     return answerPlain(404, 'Session not found.')
   const eventId = inbound.header('last-event-id')
   if (eventId !== undefined && message === null && lastEventIdOf(point, inbound, caller) === undefined)
@@ -142,11 +142,15 @@ function checkHandles(
   return null
 }
 
+/** 2026-07-28 has no sessions: what is named is nobody's, and does not go on to a server that may know it. */
+function sessionOf(inbound: Inbound, message: Message | null): string | undefined {
+  return message?.era === 'modern' ? undefined : inbound.header('mcp-session-id')
+}
+
 /** Neither do tasks of somebody else. Looked at last: a server without tasks knows no such method at all. */
 function checkTask(point: Point, caller: Caller, message: Message, ruled: readonly Ruling[]): Answer | null {
-  const task = message.params['taskId']
-  if (!message.method?.startsWith('tasks/') || typeof task !== 'string') return null
-  if (point.sessions.ownsTask(task, caller)) return null
+  const task = tasksIn(message).find(named => !point.sessions.ownsTask(named, caller))
+  if (task === undefined) return null
   for (const { decision } of ruled) noteOutcome(point, caller, decision.id, 'protocol_error', 0)
   return answerFault({ status: 200, code: -32602, message: `Unknown task: ${task}`, id: message.id })
 }

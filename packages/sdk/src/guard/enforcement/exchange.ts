@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../core/index.ts'
+import { AppError, type Json, type JsonObject } from '../../core/index.ts'
 import { type Caller, mayUse, type Refusal } from '../../engine/index.ts'
 import {
   type Answer,
@@ -26,6 +26,8 @@ export interface Exchange {
   readonly isList: boolean
   /** What is sent on: the parsed message, written again. */
   readonly body: string | null
+  /** The session that it is part of, which is the caller's own. */
+  readonly session: string | undefined
   /** Where a stream goes on, in the server's own words. */
   readonly lastEventId: string | undefined
   /** Aborts when the exchange is cut: the caller was revoked, or this point stops. */
@@ -46,16 +48,17 @@ export interface Exchange {
 
 interface Listing {
   member: string
-  kind: 'tool' | 'resource' | 'prompt'
+  kind: 'tool' | 'resource' | 'prompt' | 'task'
   key: string
 }
 
-/** The lists that show only what the caller could use. */
+/** The lists that show only what the caller could use, and of what is under way only its own. */
 const LISTS: Record<string, Listing> = {
   'tools/list': { member: 'tools', kind: 'tool', key: 'name' },
   'resources/list': { member: 'resources', kind: 'resource', key: 'uri' },
   'resources/templates/list': { member: 'resourceTemplates', kind: 'resource', key: 'uriTemplate' },
   'prompts/list': { member: 'prompts', kind: 'prompt', key: 'name' },
+  'tasks/list': { member: 'tasks', kind: 'task', key: 'taskId' },
 }
 
 export interface Admitted extends Authenticated {
@@ -77,6 +80,7 @@ class OpenedExchange implements Exchange, OpenExchange {
   readonly caller: Caller
   readonly message: Message | null
   readonly body: string | null
+  readonly session: string | undefined
   readonly lastEventId: string | undefined
   readonly isStream: boolean
   place = -1
@@ -85,7 +89,8 @@ class OpenedExchange implements Exchange, OpenExchange {
   readonly #rulings: readonly Ruling[]
   readonly #listing: Listing | undefined
   readonly #startedAt: number
-  #session: string | undefined
+  /** The session of its events: that one, or the one that it begins. */
+  #answersIn: string | undefined
   #outcome: OutcomeName = 'ok'
   #isFinished = false
   #isCut = false
@@ -105,7 +110,8 @@ class OpenedExchange implements Exchange, OpenExchange {
     this.#rulings = rulings
     this.#listing = message?.method ? LISTS[message.method] : undefined
     this.#startedAt = point.clock.monotonic()
-    this.#session = session
+    this.session = session
+    this.#answersIn = session
   }
 
   get isIdentified(): boolean {
@@ -151,7 +157,7 @@ class OpenedExchange implements Exchange, OpenExchange {
     const given = header('mcp-session-id')
     if (given && this.message?.method === 'initialize') {
       this.#point.sessions.bind(given, this.caller)
-      this.#session = given
+      this.#answersIn = given
     }
     if (status >= 500) this.#outcome = 'upstream_error'
     else if (status >= 400) this.#outcome = 'protocol_error'
@@ -161,13 +167,19 @@ class OpenedExchange implements Exchange, OpenExchange {
     if (!this.message || this.#listing) {
       const shown = filterList(this.#point, this.caller, this.#listing, this.message, text)
       if (shown !== undefined) return shown
+      // An answer of another form is read by some client in some way, and nobody has looked through it.
+      if (this.#listing && this.#outcome === 'ok' && text.trim() !== '' && !parseObject(text))
+        throw new AppError(
+          'upstream.invalid',
+          'The MCP server answers a list with something that is not MCP.',
+        )
     } else if (this.#rulings.length > 0)
       this.#outcome = outcomeOf(this.#point, this.caller, text) ?? this.#outcome
     return text
   }
 
   relayEventId(id: string): string {
-    return this.#point.sessions.toEventId(id, this.#session, this.caller)
+    return this.#point.sessions.toEventId(id, this.#answersIn, this.caller)
   }
 
   finish(outcome: OutcomeName = this.#outcome): void {
@@ -207,7 +219,7 @@ function filterList(
   if (!asked && !text.includes('"result"')) return undefined
   const answer = parseObject(text)
   const result = objectOf(answer?.['result'])
-  if (!answer || !result || (message && answer['id'] !== message.id)) return undefined
+  if (!answer || !result) return undefined
   const listing = asked ?? Object.values(LISTS).find(({ member }) => member in result)
   if (!listing) return undefined
   const items = result[listing.member]
@@ -216,16 +228,15 @@ function filterList(
   )
   if (listing.kind === 'tool') point.seen.see(things)
   const now = point.clock.now()
-  // Nothing is hidden from who has no identity: only what it does is to be found out.
   result[listing.member] = things.filter(thing => {
+    const { kind, key } = listing
+    const name = String(thing[key] ?? '')
+    if (kind === 'task') return point.sessions.ownsTask(name, caller)
+    // Nothing else is hidden from who has no identity: only what it does is to be found out.
     if (!isIdentified(caller)) return true
-    const name = String(thing[listing.key] ?? '')
-    const definition = listing.kind === 'tool' ? point.seen.definition(name) : null
-    return mayUse(
-      point.replica.snapshot,
-      { server: point.server.id, caller, now },
-      { kind: listing.kind, name, definition },
-    )
+    const definition = kind === 'tool' ? point.seen.definition(name) : null
+    const request = { server: point.server.id, caller, now }
+    return mayUse(point.replica.snapshot, request, { kind, name, definition })
   })
   if (message?.era === 'modern') {
     result['cacheScope'] = 'private'

@@ -27,8 +27,10 @@ const GONE: ReadonlySet<string> = new Set(['resources/subscribe', 'resources/uns
 
 /** What must be permitted for a message to pass, all of it; nothing for housekeeping. */
 export function targetsOf(message: Message): Target[] {
-  const { method, params } = message
-  if (method === null || HOUSEKEEPING.has(method) || method.startsWith('notifications/')) return []
+  const { method, params, id } = message
+  if (method === null || HOUSEKEEPING.has(method)) return []
+  // A notification waits for no answer: what does is a request, whatever it calls itself.
+  if (method.startsWith('notifications/') && id === null) return []
   if (message.era === 'modern' && GONE.has(method)) return [{ kind: 'method', name: method, arguments: {} }]
   switch (method) {
     case 'tools/call':
@@ -42,7 +44,7 @@ export function targetsOf(message: Message): Target[] {
     case 'completion/complete':
       return [completed(object(params['ref']), object(params['argument']))]
     case 'subscriptions/listen':
-      return subscribed(object(params['notifications'])['resourceSubscriptions'])
+      return subscribed(object(params['notifications']))
     default:
       return [{ kind: 'method', name: method, arguments: {} }]
   }
@@ -62,9 +64,31 @@ function object(value: unknown): JsonObject {
   return value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as JsonObject) : {}
 }
 
-/** To hear that lists changed is housekeeping; to hear of a resource is to read it. */
-function subscribed(uris: unknown): Target[] {
-  if (uris === undefined) return []
+/** What may be listened to: that lists changed, which is housekeeping, and what needs a rule of its own. */
+const HEARD: ReadonlySet<string> = new Set([
+  'toolsListChanged',
+  'promptsListChanged',
+  'resourcesListChanged',
+  'resourceSubscriptions',
+  'taskIds',
+])
+
+/** To hear of a resource is to read it, and to hear of a task is to get it; nothing else is known. */
+function subscribed(notifications: JsonObject): Target[] {
+  const method = (name: string): Target => ({ kind: 'method', name, arguments: {} })
+  const { resourceSubscriptions: uris = [], taskIds } = notifications
   const names = Array.isArray(uris) ? uris : ['']
-  return names.map(uri => ({ kind: 'resource', name: text(uri), arguments: {} }))
+  const targets: Target[] = names.map(uri => ({ kind: 'resource', name: text(uri), arguments: {} }))
+  if (taskIds !== undefined) targets.push(method('tasks/get'))
+  if (Object.keys(notifications).some(name => !HEARD.has(name))) targets.push(method('subscriptions/listen'))
+  return targets
+}
+
+/** The tasks that a message names, each of which is somebody's; what is no name at all is nobody's. */
+export function tasksIn({ method, params }: Message): string[] {
+  const { taskId } = params
+  if (method?.startsWith('tasks/') && taskId !== undefined) return [text(taskId)]
+  const { taskIds } = method === 'subscriptions/listen' ? object(params['notifications']) : {}
+  if (taskIds === undefined) return []
+  return Array.isArray(taskIds) ? taskIds.map(text) : ['']
 }
