@@ -1,5 +1,12 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { type AttemptRecord, canonicalJson, newId, partRecord, type Writer } from '@valetkey/sdk/core'
+import {
+  type AttemptRecord,
+  canonicalJson,
+  newId,
+  partRecord,
+  type Writer,
+  writeLegs,
+} from '@valetkey/sdk/core'
 import { commitTo, leafHash, newCommitmentKey, shipmentDigest, signShipment } from '@valetkey/sdk/evidence'
 import { pseudoRandom } from '../measure.ts'
 
@@ -80,7 +87,7 @@ export function createRecordMill(total: number): RecordMill {
       grant: hasPerson ? person.replace('usr', 'gnt') : null,
       id: newId('decision', at),
       kind: 'tool',
-      leg: null,
+      legs: writeLegs(isPermitted ? null : 'agent'),
       method: 'tools/call',
       mode: 'enforce',
       organization: organizationOf(organization),

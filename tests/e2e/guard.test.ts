@@ -289,6 +289,7 @@ describe('every attempt is on record', () => {
       enforced: true,
       reason: 'permitted',
       credential: bot.secret.credential,
+      legs: 'state+ tool+ arguments+ scope+ resource+ chain+ agent+ person+ condition+',
       assignments: [{ role: 'support-agent' }],
       definition: expect.stringMatching(/^sha256-/),
     })
@@ -305,7 +306,7 @@ describe('every attempt is on record', () => {
     await expect.poll(async () => JSON.stringify((await call()).body)).toMatch(/agent intern is suspended/)
     expect((await say(server.url, 'tools/list', {}, { token: its })).body.error.data.reason).toBe('suspended')
     const recorded = await world.calls({ server: 'library', reason: 'suspended' })
-    expect(recorded[0]).toMatchObject({ agentName: 'intern', tool: 'search' })
+    expect(recorded[0]).toMatchObject({ agentName: 'intern', tool: 'search', legs: 'state-' })
     await world.api.agents.resume({ id: 'intern', reason: 'test' })
     await expect.poll(async () => (await call()).body.result?.content[0].text).toBe('found intern')
   })

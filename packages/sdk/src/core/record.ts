@@ -93,8 +93,8 @@ export const AttemptRecord = z.object({
   decision: Verdict,
   reason: z.string(),
   detail: text,
-  /** The leg of the walk that failed: all before it passed, none after it was reached. None where all passed, or none was walked. */
-  leg: text,
+  /** The legs that were walked, each with a plus where it passed and a minus where it failed; none where none was. */
+  legs: text,
   /** What was done: in audit mode a denied call passes. */
   enforced: z.boolean(),
   mode: Mode,

@@ -1,4 +1,4 @@
-import { type Mode, modeAt } from '../core/index.ts'
+import { type LegName, type Mode, modeAt } from '../core/index.ts'
 import { chainCarries, checkChain } from './chain.ts'
 import {
   checkAgent,
@@ -12,7 +12,7 @@ import {
 } from './legs.ts'
 import { explainMissing } from './missing.ts'
 import { isLent } from './reach.ts'
-import type { Action, Decision, DecisionRequest, Leg, LegName } from './request.ts'
+import type { Action, Decision, DecisionRequest, Leg } from './request.ts'
 import type { Rule } from './rule.ts'
 import type { Snapshot } from './snapshot.ts'
 import { checkState } from './state.ts'

@@ -3,6 +3,7 @@ import type {
   Carrier,
   DetailBounds,
   JsonObject,
+  LegName,
   Mode,
   Reason,
   Revision,
@@ -59,19 +60,6 @@ export interface DecisionRequest {
   caller: Caller
   action: Action
 }
-
-const LEGS = [
-  'state',
-  'tool',
-  'arguments',
-  'scope',
-  'resource',
-  'chain',
-  'agent',
-  'person',
-  'condition',
-] as const
-export type LegName = (typeof LEGS)[number]
 
 /** One step of the walk. `detail` says what was looked at, in words for a person. */
 export interface Leg {

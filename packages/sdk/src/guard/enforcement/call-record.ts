@@ -1,5 +1,11 @@
-import { type AttemptRecord, isoTime, type JsonObject, type OutcomeRecord } from '../../core/index.ts'
-import { type Caller, ruleFor, seatOf } from '../../engine/index.ts'
+import {
+  type AttemptRecord,
+  isoTime,
+  type JsonObject,
+  type OutcomeRecord,
+  writeLegs,
+} from '../../core/index.ts'
+import { type Caller, type Decision, ruleFor, seatOf } from '../../engine/index.ts'
 import type { Message } from '../protocol/message.ts'
 import { redactArguments } from '../redact.ts'
 import { isIdentified } from './observe.ts'
@@ -42,7 +48,7 @@ export function toAttempt(
     grant: who.grant,
     id: decision.id,
     kind: target.kind,
-    leg: decision.failed,
+    legs: legsOf(decision),
     method: message.method ?? '',
     mode: decision.mode,
     organization: who.organization,
@@ -61,6 +67,11 @@ export function toAttempt(
     type: 'attempt',
     v: 1,
   }
+}
+
+/** A refusal without a leg that failed came before any was walked. */
+function legsOf({ decision, failed }: Decision): string | null {
+  return decision === 'permit' || failed !== null ? writeLegs(failed) : null
 }
 
 type Who = Pick<

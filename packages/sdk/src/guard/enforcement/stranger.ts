@@ -43,7 +43,7 @@ export function createStrangerLog(): StrangerLog {
       decision: 'deny',
       reason,
       detail,
-      leg: null,
+      legs: null,
       enforced: true,
       mode,
       assignments: [],

@@ -26,7 +26,7 @@ export const callView: View<RecordedCall> = {
     },
     { header: 'ID', value: call => call.id },
     { header: 'SERVER', value: call => call.server, wide: true },
-    { header: 'LEG', value: call => call.leg, wide: true },
+    { header: 'LEGS', value: call => call.legs, wide: true },
     { header: 'OUTCOME', value: call => call.outcome, wide: true },
     { header: 'CREDENTIAL', value: call => call.credential, wide: true },
     { header: 'POINT', value: call => call.point, wide: true },

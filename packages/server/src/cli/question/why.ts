@@ -41,6 +41,7 @@ const view: View<Call & { today: Explained | null; acting: string | null; rebuil
       header: 'CARRIED BY',
       value: call => call.assignments.map(held => `${held.role} (given by ${held.createdBy})`).join(', '),
     },
+    { header: 'LEGS', value: call => call.legs },
     { header: 'MODE', value: call => call.mode },
     { header: 'OUTCOME', value: call => call.outcome },
     { header: 'REVISION', value: ({ revision }) => `${revision.catalogue}.${revision.organization}` },

@@ -1,5 +1,5 @@
 import manifest from '../../../package.json' with { type: 'json' }
-import { type Exported, sentenceOf, timeOf, uidOf } from './exported.ts'
+import { type Exported, hopsOf, sentenceOf, timeOf, uidOf } from './exported.ts'
 import { plain } from './text.ts'
 
 const LONGEST_NAME = 512
@@ -87,6 +87,8 @@ function describe(exported: Exported): { id: string; severity: number; fields: F
       ...numbered('cs2', 'tool', call?.tool),
       ...numbered('cs3', 'grant', call?.grant),
       ...numbered('cs4', 'delegations', call?.chain.join(' ')),
+      ...numbered('flexString1', 'forwarded', call && hopsOf(call).join(' ')),
+      ...numbered('flexString2', 'legs', call?.legs),
       msg: call && call.arguments !== null ? JSON.stringify(call.arguments) : null,
     },
   }

@@ -106,6 +106,11 @@ export function sentenceOf(exported: Exported): string {
   return `${about(exported.call)} was ${enforced ? 'refused' : 'let through, though it would be refused'}: ${reason}`
 }
 
+/** The servers that handed a call on, each with the token that it had for it; the first one first. */
+export function hopsOf({ forwarded = [] }: AttemptRecord): string[] {
+  return forwarded.map(({ server, token }) => `${server}/${token}`)
+}
+
 function about({ agentName, agent, tool, method, server, resource }: AttemptRecord): string {
   const where = resource === null ? '' : ` on ${resource}`
   return `${tool ?? method} at ${server} by ${agentName ?? agent ?? 'an unidentified caller'}${where}`

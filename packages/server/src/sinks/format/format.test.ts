@@ -37,6 +37,12 @@ const REFUSAL = exported({
   person: 'usr_maya',
   grant: 'gnt_1',
   chain: ['dlg_1', 'dlg_2'],
+  credential: 'crd_1',
+  forwarded: [
+    { server: 'srv_desk', token: 'jti-1' },
+    { server: 'srv_crm', token: 'jti-2' },
+  ],
+  legs: 'state+ tool+ agent-',
 })
 const ALERT = exported({
   ...{
@@ -101,6 +107,14 @@ test('OCSF: a refused call says who, for whom, by which delegation, on what, and
     resources: [{ uid: 'customer/acme/invoice/INV-1', type: 'invoice' }],
     metadata: { version: '1.9.0', profiles: ['security_control', 'ai_operation', 'record_integrity'] },
     attestation: { chain_uid: 'auth.test/log/org_nw', uid: 'auth.test/log/org_nw#5' },
+    unmapped: {
+      forwarded: [
+        { server: 'srv_desk', token: 'jti-1' },
+        { server: 'srv_crm', token: 'jti-2' },
+      ],
+      legs: 'state+ tool+ agent-',
+      credential: 'crd_1',
+    },
   })
 })
 
@@ -167,6 +181,8 @@ test('CEF: a refusal in the words that every receiver knows', () => {
       suid: 'agt_1',
       suser: 'usr_maya',
     },
+    ...{ flexString1Label: 'forwarded', flexString1: 'srv_desk/jti-1 srv_crm/jti-2' },
+    ...{ flexString2Label: 'legs', flexString2: 'state+ tool+ agent-' },
     ...{ cs2Label: 'tool', cs2: 'get_invoice', externalId: 'dec_1', rt: String(Date.parse(BASE_CALL.at)) },
   })
 })
@@ -389,4 +405,25 @@ test('what is too long is cut where callers wrote, and says where the whole of i
     expect(line).toContain('auth.test/log/org_nw')
     expect(line).toContain('get_invoice')
   }
+})
+
+test('OpenTelemetry: a log and a span say by which servers a call was handed on, and which legs were walked', () => {
+  const log = toLogsRequest([REFUSAL], 0) as z.infer<typeof Logs>
+  const traces = toTraceRequest([REFUSAL]) as z.infer<typeof Traces>
+  for (const said of [
+    log.resourceLogs[0]?.scopeLogs[0]?.logRecords[0]?.attributes,
+    traces.resourceSpans[0]?.scopeSpans[0]?.spans[0]?.attributes,
+  ])
+    expect(said).toEqual(
+      expect.arrayContaining([
+        {
+          key: 'valetkey.forwarded',
+          value: {
+            arrayValue: { values: [{ stringValue: 'srv_desk/jti-1' }, { stringValue: 'srv_crm/jti-2' }] },
+          },
+        },
+        { key: 'valetkey.legs', value: { stringValue: 'state+ tool+ agent-' } },
+        { key: 'valetkey.credential', value: { stringValue: 'crd_1' } },
+      ]),
+    )
 })

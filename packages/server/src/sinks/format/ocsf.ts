@@ -212,6 +212,9 @@ function unmappedOf(exported: Exported, call?: AttemptRecord): JsonObject {
     ...(trace !== null && { trace: plain(trace, 128) }),
     ...(call && {
       delegations: [...call.chain],
+      ...(call.forwarded && { forwarded: call.forwarded.slice(0, MOST_MEMBERS).map(hop => ({ ...hop })) }),
+      ...(call.legs !== null && { legs: call.legs }),
+      ...(call.credential !== null && { credential: call.credential }),
       mode: call.mode,
       ...(call.organization !== null && { organization: call.organization }),
       ...(call.owner !== null && { owner: call.owner }),

@@ -1,7 +1,7 @@
 import { type AttemptRecord, type JsonObject, TRACE_PARENT } from '@valetkey/sdk/core'
 import { sha256 } from '@valetkey/sdk/evidence'
 import manifest from '../../../package.json' with { type: 'json' }
-import { type Exported, sentenceOf, timeOf } from './exported.ts'
+import { type Exported, hopsOf, sentenceOf, timeOf } from './exported.ts'
 import { EXECUTE_TOOL, NAME, TOOL_ERROR } from './otel-names.ts'
 import { plain } from './text.ts'
 
@@ -127,6 +127,9 @@ function callAttributes(call: AttemptRecord): Attributes {
     [NAME.grant]: call.grant,
     [NAME.delegations]: call.chain,
     [NAME.delegationDepth]: call.chain.length,
+    [NAME.forwarded]: call.forwarded && hopsOf(call),
+    [NAME.legs]: call.legs,
+    [NAME.credential]: call.credential,
   }
 }
 
