@@ -140,6 +140,46 @@ test('audit count counts by what calls have in common, and over time', async () 
   expect((await count('--by', 'agnet')).err).toContain('Did you mean "agent"?')
 })
 
+test('while a key is replaced, calls by the old one are counted beside those by the new one, until none is left', async () => {
+  await using product = await start()
+  const { organization, agent, credential: old, server } = await northwind(product)
+  const fresh = await product.client().credentials.create({ agent: agent.id, kind: 'secret', label: 'new' })
+  await using terminal = await openTerminal(product)
+  const HOUR_MS = 3_600_000
+  let counter = 0
+  const call = (credential: string, hoursAgo: number) =>
+    attempt(++counter, {
+      ...{ organization: organization.id, agent: agent.id, server: server.id, chain: [], credential },
+      at: new Date(product.now() - hoursAgo * HOUR_MS).toISOString(),
+    })
+  const seen = [call(old.id, 40), call(old.id, 30), call(old.id, 5), call(fresh.id, 2)]
+  await ship(product.audit, 'pnt_1', 1, seen)
+  const table = async (...more: string[]) => {
+    const printed = await terminal.valetkey(['credential', 'ls', 'support-bot', '--json', ...more])
+    const { items } = JSON.parse(printed.out) as { items: { id: string; calls: unknown }[] }
+    return Object.fromEntries(items.map(({ id, calls }) => [id, calls]))
+  }
+  expect(await table()).toEqual({
+    [old.id]: { permitted: 3, refused: 0, last: seen[2]?.at },
+    [fresh.id]: { permitted: 1, refused: 0, last: seen[3]?.at },
+  })
+  expect(await table('--since', '24h')).toMatchObject({ [old.id]: { permitted: 1 } })
+  expect(await table('--since', '3h')).toEqual({
+    [old.id]: { permitted: 0, refused: 0, last: null },
+    [fresh.id]: { permitted: 1, refused: 0, last: seen[3]?.at },
+  })
+  const shown = await terminal.valetkey(['credential', 'ls', 'support-bot'], TERMINAL)
+  expect(shown.out).toMatch(/^ID +KIND +STATUS +LABEL +CREATED +LAST USED +CALLS +LAST CALL +EXPIRES$/m)
+
+  const listed = await terminal.valetkey(['audit', 'query', `credential:${old.id}`, 'since:24h', '--json'])
+  expect(JSON.parse(listed.out).items).toMatchObject([{ id: seen[2]?.id, credential: old.id }])
+  const rehearsed = await terminal.valetkey(['credential', 'revoke', old.id, '--dry-run'])
+  expect(rehearsed.err).toContain(`3 calls came by it in the last 7 days, the last at ${seen[2]?.at}.`)
+  expect((await terminal.valetkey(['credential', 'revoke', fresh.id, '--dry-run'])).err).toContain(
+    '1 call came',
+  )
+})
+
 test('how long records are kept, and what is held, is said on the command line', async () => {
   await using product = await start()
   await record(product)

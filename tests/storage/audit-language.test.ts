@@ -28,6 +28,7 @@ const call = fc.record({
   organization: fc.constantFrom('org_nw', 'org_other'),
   person: fc.constantFrom(null, 'usr_maya', 'usr_jon'),
   grant: fc.constantFrom(null, 'gnt_1', 'gnt_2'),
+  credential: fc.constantFrom(null, 'crd_1', 'crd_2', 'fp_legacy'),
   chain: fc.subarray(LINKS),
   server: fc.constantFrom('srv_billing', 'srv_other'),
   tool: fc.constantFrom('get_invoice', 'refund', 'say "hi" now'),
@@ -45,6 +46,7 @@ const VALUES: Record<string, readonly string[]> = {
   organization: ['northwind', 'org_other'],
   person: ['usr_jon', 'maya@northwind.dev'],
   grant: ['gnt_1', 'gnt_2', 'gnt_9'],
+  credential: ['crd_1', 'crd_2', 'crd_9', 'fp_legacy'],
   chain: LINKS,
   server: ['billing', 'srv_other'],
   tool: ['get_invoice', 'say "hi" now', 'nothing'],
@@ -90,10 +92,9 @@ function matches(record: AttemptRecord, { wanted, text, since, until }: CallQues
   if (!text.all.every(has) || text.none.some(has)) return false
   const holds: Record<string, (value: string) => boolean> = {
     ...Object.fromEntries(
-      (['agent', 'organization', 'person', 'grant', 'server', 'tool', 'reason'] as const).map(key => [
-        key,
-        value => record[key] === value,
-      ]),
+      (['agent', 'organization', 'person', 'credential', 'grant', 'server', 'tool', 'reason'] as const).map(
+        key => [key, value => record[key] === value],
+      ),
     ),
     chain: value => record.chain.includes(value),
     resource: value => [record.resource, ...(record.otherResources ?? [])].some(path => lies(path, value)),
@@ -275,6 +276,10 @@ describeOnBoth('questions in words', (open, place) => {
     })
     await expect(audit.calls({ zone: 'Mars/Olympus', limit: 1 })).rejects.toMatchObject({ path: 'zone' })
     await expect(audit.who({ q: 'agent:a', agent: 'b' })).rejects.toMatchObject({ path: 'agent' })
+    await expect(audit.calls({ q: 'credential:old-key', limit: 1 })).rejects.toMatchObject({
+      code: 'query.invalid',
+      path: 'credential',
+    })
     await expect(audit.counts({ by: 'agnet' })).rejects.toMatchObject({
       code: 'query.invalid',
       message: expect.stringContaining('Did you mean "agent"?'),

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { auditHandlers } from '../../packages/server/src/audit/index.ts'
 import { NOW, openEvidence } from './audit-evidence.ts'
-import { attempt, refusal } from './audit-samples.ts'
+import { attempt, insertCredential, refusal } from './audit-samples.ts'
 import { describeOnBoth } from './databases.ts'
 import { ship } from './shipping.ts'
 
@@ -89,6 +89,31 @@ describeOnBoth('evidence answers', (open, place) => {
     expect(await evidence.all({ text: 'DOE' })).toEqual([attempt(3).id, attempt(2).id])
     expect(await evidence.all({ text: 'doe', verdict: 'permit' })).toEqual([attempt(2).id])
     expect((await evidence.audit.who({ text: 'doe' })).rows).toMatchObject([{ permitted: 1, refused: 1 }])
+  })
+
+  test('calls are found and counted by the credential that the agent proved itself by, whether it is known or not', async () => {
+    await using evidence = await start()
+    await insertCredential(evidence.store, 'crd_old')
+    const legacy = { agent: null, agentName: null, credential: 'fp_legacy', decision: 'deny' } as const
+    await ship(evidence.audit, 'pnt_1', 1, [
+      attempt(1, { credential: 'crd_old' }),
+      attempt(2, { credential: 'crd_gone' }),
+      attempt(3, { credential: 'crd_old', organization: 'org_other' }),
+      attempt(4, { ...legacy, reason: 'unidentified', enforced: false }),
+      attempt(5, { credential: null }),
+    ])
+    const ids = (...counters: number[]) => counters.map(counter => attempt(counter).id)
+    expect(await evidence.all({ credential: 'crd_old' })).toEqual(ids(3, 1))
+    expect(await evidence.all({ q: 'credential:crd_old org:northwind' })).toEqual(ids(1))
+    expect(await evidence.all({ q: 'credential:crd_old credential:crd_gone' })).toEqual(ids(3, 2, 1))
+    expect(await evidence.all({ credential: 'fp_legacy' })).toEqual(ids(4))
+    expect(await evidence.all({ q: '-credential:crd_old' })).toEqual(ids(5, 4, 2))
+    expect(await evidence.all({ q: 'credential:crd_old agent:agt_other' })).toEqual([])
+    expect(await evidence.all({ credential: 'crd_never' })).toEqual([])
+    const { counts } = await evidence.audit.counts({ by: 'credential' })
+    expect(Object.fromEntries(counts.map(({ by, permitted }) => [by['credential'], permitted]))).toEqual({
+      ...{ crd_old: 2, crd_gone: 1, fp_legacy: 1, null: 1 },
+    })
   })
 
   test('a call that names several resources is found once by each of them and by what lies above', async () => {

@@ -1,4 +1,4 @@
-import type { AttemptRecord, OutcomeRecord } from '@valetkey/sdk/core'
+import { type AttemptRecord, type OutcomeRecord, writeLegs } from '@valetkey/sdk/core'
 import type { Store } from '../../packages/server/src/store/index.ts'
 import { POINT_JWK } from './shipping.ts'
 
@@ -25,7 +25,7 @@ export function attempt(counter: number, fields: Partial<AttemptRecord> = {}, ep
     grant: null,
     id: `dec_${String(counter).padStart(8, '0')}`,
     kind: 'tool',
-    leg: null,
+    legs: writeLegs(null),
     method: 'tools/call',
     mode: 'enforce',
     organization: 'org_nw',
@@ -52,7 +52,7 @@ export function refusal(counter: number, fields: Partial<AttemptRecord> = {}): A
     decision: 'deny',
     reason: 'agent_lacks_permission',
     detail: 'invoices:delete',
-    leg: 'agent',
+    legs: writeLegs('agent'),
     assignments: [],
     tool: 'delete_invoice',
     ...fields,
@@ -156,6 +156,27 @@ export async function insertNames(store: Store): Promise<void> {
         recordCounter: 0,
         recordGaps: 0,
       })
+      .execute()
+  })
+}
+
+/** The credential by which the agent of the samples proves itself. */
+export async function insertCredential(store: Store, id: string): Promise<void> {
+  const of = { organizationId: 'org_nw', createdAt: '2026-09-01T00:00:00.000Z' }
+  const agentId = 'agt_support'
+  const client = { ...of, id: 'cli_1', agentId, kind: 'pre-registered', legacyAudience: 0 } as const
+  await store.write(async tx => {
+    await tx
+      .insertInto('agent')
+      .values({
+        ...{ id: agentId, organizationId: of.organizationId, ownerId: 'usr_maya' },
+        ...{ purpose: '', kind: 'both', ceiling: '[]' },
+      })
+      .execute()
+    await tx.insertInto('client').values(client).execute()
+    await tx
+      .insertInto('credential')
+      .values({ ...of, id, agentId, clientId: client.id, kind: 'key', label: '', createdBy: 'usr_maya' })
       .execute()
   })
 }

@@ -80,7 +80,7 @@ export const record = {
       summary: 'Count recorded calls by agent, tool, reason and more, and over time',
       permission: 'audit:read',
       query: s.CallQuery.omit({ limit: true, cursor: true }).extend({
-        /** One or several of agent, person, owner, grant, server, tool, verdict, reason, point, organization; with commas. */
+        /** One or several of agent, person, owner, credential, grant, server, tool, verdict, reason, point, organization; with commas. */
         by: z.string().max(200).default(''),
         /** Also by the time, in spans of the zone. */
         every: z.enum(['minute', 'hour', 'day']).optional(),

@@ -34,6 +34,7 @@ export const NAMED = [
   'actor',
   'actor_name',
   'owner',
+  'credential',
   'person',
   'grant_id',
   'chain',
@@ -141,7 +142,8 @@ function placed({ id, at }: { id: string; at: string }, receivedAt: number) {
 }
 
 function attemptColumns(record: AttemptRecord, writer: Writer, terms: Terms) {
-  const { agent, agentName, owner, person, grant, chain, server, tool, method, decision, reason } = record
+  const { agent, agentName, owner, credential, person, grant, chain, server, tool, method } = record
+  const { decision, reason } = record
   const passed = decision === 'permit' || !record.enforced
   const creators = decision === 'permit' ? record.assignments.map(({ createdBy }) => createdBy) : []
   const resources = [record.resource, ...(record.otherResources ?? [])].filter(path => path !== null)
@@ -149,7 +151,8 @@ function attemptColumns(record: AttemptRecord, writer: Writer, terms: Terms) {
   return {
     kind: KIND.attempt,
     names: {
-      ...{ actor: agent, actor_name: agentName, owner, person, grant_id: grant, target: server, reason },
+      ...{ actor: agent, actor_name: agentName, owner, credential, person, grant_id: grant },
+      ...{ target: server, reason },
       chain: listName(chain),
       action: tool ?? method,
       carriers: listName([...new Set(creators)].sort()),

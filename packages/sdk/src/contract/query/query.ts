@@ -8,6 +8,7 @@ export const FILTERS = {
   agent: 'the agent that called, by name or id',
   person: 'the person it acted for',
   owner: 'the person who answers for the agent',
+  credential: 'the credential that the agent proved itself by',
   grant: 'the grant it acted by',
   chain: 'an agent that let it act, or a delegation',
   server: 'the MCP server that was called',

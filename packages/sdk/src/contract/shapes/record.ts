@@ -55,6 +55,8 @@ export const CallQuery = Page.extend({
   agent: z.string().optional(),
   person: z.string().optional(),
   owner: z.string().optional(),
+  /** The credential by which the agent proved itself. */
+  credential: z.string().optional(),
   server: z.string().optional(),
   tool: z.string().optional(),
   /** A resource, as `customer/acme`: it, and all that lay in it at that time. */

@@ -17,6 +17,7 @@ const COLUMNS: Record<string, GroupColumn> = {
   person: 'person',
   owner: 'owner',
   grant: 'grant_id',
+  credential: 'credential',
   server: 'target',
   tool: 'action',
   verdict: 'verdict',

@@ -16,14 +16,16 @@ export async function resolveCalls(db: Db, question: Question): Promise<RecordFi
   const principals = (what: 'agent' | 'person' | 'owner') => (name: string) =>
     findPrincipals(db, what, name, among)
   const as = (path: string) => async (value: string) => [plain(path, value)]
+  const agents = await choose(wanted.agent, principals('agent'))
   return {
     kinds: [KIND.attempt],
     logs: organizations,
     named: {
-      actor: await choose(wanted.agent, principals('agent')),
+      actor: agents?.any ? agents : await agentsBehind(db, wanted.credential, agents),
       person: await choose(wanted.person, principals('person')),
       owner: await choose(wanted.owner, principals('owner')),
       target: await choose(wanted.server, name => findServers(db, name)),
+      credential: await choose(wanted.credential, async id => [credentialId(id)]),
       grant_id: await choose(wanted.grant, as('grant')),
       action: await choose(wanted.tool, as('tool')),
       reason: await choose(wanted.reason, as('reason')),
@@ -88,6 +90,22 @@ export async function findPrincipals(
   return [await idOrUnknown(what, name, what === 'agent' ? 'agt_' : 'usr_', known)]
 }
 
+/**
+ * The agents that credentials belong to, for whom there is an index. Where one of them is not known (any more), or is no
+ * credential of ours, nothing is said of agents, and more has to be looked through.
+ */
+async function agentsBehind(
+  db: Db,
+  credentials: Wanted | undefined,
+  agents: Choice<string> | undefined,
+): Promise<Choice<string> | undefined> {
+  const ids = [...new Set(credentials?.any)]
+  if (ids.length === 0) return agents
+  const rows = await db.selectFrom('credential').select('agentId').where('id', 'in', ids).execute()
+  if (rows.length < ids.length) return agents
+  return { any: [...new Set(rows.map(({ agentId }) => agentId))], none: agents?.none ?? [] }
+}
+
 /** The delegations by which an agent let others act; records name those, and early ones the agent itself. */
 async function findLinks(db: Db, name: string, organizations: readonly string[] | null): Promise<string[]> {
   if (name.startsWith('dlg_')) return [plain('chain', name)]
@@ -116,6 +134,17 @@ async function findServers(db: Db, name: string): Promise<string[]> {
     .executeTakeFirst()
   const known = () => db.selectFrom('server').select('name').limit(MOST_MEANT).execute()
   return [row?.id ?? (await idOrUnknown('server', name, 'srv_', known))]
+}
+
+/** Credentials have no names. One of ours, or the fingerprint of one that is not. */
+function credentialId(text: string): string {
+  if (!/^(crd|fp)_/.test(text))
+    throw new AppError(
+      'query.invalid',
+      `"${column(text, 80)}" is not the id of a credential, as crd_…: "valetkey credential ls AGENT" shows those of an agent.`,
+      { path: 'credential' },
+    )
+  return plain('credential', text)
 }
 
 /** So many names are looked at for one that was meant. */

@@ -10,7 +10,8 @@ import { addWaitOption, type WaitOptions } from '../revocation/barrier.ts'
 import { revokeNamed } from '../revocation/revoke.ts'
 import { reserveSecretFile } from '../secret-file.ts'
 import { addCommand, addGroup, allPages, type Session, withSession } from '../session.ts'
-import { type Io, UsageError, type View } from '../terminal/index.ts'
+import { type Io, parseMoment, UsageError, type View } from '../terminal/index.ts'
+import { type CredentialCalls, callsByCredential, NO_CALLS } from './credential-calls.ts'
 
 type Credential = Output<AdminApi['credentials']['list']>['items'][number]
 
@@ -31,6 +32,26 @@ const view: View<Credential> = {
   ],
 }
 
+/** What came by a credential in the time that is looked at; null where the record does not say. */
+type Used = Credential & { calls: CredentialCalls | null }
+
+const usedView: View<Used> = {
+  ...view,
+  columns: view.columns.flatMap(column =>
+    column.header === 'EXPIRES'
+      ? [
+          {
+            header: 'CALLS',
+            value: ({ calls }: Used) => calls && calls.permitted + calls.refused,
+            align: 'right' as const,
+          },
+          { header: 'LAST CALL', value: ({ calls }: Used) => ({ time: calls?.last ?? null }) },
+          column,
+        ]
+      : [column],
+  ),
+}
+
 /** Credentials: how an agent proves who it is. Several at a time, so that rotation overlaps. */
 export function register(program: Command, io: Io): void {
   const group = addGroup(program, 'credential', {
@@ -44,12 +65,14 @@ export function register(program: Command, io: Io): void {
     ],
   })
   addCommand(group, 'ls <agent>', {
-    summary: "List an agent's credentials",
+    summary: "List an agent's credentials, and how many calls still come by each",
     examples: [
-      ['valetkey credential ls support-bot', 'with when each was last used'],
-      ['valetkey credential ls support-bot -o wide', 'and from where'],
+      ['valetkey credential ls support-bot', 'with the calls of the last 7 days: is the old key out of use?'],
+      ['valetkey credential ls support-bot --since 24h -o wide', 'of the last day; and from where'],
     ],
-  }).action(withSession(io, list))
+  })
+    .option('--since <time>', 'count calls from then on', '7d')
+    .action(withSession(io, list))
   addCommand(group, 'create <agent>', {
     summary: 'Give an agent a key or, if it must be, a secret',
     examples: [
@@ -89,10 +112,20 @@ export function register(program: Command, io: Io): void {
   )
 }
 
-async function list(session: Session, text: string): Promise<void> {
+async function list(session: Session, text: string, options: { since: string }): Promise<void> {
+  const { io, utc, api, print } = session
+  const since = parseMoment(options.since, 'from', { now: io.now(), utc })
   const { id, organization } = await findAgent(session, text)
-  const { api, print } = session
-  print.list(view, await allPages(page => api.credentials.list({ ...page, agent: id, organization })))
+  const credentials = await allPages(page => api.credentials.list({ ...page, agent: id, organization }))
+  const counted = await callsByCredential(session, { agent: id, organization, since })
+  const used = credentials.map(credential => ({
+    ...credential,
+    calls: counted ? (counted.calls.get(credential.id) ?? NO_CALLS) : null,
+  }))
+  const lookedBackTo = counted?.lookedBackTo ?? null
+  print.list(usedView, used, { since, lookedBackTo })
+  if (lookedBackTo !== null)
+    print.note(`There are too many calls to count them all: only what came after ${lookedBackTo} was.`)
 }
 
 interface CreateOptions {

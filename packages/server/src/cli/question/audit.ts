@@ -28,8 +28,8 @@ const changeView: View<Change> = {
 
 const POLL_MS = 1000
 const TAILED = [
-  ...(['agent', 'person', 'owner', 'grant', 'chain', 'server', 'tool', 'resource'] as const),
-  ...(['verdict', 'reason', 'point', 'since'] as const),
+  ...(['agent', 'person', 'owner', 'credential', 'grant', 'chain', 'server', 'tool'] as const),
+  ...(['resource', 'verdict', 'reason', 'point', 'since'] as const),
 ]
 
 /** The record: what was called, and what was changed. */

@@ -10,6 +10,7 @@ import {
   findServer,
 } from '../find.ts'
 import { previewOf } from '../principal/agent.ts'
+import { whetherInUse } from '../principal/credential-calls.ts'
 import type { Session } from '../session.ts'
 import { UsageError } from '../terminal/index.ts'
 
@@ -56,7 +57,7 @@ export const NOUNS: Record<string, Noun<Kind>> = {
     freeze: 'what a credential got, and give it no more',
     async find(session, text) {
       const { id } = await findCredential(session, text)
-      return { id, ...session.organization, name: id }
+      return { id, ...session.organization, name: id, about: await whetherInUse(session, id) }
     },
   },
   token: {
