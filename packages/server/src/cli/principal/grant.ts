@@ -12,7 +12,8 @@ import {
   type Session,
   withSession,
 } from '../session.ts'
-import { type Io, parseMoment, UsageError, type View } from '../terminal/index.ts'
+import { type Io, parseMoment, type View } from '../terminal/index.ts'
+import { idsOf, requireOneOrAll, type Whose } from './whose.ts'
 
 export type Grant = Output<AdminApi['grants']['create']>
 
@@ -97,9 +98,7 @@ export function register(program: Command, io: Io): void {
   ).action(withSession(io, revoke))
 }
 
-interface Filter {
-  agent?: string
-  person?: string
+interface Filter extends Whose {
   scope?: string
   status?: Grant['status']
   neverUsed?: true
@@ -113,18 +112,11 @@ async function list(session: Session, options: Filter): Promise<void> {
   const before = (text: string | undefined) =>
     text === undefined ? undefined : parseMoment(text, 'from', { now: session.io.now(), utc: session.utc })
   const filter = {
-    ...(await whoseGrants(session, options)),
+    ...(await idsOf(session, options)),
     ...{ scope, status, used: neverUsed && ('never' as const) },
     ...{ createdBefore: before(olderThan), idleSince: before(idle) },
   }
   print.list(grantView, await allPages(page => api.grants.list({ ...page, ...organization, ...filter })))
-}
-
-async function whoseGrants(session: Session, { agent, person }: Pick<Filter, 'agent' | 'person'>) {
-  return {
-    agent: agent === undefined ? undefined : (await findAgent(session, agent)).id,
-    person: person === undefined ? undefined : (await findPerson(session, person)).id,
-  }
 }
 
 async function get(session: Session, text: string): Promise<void> {
@@ -147,20 +139,12 @@ async function add(session: Session, who: string, terms: Terms): Promise<void> {
   print.item(grantView, await api.grants.create({ organization, ...about, expiresAt }))
 }
 
-type Whose = Pick<Filter, 'agent' | 'person'>
-
 async function revoke(
   session: Session,
   text: string | undefined,
   options: ConfirmOptions & Whose,
 ): Promise<void> {
-  const isAll = options.agent !== undefined || options.person !== undefined
-  if (isAll === (text !== undefined))
-    throw new UsageError(
-      'Which grants?',
-      'Either one is named by its id, or all of an agent or a person.',
-      'Name a grant, or add --agent or --person.',
-    )
+  requireOneOrAll('grant', text, options)
   if (text === undefined) return revokeAll(session, options)
   const { api, print } = session
   const { id, organization, agentName, personEmail, scopes } = await findGrant(session, text)
@@ -172,7 +156,7 @@ async function revoke(
 
 async function revokeAll(session: Session, options: ConfirmOptions & Whose): Promise<void> {
   const { api, organization, print } = session
-  const whose = await whoseGrants(session, options)
+  const whose = await idsOf(session, options)
   const live = await allPages(page =>
     api.grants.list({ ...page, ...organization, ...whose, status: 'live' as const }),
   )

@@ -1,9 +1,10 @@
 import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import type { Command } from 'commander'
 import { addConfirmOptions, type ConfirmOptions, confirm } from '../confirm.ts'
-import { findAgent, findPerson, findRequest } from '../find.ts'
+import { findRequest } from '../find.ts'
 import { addCommand, addGroup, allPages, type Session, withSession } from '../session.ts'
-import { type Io, UsageError, type View } from '../terminal/index.ts'
+import type { Io, View } from '../terminal/index.ts'
+import { idsOf, requireOneOrAll, type Whose } from './whose.ts'
 
 type WaitingRequest = Output<AdminApi['waitingRequests']['cancel']>
 
@@ -59,20 +60,8 @@ export function register(program: Command, io: Io): void {
   ).action(withSession(io, cancel))
 }
 
-interface Whose {
-  agent?: string
-  person?: string
-}
-
 async function list(session: Session, options: Whose): Promise<void> {
   session.print.list(requestView, await waitingOf(session, await idsOf(session, options)))
-}
-
-async function idsOf(session: Session, { agent, person }: Whose) {
-  return {
-    agent: agent === undefined ? undefined : (await findAgent(session, agent)).id,
-    person: person === undefined ? undefined : (await findPerson(session, person)).id,
-  }
 }
 
 function waitingOf({ api, organization }: Session, whose: Awaited<ReturnType<typeof idsOf>>) {
@@ -87,13 +76,7 @@ async function cancel(
   text: string | undefined,
   options: ConfirmOptions & Whose,
 ): Promise<void> {
-  const isAll = options.agent !== undefined || options.person !== undefined
-  if (isAll === (text !== undefined))
-    throw new UsageError(
-      'Which requests?',
-      'Either one is named by its id, or all of an agent or a person.',
-      'Name a request, or add --agent or --person.',
-    )
+  requireOneOrAll('request', text, options)
   if (text === undefined) return cancelAll(session, options)
   const { api, print } = session
   const request = await findRequest(session, text)
