@@ -1,30 +1,11 @@
 import * as oauth from 'oauth4webapi'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Person } from '../e2e/person.ts'
-import { type OauthStage, RESOURCE, startStage } from './oauth-stage.ts'
-import { createStrict } from './strict-client.ts'
+import { afterAll, expect, test } from 'vitest'
+import { openStrictStage } from './strict-client.ts'
 
 /** The code flow as a strict client walks it, and as others try to. */
 
-const MAYA = 'maya@northwind.test'
-
-let stage: OauthStage
-let strict: ReturnType<typeof createStrict>
-let maya: Person
-
-beforeAll(async () => {
-  stage = await startStage()
-  await stage.api.roles.create({ slug: 'reader', permissions: ['invoices:read'] })
-  strict = createStrict(stage.url, RESOURCE)
-  maya = await stage.signedUp()
-}, 60_000)
-
-afterAll(async () => stage?.[Symbol.asyncDispose]())
-
-async function grants() {
-  const { items } = await stage.api.grants.list({ person: MAYA, limit: 200 })
-  return items.sort((a, b) => (a.id < b.id ? -1 : 1))
-}
+const { stage, strict, maya, grants } = await openStrictStage()
+afterAll(() => stage[Symbol.asyncDispose]())
 
 test('oauth4webapi runs the flow strictly, renews, and takes back', async () => {
   const asked = await strict.begin('invoices:read invoices:refund offline_access')

@@ -1,32 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freeRedirect, type Person, personWith } from '../e2e/person.ts'
+import { afterAll, expect, test } from 'vitest'
+import { freeRedirect, personWith } from '../e2e/person.ts'
 import { createBrowser } from './browser.ts'
-import { type OauthStage, RESOURCE, startStage } from './oauth-stage.ts'
-import { createStrict } from './strict-client.ts'
+import { openStrictStage } from './strict-client.ts'
 
 /** The page on which a person answers, as a page: what it shows, who may send its form, and how often. */
 
-const MAYA = 'maya@northwind.test'
-
-let stage: OauthStage
-let strict: ReturnType<typeof createStrict>
-let maya: Person
-
-beforeAll(async () => {
-  stage = await startStage()
-  await stage.api.resourceTypes.create({ slug: 'customer' })
-  await stage.api.resources.put({ type: 'customer', id: 'acme' })
-  await stage.api.roles.create({ slug: 'reader', permissions: ['invoices:read'] })
-  strict = createStrict(stage.url, RESOURCE)
-  maya = await stage.signedUp()
-}, 60_000)
-
-afterAll(async () => stage?.[Symbol.asyncDispose]())
-
-async function grants() {
-  const { items } = await stage.api.grants.list({ person: MAYA, limit: 200 })
-  return items.sort((a, b) => (a.id < b.id ? -1 : 1))
-}
+const { stage, strict, maya, grants } = await openStrictStage()
+await stage.api.resourceTypes.create({ slug: 'customer' })
+await stage.api.resources.put({ type: 'customer', id: 'acme' })
+afterAll(() => stage[Symbol.asyncDispose]())
 
 test('the page: who, what, with which risk; small, in nobody’s frame, and looking changes nothing', async () => {
   const asked = await strict.begin('invoices:read invoices:refund')

@@ -1,5 +1,6 @@
 import * as oauth from 'oauth4webapi'
 import { freeRedirect } from '../e2e/person.ts'
+import { RESOURCE, startStage } from './oauth-stage.ts'
 
 const INSECURE = { [oauth.allowInsecureRequests]: true }
 
@@ -89,5 +90,20 @@ export function createStrict(issuerUrl: string, resource: string) {
       code_verifier: asked.verifier,
       resource,
     }),
+  }
+}
+
+/** An authority, the strict client of its billing server, and Maya with what she has agreed to so far. */
+export async function openStrictStage() {
+  const stage = await startStage()
+  await stage.api.roles.create({ slug: 'reader', permissions: ['invoices:read'] })
+  return {
+    stage,
+    strict: createStrict(stage.url, RESOURCE),
+    maya: await stage.signedUp(),
+    async grants() {
+      const { items } = await stage.api.grants.list({ person: 'maya@northwind.test', limit: 200 })
+      return items.sort((a, b) => (a.id < b.id ? -1 : 1))
+    },
   }
 }

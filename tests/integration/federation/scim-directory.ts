@@ -1,4 +1,4 @@
-import type { PeopleSite } from '../people-site.ts'
+import { openPeopleSite, type PeopleSite } from '../people-site.ts'
 
 export const USER = 'urn:ietf:params:scim:schemas:core:2.0:User'
 export const GROUP = 'urn:ietf:params:scim:schemas:core:2.0:Group'
@@ -33,4 +33,18 @@ export function createDirectory(site: Pick<PeopleSite, 'url'>, token: string, or
   }
 }
 
-export type Directory = ReturnType<typeof createDirectory>
+/** Northwind with a directory that may send, and a role that its groups may be given. */
+export async function openDirectorySite() {
+  const site = await openPeopleSite()
+  const { token } = await site.api.scimTokens.create({ name: 'okta' })
+  await site.api.permissions.create({ slug: 'tickets:read', risk: 'read' })
+  await site.api.roles.create({ slug: 'helper', permissions: ['tickets:read'] })
+  return {
+    site,
+    directory: createDirectory(site, token ?? ''),
+    async mayRead(principal: string): Promise<boolean> {
+      const question = { permission: 'tickets:read', resource: 'organization/northwind' }
+      return (await site.api.access.check({ ...question, principal })).allowed
+    },
+  }
+}

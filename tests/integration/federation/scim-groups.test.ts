@@ -1,24 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openPeopleSite, type PeopleSite } from '../people-site.ts'
-import { createDirectory, type Directory, GROUP } from './scim-directory.ts'
+import { afterAll, expect, test } from 'vitest'
+import { createDirectory, GROUP, openDirectorySite } from './scim-directory.ts'
 
-const NOTHING_HELD = { principal: '', permission: 'tickets:read', resource: 'organization/northwind' }
-
-let site: PeopleSite
-let directory: Directory
-
-beforeAll(async () => {
-  site = await openPeopleSite()
-  const { token } = await site.api.scimTokens.create({ name: 'okta' })
-  directory = createDirectory(site, token ?? '')
-  await site.api.permissions.create({ slug: 'tickets:read', risk: 'read' })
-  await site.api.roles.create({ slug: 'helper', permissions: ['tickets:read'] })
-}, 60_000)
-
-afterAll(async () => site?.close())
-
-const mayRead = async (principal: string) =>
-  (await site.api.access.check({ ...NOTHING_HELD, principal })).allowed
+const { site, directory, mayRead } = await openDirectorySite()
+afterAll(site.close)
 
 test('groups come with their members, who have what the group was given until they leave it', async () => {
   const [ann, bo] = [

@@ -1,17 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openPeopleSite, type PeopleSite } from '../people-site.ts'
-import { createDirectory, type Directory, ENTERPRISE, GROUP, USER } from './scim-directory.ts'
+import { afterAll, expect, test } from 'vitest'
+import { ENTERPRISE, GROUP, openDirectorySite, USER } from './scim-directory.ts'
 
-let site: PeopleSite
-let directory: Directory
-
-beforeAll(async () => {
-  site = await openPeopleSite()
-  const { token } = await site.api.scimTokens.create({ name: 'okta' })
-  directory = createDirectory(site, token ?? '')
-}, 60_000)
-
-afterAll(async () => site?.close())
+const { site, directory } = await openDirectorySite()
+afterAll(site.close)
 
 test.each([
   ['userName eq "kai@filter.test"', 1],

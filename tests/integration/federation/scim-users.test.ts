@@ -1,25 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { createBrowser } from '../browser.ts'
-import { openPeopleSite, type PeopleSite } from '../people-site.ts'
-import { createDirectory, type Directory, ENTERPRISE, PATCH, USER } from './scim-directory.ts'
+import { ENTERPRISE, openDirectorySite, PATCH, USER } from './scim-directory.ts'
 
-const NOTHING_HELD = { principal: '', permission: 'tickets:read', resource: 'organization/northwind' }
-
-let site: PeopleSite
-let directory: Directory
-
-beforeAll(async () => {
-  site = await openPeopleSite()
-  const { token } = await site.api.scimTokens.create({ name: 'okta' })
-  directory = createDirectory(site, token ?? '')
-  await site.api.permissions.create({ slug: 'tickets:read', risk: 'read' })
-  await site.api.roles.create({ slug: 'helper', permissions: ['tickets:read'] })
-}, 60_000)
-
-afterAll(async () => site?.close())
-
-const mayRead = async (principal: string) =>
-  (await site.api.access.check({ ...NOTHING_HELD, principal })).allowed
+const { site, directory, mayRead } = await openDirectorySite()
+afterAll(site.close)
 
 test('Okta: looks for a user, makes it, replaces it, takes it out and lets it in again', async () => {
   const found = await directory.get(
