@@ -1,8 +1,7 @@
 import { expect, describe as group, test } from 'vitest'
 import { CATALOGUE, type CatalogueOp, type OrganizationOp } from '../core/index.ts'
 import { createSnapshot, type DecisionRequest, decide, mayUse, type Snapshot } from './index.ts'
-
-const NOW = 1_800_000_000_000
+import { assignment, BOT, mayaAndHerBot, NOW, requestOfBot } from './testing/facts.ts'
 
 const catalogue: CatalogueOp[] = [
   {
@@ -73,38 +72,10 @@ const catalogue: CatalogueOp[] = [
 ]
 
 const organization: OrganizationOp[] = [
-  { fact: 'organization', id: 'org_1', value: { id: 'org_1', slug: 'northwind', status: 'active' } },
-  {
-    fact: 'principal',
-    id: 'usr_1',
-    value: { id: 'usr_1', seq: 1, kind: 'user', name: 'maya', status: 'active' },
-  },
-  {
-    fact: 'principal',
-    id: 'agt_1',
-    value: { id: 'agt_1', seq: 2, kind: 'agent', name: 'bot', status: 'active' },
-  },
-  {
-    fact: 'agent',
-    id: 'agt_1',
-    value: { id: 'agt_1', principal: 'agt_1', owner: 'usr_1', kind: 'autonomous', ceiling: ['invoices:*'] },
-  },
-  { fact: 'credential', id: 'crd_1', value: { id: 'crd_1', agent: 'agt_1', expiresAt: null } },
+  ...mayaAndHerBot({ kind: 'autonomous', ceiling: ['invoices:*'] }),
   { fact: 'resource', id: '1', value: { type: 'organization', rows: [[1, 'northwind', null]] } },
   { fact: 'resource', id: '2', value: { type: 'rty_1', rows: [[2, 'acme', 1]] } },
-  {
-    fact: 'assignment',
-    id: 'asg_1',
-    value: {
-      id: 'asg_1',
-      principal: 2,
-      resource: 1,
-      role: 'rol_1',
-      source: 'direct',
-      expiresAt: NOW + 1000,
-      createdBy: 'usr_1',
-    },
-  },
+  assignment('asg_1', { principal: BOT, resource: 1, role: 'rol_1', expiresAt: NOW + 1000 }),
 ]
 
 function northwind(...more: OrganizationOp[]): Snapshot {
@@ -115,31 +86,9 @@ function northwind(...more: OrganizationOp[]): Snapshot {
 }
 
 function refund(change: Partial<DecisionRequest['action']> = {}, caller = {}, now = NOW): DecisionRequest {
-  return {
-    id: 'dec_1',
-    now,
-    server: 'srv_1',
-    caller: {
-      organization: 'org_1',
-      agent: 'agt_1',
-      credential: 'crd_1',
-      client: 'agt_1',
-      token: 'jti_1',
-      scopes: ['invoices:*'],
-      expiresAt: NOW + 60_000,
-      person: null,
-      grant: null,
-      chain: [],
-      ...caller,
-    },
-    action: {
-      kind: 'tool',
-      name: 'refund',
-      arguments: { customer: 'acme', amount: 5 },
-      definition: 'sha256-a',
-      ...change,
-    },
-  }
+  const args = { customer: 'acme', amount: 5 }
+  const action = { kind: 'tool' as const, name: 'refund', arguments: args, definition: 'sha256-a', ...change }
+  return { ...requestOfBot(action, { scopes: ['invoices:*'], ...caller }), now }
 }
 
 test('a mapped tool, a role and a scope permit, and the decision names who gave the role', () => {

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { CATALOGUE, type CatalogueOp, type OrganizationOp } from '../core/index.ts'
 import { createSnapshot, type DecisionRequest, decide, mayUse } from './index.ts'
+import { assignment, BOT, mayaAndHerBot, requestOfBot } from './testing/facts.ts'
 
-const NOW = 1_800_000_000_000
 const PERMISSIONS = ['a:read', 'a:write', 'b:read']
 const permission = fc.constantFrom(...PERMISSIONS)
 const mapped = fc.dictionary(fc.constantFrom('t0', 't1', 't2'), permission, { maxKeys: 3 })
@@ -53,39 +53,9 @@ function snapshotOf(tools: Record<string, string>, held: string[][], assigned: n
     ),
   ]
   const organization: OrganizationOp[] = [
-    { fact: 'organization', id: 'org_1', value: { id: 'org_1', slug: 'o', status: 'active' } },
-    {
-      fact: 'principal',
-      id: 'usr_1',
-      value: { id: 'usr_1', seq: 1, kind: 'user', name: 'u', status: 'active' },
-    },
-    {
-      fact: 'principal',
-      id: 'agt_1',
-      value: { id: 'agt_1', seq: 2, kind: 'agent', name: 'a', status: 'active' },
-    },
-    {
-      fact: 'agent',
-      id: 'agt_1',
-      value: { id: 'agt_1', principal: 'agt_1', owner: 'usr_1', kind: 'autonomous', ceiling },
-    },
-    { fact: 'credential', id: 'crd_1', value: { id: 'crd_1', agent: 'agt_1', expiresAt: null } },
+    ...mayaAndHerBot({ kind: 'autonomous', ceiling }),
     { fact: 'resource', id: '1', value: { type: 'organization', rows: [[1, 'o', null]] } },
-    ...assigned.map(
-      (role): OrganizationOp => ({
-        fact: 'assignment',
-        id: `asg_${role}`,
-        value: {
-          id: `asg_${role}`,
-          principal: 2,
-          resource: 1,
-          role: `rol_${role}`,
-          source: 'direct',
-          expiresAt: null,
-          createdBy: 'usr_1',
-        },
-      }),
-    ),
+    ...assigned.map(role => assignment(`asg_${role}`, { principal: BOT, resource: 1, role: `rol_${role}` })),
   ]
   const snapshot = createSnapshot()
   snapshot.load({ organization: CATALOGUE, revision: 1, ops: catalogue })
@@ -94,24 +64,7 @@ function snapshotOf(tools: Record<string, string>, held: string[][], assigned: n
 }
 
 function requestFor(name: string, asked: string[]): DecisionRequest {
-  return {
-    id: 'dec_1',
-    now: NOW,
-    server: 'srv_1',
-    caller: {
-      organization: 'org_1',
-      agent: 'agt_1',
-      credential: 'crd_1',
-      client: 'agt_1',
-      token: 'jti',
-      scopes: asked,
-      expiresAt: NOW + 1,
-      person: null,
-      grant: null,
-      chain: [],
-    },
-    action: { kind: 'tool', name, arguments: {}, definition: 'sha256-a' },
-  }
+  return requestOfBot({ kind: 'tool', name, arguments: {}, definition: 'sha256-a' }, { scopes: asked })
 }
 
 test('a call is permitted exactly where the tool is mapped, the token covers its permission, and a given role holds it', () => {

@@ -18,7 +18,7 @@ group('the resource that the arguments name', () => {
       reason: 'agent_lacks_permission',
       detail: 'invoice:read on customer/globex/invoice/INV-2',
       missing: {
-        principal: 'agt_1',
+        principal: 'bot',
         path: ['invoice/INV-2', 'customer/globex', 'organization/northwind'],
         near: [],
         wouldAllow: [

@@ -7,8 +7,9 @@ import {
   type ResourceRow,
 } from '../../core/index.ts'
 import { createSnapshot, type DecisionRequest, decide } from '../index.ts'
+import { assignment, BOT, mayaAndHerBot, requestOfBot } from './facts.ts'
 
-export const NOW = 1_800_000_000_000
+export { BOT, MAYA, NOW } from './facts.ts'
 
 function type(slug: string, parents: string[], instances: 'registered' | 'open' = 'registered'): CatalogueOp {
   return { fact: 'resource_type', id: `rty_${slug}`, value: { id: `rty_${slug}`, slug, parents, instances } }
@@ -113,49 +114,26 @@ const rows: Record<string, readonly ResourceRow[]> = {
   ],
 }
 
-function principal(
-  id: string,
-  seq: number,
-  kind: 'user' | 'agent',
-  status = 'active' as const,
-): OrganizationOp {
-  return { fact: 'principal', id, value: { id, seq, kind, name: id, status } }
-}
-
 export function assign(
   to: number,
   slug: string,
   resource: number,
   expiresAt: number | null = null,
 ): OrganizationOp {
-  const id = `asg_${to}_${slug}_${resource}`
-  const value = { id, principal: to, resource, role: `rol_${slug}`, expiresAt, createdBy: 'usr_1' }
-  return { fact: 'assignment', id, value: { ...value, source: 'direct' } }
+  return assignment(`asg_${to}_${slug}_${resource}`, {
+    principal: to,
+    resource,
+    role: `rol_${slug}`,
+    expiresAt,
+  })
 }
-
-export const BOT = 2
-export const MAYA = 1
 
 /** Maya of Northwind, the agent that she owns, two customers with an invoice each, and what is added. */
 export function northwind(...more: OrganizationOp[]) {
   const snapshot = createSnapshot()
   snapshot.load({ organization: CATALOGUE, revision: 1, ops: catalogue })
   const ops: OrganizationOp[] = [
-    { fact: 'organization', id: 'org_1', value: { id: 'org_1', slug: 'northwind', status: 'active' } },
-    principal('usr_1', MAYA, 'user'),
-    principal('agt_1', BOT, 'agent'),
-    {
-      fact: 'agent',
-      id: 'agt_1',
-      value: {
-        id: 'agt_1',
-        principal: 'agt_1',
-        owner: 'usr_1',
-        kind: 'both',
-        ceiling: ['invoice:*', 'file:*'],
-      },
-    },
-    { fact: 'credential', id: 'crd_1', value: { id: 'crd_1', agent: 'agt_1', expiresAt: null } },
+    ...mayaAndHerBot({ kind: 'both', ceiling: ['invoice:*', 'file:*'] }),
     ...Object.entries(rows).map(
       ([of, list]): OrganizationOp => ({
         fact: 'resource',
@@ -186,25 +164,8 @@ export function call(
   args: DecisionRequest['action']['arguments'] = {},
   caller: Partial<DecisionRequest['caller']> = {},
 ): DecisionRequest {
-  return {
-    id: 'dec_1',
-    now: NOW,
-    server: 'srv_1',
-    caller: {
-      organization: 'org_1',
-      agent: 'agt_1',
-      credential: 'crd_1',
-      client: 'agt_1',
-      token: 'jti_1',
-      scopes: ['invoice:*', 'file:*'],
-      expiresAt: NOW + 60_000,
-      person: null,
-      grant: null,
-      chain: [],
-      ...caller,
-    },
-    action: { kind: 'prompt', name, arguments: args, definition: null },
-  }
+  const scopes = ['invoice:*', 'file:*']
+  return requestOfBot({ kind: 'prompt', name, arguments: args, definition: null }, { scopes, ...caller })
 }
 
 export const forMaya = { person: 'usr_1', grant: 'gnt_1' }
