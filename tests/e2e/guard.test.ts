@@ -295,6 +295,25 @@ describe('every attempt is on record', () => {
     })
   })
 
+  test('whatever callers name their arguments, which no parser need read as it was written', async () => {
+    // V8 that has read the first of a pair may read the second as the first. On record they stand in another order than here,
+    // so that guard and authority do not mistake the same ones.
+    const named = ['\\', '\n', 'a\\', 'a\n', '\\', '"', '__proto__']
+    for (const name of named) {
+      const args = { [name]: '', '': '' }
+      const { body } = await say(server.url, 'tools/call', { name: 'search', arguments: args }, { token })
+      expect(body.result.isError).toBe(true)
+    }
+    const trace = '00-1bf7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    await say(server.url, 'tools/call', search('after'), { token, headers: { traceparent: trace } })
+    const recorded = async () =>
+      (await world.calls({ server: 'library', limit: named.length + 1 })).toReversed()
+    await expect.poll(async () => (await recorded()).at(-1)?.trace).toBe(trace)
+    expect((await recorded()).slice(0, -1).map(({ reason }) => reason)).toEqual(
+      named.map(() => 'arguments_invalid'),
+    )
+  })
+
   test('a suspended agent is heard in nothing, and its attempt is on record', async () => {
     await world.api.agents.create({ name: 'intern', owner: 'maya@northwind.test', ceiling: ['invoices:*'] })
     await world.api.assignments.create({ principal: 'intern', role: 'support-agent' })
