@@ -274,6 +274,21 @@ test('a list shows what the caller could use after asking for a scope within its
   expect(mayUse(northwind(), { caller, server, now: NOW + 1000 }, tool)).toBe(false)
 })
 
+test('a list shows no tool whose definition nobody approved, nor one that is not the approved one', () => {
+  const { caller, server, now } = refund()
+  const tool = { kind: 'tool', name: 'refund', definition: 'sha256-a' } as const
+  const snapshot = northwind()
+  for (const definition of ['sha256-b', null])
+    expect(mayUse(snapshot, { caller, server, now }, { ...tool, definition })).toBe(false)
+  const refunding = catalogue.find(
+    (op): op is CatalogueOp & { fact: 'tool' } => op.fact === 'tool' && op.id === 't_1',
+  )
+  const unapproved = { ...refunding, value: { ...refunding?.value, definition: null } } as CatalogueOp
+  snapshot.apply({ organization: CATALOGUE, revision: 8, ops: [unapproved] })
+  for (const definition of ['sha256-a', null])
+    expect(mayUse(snapshot, { caller, server, now }, { ...tool, definition })).toBe(false)
+})
+
 test("a permission that is not known (any more) is nobody's, whatever roles still say", () => {
   const snapshot = northwind()
   const ops: CatalogueOp[] = [{ fact: 'permission', id: 'prm_invoices_refund', value: null }]

@@ -9,7 +9,16 @@ import { reachOf } from './reach.ts'
 import type { Rule } from './rule.ts'
 import { meet, resolveAddress, type Target, wholeOf } from './target.ts'
 import { type Address, escapeSegment } from './template.ts'
-import { carries, carriesScope, conditionInput, findRule, isKnown, type Refusal, type Walk } from './walk.ts'
+import {
+  carries,
+  carriesScope,
+  conditionInput,
+  findRule,
+  isApproved,
+  isKnown,
+  type Refusal,
+  type Walk,
+} from './walk.ts'
 
 /** Of a resource that there is none of, no more is said than fits into a record. */
 const MOST_SOUGHT = 1_024
@@ -21,8 +30,7 @@ export function checkTool(walk: Walk): Refusal | null {
   if (!rule || !isKnown(rule, walk.snapshot)) return { reason: 'tool_unmapped', detail: action.name }
   walk.rule = rule
   if (rule.fact.frozen) return { reason: 'frozen', detail: `${action.kind} ${action.name}` }
-  if (action.kind === 'tool' && (rule.fact.definition === null || rule.fact.definition !== action.definition))
-    return { reason: 'tool_changed', detail: action.name }
+  if (!isApproved(rule, action)) return { reason: 'tool_changed', detail: action.name }
   return null
 }
 

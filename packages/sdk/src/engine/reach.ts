@@ -8,7 +8,15 @@ import type { Rule } from './rule.ts'
 import type { Snapshot } from './snapshot.ts'
 import { refuse } from './state.ts'
 import { hasSome } from './target.ts'
-import { carriesScope, findRule, isKnown, type Parties, partiesOf, reachesCeiling } from './walk.ts'
+import {
+  carriesScope,
+  findRule,
+  isApproved,
+  isKnown,
+  type Parties,
+  partiesOf,
+  reachesCeiling,
+} from './walk.ts'
 
 /** The fewest resources under which all of chain, agent, person and grant hold a permission. */
 export function reachOf(parties: Parties, permission: string, now: number): number[] {
@@ -55,8 +63,7 @@ export function mayUse(
   const rule = findRule(server, action)
   if (rule?.fact.frozen) return false
   if ((rule?.fact.mode ?? modeAt(server.fact, now)) !== 'enforce') return true
-  if (!rule || !isKnown(rule, snapshot)) return false
-  if (action.kind === 'tool' && rule.fact.definition !== action.definition) return false
+  if (!rule || !isKnown(rule, snapshot) || !isApproved(rule, action)) return false
   const { permission } = rule.fact
   if (!leavesTool(parties.bounds, action)) return false
   if (isLent(parties)) return reachesSome(organization, rule, givenOf(parties, permission, now))

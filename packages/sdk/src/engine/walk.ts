@@ -226,6 +226,14 @@ export function findRule(server: ServerView, action: Pick<Action, 'kind' | 'name
   return server.prefixes.find(rule => action.name.startsWith(rule.fact.name.slice(0, -1)))
 }
 
+/** Whether a tool is the one that was approved; where nobody has approved one, none is. Nothing else is compared. */
+export function isApproved(
+  { fact }: Rule,
+  { kind, definition }: Pick<Action, 'kind' | 'definition'>,
+): boolean {
+  return kind !== 'tool' || (fact.definition !== null && fact.definition === definition)
+}
+
 /** Whether the permission that a rule needs is known: without it, its condition would be passed over. */
 export function isKnown({ permission }: Rule, { catalogue }: Snapshot): boolean {
   return catalogue.permissionAt[permission] !== undefined
