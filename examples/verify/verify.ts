@@ -26,25 +26,13 @@ const node = (left: Hash, right: Hash): Hash => sha256(Uint8Array.of(1), left, r
 /** The largest power of two below n. */
 const split = (n: number): number => 2 ** Math.ceil(Math.log2(n) - 1)
 
-/** Roots of all prefixes that are asked for, in one pass: complete subtrees are kept as on an abacus. */
-function prefixRoots(leaves: Hash[], sizes: Set<number>): Map<number, Hash> {
-  const roots = new Map<number, Hash>()
-  const peaks: { width: number; hash: Hash }[] = []
-  if (sizes.has(0)) roots.set(0, sha256())
-  for (const [index, leaf] of leaves.entries()) {
-    peaks.push({ width: 1, hash: leaf })
-    for (;;) {
-      const [left, right] = peaks.slice(-2)
-      if (!left || !right || left.width !== right.width) break
-      peaks.splice(-2, 2, { width: 2 * left.width, hash: node(left.hash, right.hash) })
-    }
-    if (sizes.has(index + 1))
-      roots.set(
-        index + 1,
-        peaks.map(({ hash }) => hash).reduceRight((right, left) => node(left, right)),
-      )
-  }
-  return roots
+/** MTH(D[from:to]); what was computed for one checkpoint serves the next. */
+function rootOf(leaves: Hash[], from: number, to: number, known: Map<string, Hash>): Hash {
+  if (to - from < 2) return to === from ? sha256() : (leaves[from] as Hash)
+  const [name, middle] = [`${from} ${to}`, from + split(to - from)]
+  const root = known.get(name) ?? node(rootOf(leaves, from, middle, known), rootOf(leaves, middle, to, known))
+  known.set(name, root)
+  return root
 }
 
 /** PATH(m, D[n]) read backwards: the root that a leaf and its path lead to. */
@@ -53,8 +41,7 @@ function rootByPath(leaf: Hash, index: number, size: number, path: Hash[]): Hash
   const top = path.at(-1)
   if (size === 1 && !top) return leaf
   if (size === 1 || !top) throw new Error('the proof has another length')
-  const k = split(size)
-  const rest = path.slice(0, -1)
+  const [k, rest] = [split(size), path.slice(0, -1)]
   return index < k
     ? node(rootByPath(leaf, index, k, rest), top)
     : node(top, rootByPath(leaf, index - k, size - k, rest))
@@ -63,14 +50,10 @@ function rootByPath(leaf: Hash, index: number, size: number, path: Hash[]): Hash
 /** PROOF(m, D[n]) read backwards: the two roots that a consistency proof leads to. */
 function rootsByProof(m: number, n: number, proof: Hash[], old: Hash, isWhole: boolean): [Hash, Hash] {
   const last = proof.at(-1)
-  if (m === n) {
-    if (proof.length !== (isWhole ? 0 : 1)) throw new Error('the proof has another length')
-    const root = isWhole ? old : (last as Hash)
-    return [root, root]
-  }
-  if (!last) throw new Error('the proof is too short')
-  const k = split(n)
-  const rest = proof.slice(0, -1)
+  if (m === n && isWhole && !last) return [old, old]
+  if (!last || (m === n && (isWhole || proof.length > 1))) throw new Error('the proof has another length')
+  if (m === n) return [last, last]
+  const [k, rest] = [split(n), proof.slice(0, -1)]
   if (m <= k) {
     const [before, after] = rootsByProof(m, k, rest, old, isWhole)
     return [before, node(after, last)]
@@ -83,19 +66,37 @@ function rootsByProof(m: number, n: number, proof: Hash[], old: Hash, isWhole: b
 const ed25519 = (raw: Buffer): KeyObject =>
   crypto.createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') }, format: 'jwk' })
 
-/** The trusted public keys for a log, from `name+id+key` or `prefix/*+key`. */
-function keysFor(origin: string, trusted: string[]): Buffer[] {
-  return trusted.flatMap(line => {
-    const [, prefix, any] = /^(\S+\/)\*\+(\S+)$/.exec(line) ?? []
-    if (prefix !== undefined) return origin.startsWith(prefix) ? [base64(any ?? '')] : []
+/** The trusted public keys for a log, from `name+id+key` or `prefix/*+key`, and those that statements lead to. */
+function keysFor(origin: string, trusted: string[], notes: string[]): string[] {
+  const given = trusted.flatMap(line => {
+    const [, prefix, any = ''] = /^(\S+\/)\*\+(\S+)$/.exec(line) ?? []
+    if (prefix !== undefined) return origin.startsWith(prefix) ? [any] : []
     const [, name, key = ''] = /^(\S+?)\+[0-9a-f]{8}\+(\S+)$/.exec(line) ?? []
-    const typed = base64(key)
-    return name === origin && typed[0] === 1 ? [typed.subarray(1)] : []
+    return name === origin && base64(key)[0] === 1 ? [base64(key).subarray(1).toString('base64')] : []
   })
+  const kept = trusted.flatMap(line => base64(/^statement (\S+)$/.exec(line)?.[1] ?? '').toString() || [])
+  const said = [...kept, ...notes].flatMap(note => {
+    const [title, scope = '', key = '', ...links] = note.slice(0, note.indexOf('\n\n')).split('\n')
+    const [follows, revokes] = ['follows ', 'revokes '].map(verb =>
+      links.filter(line => line.startsWith(verb)).map(line => line.slice(8)),
+    ) as [string[], string[]]
+    const isSigned = [key, ...follows].every(each => openNote(note, scope, [each]) !== undefined)
+    if (title !== 'valetkey log key' || !isSigned) throw new Error('no key has signed what is said of it')
+    return origin.startsWith(scope.slice(0, -1)) ? [{ key, follows: follows[0], revokes }] : []
+  })
+  // Of two keys that follow the same one, neither is trusted.
+  const links = said.filter(one => said.every(each => each.follows !== one.follows || each.key === one.key))
+  const reach = (gone: string[]) => {
+    const keys = new Set(given.filter(key => !gone.includes(key)))
+    for (const _ of links)
+      for (const { key, follows = '' } of links) if (keys.has(follows) && !gone.includes(key)) keys.add(key)
+    return keys
+  }
+  return [...reach(said.flatMap(({ key, revokes }) => (reach([]).has(key) ? revokes : [])))]
 }
 
 /** The text of a note, if one of the keys has signed it under this name; undefined where none of them is there. */
-function openNote(note: string, name: string, keys: Buffer[]): string | undefined {
+function openNote(note: string, name: string, keys: string[]): string | undefined {
   const at = note.lastIndexOf('\n\n')
   const text = note.slice(0, at + 1)
   let isTrusted = false
@@ -103,7 +104,7 @@ function openNote(note: string, name: string, keys: Buffer[]): string | undefine
     const [, signer, blob] = /^\u2014 (\S+) (\S+)$/.exec(line) ?? []
     if (signer !== name || blob === undefined) continue
     const bytes = base64(blob)
-    for (const key of keys) {
+    for (const key of keys.map(base64)) {
       const id = sha256(`${name}\n`, Uint8Array.of(1), key).subarray(0, 4)
       if (!id.equals(bytes.subarray(0, 4))) continue
       if (!crypto.verify(null, Buffer.from(text), ed25519(key), bytes.subarray(4)))
@@ -198,7 +199,8 @@ function faultsOf(bytes: Buffer, trusted: string[]): string[] {
       .map(line => line.split('\t'))
       .filter(([first]) => first === kind)
   const about = JSON.parse(fieldsOf('about')[0]?.[1] ?? '{}') as { origin: string; isWhole: boolean }
-  const keys = keysFor(about.origin, trusted)
+  const statements = fieldsOf('statement').map(([, note = '""']) => JSON.parse(note) as string)
+  const keys = keysFor(about.origin, trusted, statements)
 
   const body = bytes.subarray(0, bytes.lastIndexOf('\nend\t') + 1)
   const rows = fieldsOf('entry')
@@ -240,13 +242,11 @@ function faultsOf(bytes: Buffer, trusted: string[]): string[] {
     const recorded: Place[] = []
     if (leaves.length !== newest?.size)
       found.push(`${newest?.size} records are signed, ${leaves.length} are here.`)
-    const roots = prefixRoots(leaves, new Set(checkpoints.map(({ size }) => size)))
+    const known = new Map<string, Hash>()
     for (const { size, root } of checkpoints)
-      if (!roots.get(size)?.equals(root))
+      if (size > leaves.length || !rootOf(leaves, 0, size, known).equals(root))
         found.push(`The first ${size} records are not those that were signed.`)
-    const points = new Map(
-      fieldsOf('point').map(([, id = '', jwk = '{}']) => [id, JSON.parse(jwk) as JsonWebKey]),
-    )
+    const points = new Map(fieldsOf('point').map(([, id = '', jwk = '{}']) => [id, JSON.parse(jwk)]))
     const erased = new Set<number>()
     /** Records of a point that no shipment of this point has named yet. */
     const unsigned = new Map<number, unknown>()
@@ -293,7 +293,7 @@ function faultsOf(bytes: Buffer, trusted: string[]): string[] {
 if (import.meta.main) {
   const [file = '', flag, ...keys] = process.argv.slice(2)
   if (flag !== '--key') throw new Error('Usage: node verify.ts FILE --key KEY…')
-  const faults = verifyBundle(readFileSync(file), keys)
+  const faults = verifyBundle(readFileSync(file), keys.join('\n').split('\n'))
   console.log(faults.map(fault => `✗ ${fault}`).join('\n') || `✓ ${file} is what was signed.`)
   process.exit(faults.length === 0 ? 0 : 1)
 }

@@ -56,7 +56,7 @@ export const evidence = {
       query: InLog.pick({ organization: true, log: true }),
       returns: z.object({
         items: z.array(EvidenceLog),
-        /** What a witness or verifier is told to trust, for all logs of this environment. */
+        /** What a witness or verifier is told to trust, for all logs of this environment: keys, and what was said of them. */
         trust: z.array(z.string()),
         witnesses: z.array(z.string()),
       }),
@@ -143,9 +143,14 @@ export const evidence = {
     rotateKey: {
       method: 'POST',
       path: '/evidence/keys/rotate',
-      summary: 'Let a new key sign the logs; the one before signs beside it until the next rotation',
+      summary:
+        'Let a new key sign the logs; the one before vouches for it, and signs beside it until the next rotation',
       permission: 'signing_key:write',
-      body: z.object({}),
+      body: z.object({
+        /** Somebody else may have the keys that sign now: they sign no more, and vouch for nothing. */
+        compromised: z.boolean().optional(),
+        reason: s.Text.min(1).optional(),
+      }),
       returns: z.object({ trust: z.array(z.string()) }),
     },
   },

@@ -6,6 +6,12 @@ export * from './bundle/index.ts'
 export { type Checkpoint, checkpointText, parseCheckpoint } from './checkpoint.ts'
 export { commitTo, newCommitmentKey } from './commitment.ts'
 export { leafHash, sha256 } from './hash.ts'
+export {
+  type KeyStatement,
+  readKeyStatement,
+  signKeyStatement,
+  statementLine,
+} from './key-statement.ts'
 export * from './merkle.ts'
 export {
   createNoteSigner,

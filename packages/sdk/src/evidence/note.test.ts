@@ -133,12 +133,21 @@ test('a receipt proves its entry and no other, and every changed byte of it is n
   const [a, b, c] = leaves as [Buffer, Buffer, Buffer]
   const node = (left: Buffer, right: Buffer) => sha256(Buffer.concat([Buffer.of(1), left, right]))
   const checkpoint = signNote(checkpointText({ origin: log.name, size: 3, root: node(node(a, b), c) }), [log])
-  const text = writeReceipt({ index: 1, proof: [a, c], checkpoint })
+  const text = writeReceipt({ index: 1, proof: [a, c], checkpoint, entry: '', statements: [] })
   expect(text.startsWith('c2sp.org/tlog-proof@v1\nindex 1\n')).toBe(true)
   expect(checkReceipt(parseReceipt(text), b, [log])).toMatchObject({ size: 3, origin: log.name })
   expect(() => checkReceipt(parseReceipt(text), c, [log])).toThrow('another one')
-  const extra = writeReceipt({ index: 1, proof: [a, c], checkpoint, extra: Buffer.from('dec_1') })
-  expect(parseReceipt(extra).extra?.toString()).toBe('dec_1')
+  const extra = writeReceipt({ index: 1, proof: [a, c], checkpoint, entry: 'dec_1', statements: [] })
+  expect(parseReceipt(extra).entry).toBe('dec_1')
+  // Written in another way, with what is no text, or with something else behind the entry.
+  const [, written = ''] = /^extra (.+)$/m.exec(extra) ?? []
+  for (const other of [
+    `${written}=`,
+    written.replace(/.$/, '*'),
+    '/w==',
+    Buffer.from('dec_1\nx').toString('base64'),
+  ])
+    expect(() => parseReceipt(extra.replace(written, other)), other).toThrow('malformed')
   const bytes = Buffer.from(text)
   for (let at = 0; at < bytes.length; at++) {
     const bent = Buffer.from(bytes)

@@ -735,9 +735,12 @@ interface EnforcementPointOrganizationTable {
 interface LogKeyTable {
   id: string
   publicKey: string
+  /** Empty once it signs no more: what is not there cannot be stolen. */
   sealedSeed: string
-  /** The one before the active one goes on signing beside it. */
-  state: 'active' | 'previous' | 'retired'
+  /** The one before the active one goes on signing beside it, unless it was stolen. */
+  state: 'active' | 'previous' | 'retired' | 'revoked'
+  /** A signed note; null for the first. */
+  statement: string | null
   createdAt: string
 }
 

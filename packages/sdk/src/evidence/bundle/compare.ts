@@ -12,7 +12,8 @@ export function compareWithClaims(report: BundleReport, claims: readonly Claim[]
     void findings.push({ kind, first: null, last: null, id: null, sentence })
   const ours = claims.filter(({ origin }) => origin === about.origin)
   const roots = report.rootsAt(ours.map(({ size }) => size).filter(size => size <= checkpoint.size))
-  for (const claim of report.claims) if (claim.origin === about.origin) roots.set(claim.size, claim.root)
+  for (const { origin, size, root } of report.claims)
+    if (origin === about.origin && !roots.has(size)) roots.set(size, root)
   for (const { size, root, by } of ours) {
     const here = roots.get(size)
     if (size > checkpoint.size)

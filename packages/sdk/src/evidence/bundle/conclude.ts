@@ -1,5 +1,6 @@
 import { isConsistent, isIncluded } from '../merkle.ts'
 import { nameOf } from './entry-check.ts'
+import { claimsOfKeys, followedBy, forkedKeys, revokedKeys } from './followed.ts'
 import type { Leaves } from './leaves.ts'
 import { note, type OpenedCheckpoint, type Reading } from './reading.ts'
 import { type BundleReport, MOST_FINDINGS } from './report.ts'
@@ -17,6 +18,11 @@ export function conclude(reading: Reading, terms: VerifyTerms): BundleReport {
   if (!newest) note(reading, 'unsigned', null, 'No checkpoint in it is signed by a key that is trusted.')
   else if (about?.isWhole !== false) checkWhole(reading, newest)
   else checkProven(reading, newest)
+  const origin = about?.origin ?? ''
+  if (!newest)
+    for (const sentence of revokedKeys(reading.trust, reading.statements, origin))
+      note(reading, 'unsigned', null, sentence)
+  for (const sentence of forkedKeys(reading.trust, origin)) note(reading, 'forked', null, sentence)
   const checked = about?.isWhole ? checkVouched(reading) : 0
   for (const finding of reading.erasures.findings()) note(reading, 'withheld', finding, finding.sentence)
   const cosigned = newest ? checkWitnesses(reading, newest, terms) : []
@@ -24,6 +30,8 @@ export function conclude(reading: Reading, terms: VerifyTerms): BundleReport {
     about,
     entries: reading.entries,
     checkpoint: newest ? toCheckpoint(newest, cosigned) : null,
+    followed: followedBy(reading.trust, origin),
+    statements: reading.statements,
     findings: reading.findings,
     missing: about?.isWhole ? reading.counters.missing(reading.prunedAt.length > 0) : [],
     erased: reading.erasures.count(),
@@ -35,6 +43,7 @@ export function conclude(reading: Reading, terms: VerifyTerms): BundleReport {
         by: 'a signed checkpoint',
       })),
       ...reading.heads,
+      ...claimsOfKeys(reading.trust, origin),
     ],
     rootsAt: sizes => leaves.roots(about?.isWhole ? sizes : [], 'computed'),
   }

@@ -48,6 +48,8 @@ export function consistencyLine(from: number, size: number, proof: readonly Uint
 export function bundleHead(head: {
   about: BundleAbout
   keys: readonly string[]
+  /** What the authority says of its keys, oldest first. */
+  statements?: readonly string[]
   witnesses: readonly string[]
   points: readonly { id: string; jwk: object }[]
   checkpoints: readonly string[]
@@ -56,6 +58,7 @@ export function bundleHead(head: {
     BUNDLE_HEAD,
     `about\t${JSON.stringify(head.about)}`,
     ...head.keys.map(vkey => `key\t${vkey}`),
+    ...(head.statements ?? []).map(note => `statement\t${JSON.stringify(note)}`),
     ...head.witnesses.map(vkey => `witness\t${vkey}`),
     ...head.points.map(({ id, jwk }) => `point\t${id}\t${JSON.stringify(jwk)}`),
     ...head.checkpoints.map(note => `checkpoint\t${JSON.stringify(note)}`),

@@ -2,6 +2,7 @@
 export { compareWithClaims } from './compare.ts'
 export { cosignedBy } from './conclude.ts'
 export { ERASED } from './erasures.ts'
+export { claimsOfKeys, followedBy, forkedKeys } from './followed.ts'
 export {
   type BundleAbout,
   type BundleEntry,
@@ -11,5 +12,5 @@ export {
   endText,
   entryLine,
 } from './format.ts'
-export type { BundleReport, Claim, Finding, FindingKind, MissingRecords } from './report.ts'
+export type { BundleReport, Claim, Finding, FindingKind, FollowedKey, MissingRecords } from './report.ts'
 export { type BundleVerifier, createBundleVerifier, type VerifyTerms } from './verify.ts'

@@ -2,6 +2,7 @@ import { createPublicKey } from 'node:crypto'
 import * as z from 'zod'
 import type { JsonObject } from '../../core/index.ts'
 import { parseCheckpoint } from '../checkpoint.ts'
+import { readKeyStatement } from '../key-statement.ts'
 import { openNote, partNote } from '../note.ts'
 import { checkEntry, nameOf, readHashes } from './entry-check.ts'
 import { note, type Reading } from './reading.ts'
@@ -23,6 +24,9 @@ const Heads = z.array(z.tuple([z.string(), z.number().int(), z.number().int(), z
 /** What enforcement points alone can record: without their number nobody but the authority says that it was. */
 const OF_POINTS = ['attempt', 'outcome']
 
+/** More keys than any log will have; each costs signatures to check. */
+const MOST_STATEMENTS = 1_000
+
 /** Takes in a line of a bundle; its first line and its last are not among them. */
 export function readLine(reading: Reading, line: string, terms: VerifyTerms): void {
   const fields = line.split('\t')
@@ -32,6 +36,7 @@ export function readLine(reading: Reading, line: string, terms: VerifyTerms): vo
     else if (kind === 'about') reading.about = About.parse(JSON.parse(first))
     else if (kind === 'point')
       reading.points.set(first, createPublicKey({ key: JSON.parse(second), format: 'jwk' }))
+    else if (kind === 'statement') readStatement(reading, String(JSON.parse(first)), terms)
     else if (kind === 'checkpoint') readCheckpoint(reading, String(JSON.parse(first)), terms)
     else if (kind === 'consistency')
       reading.consistent.push({
@@ -46,10 +51,17 @@ export function readLine(reading: Reading, line: string, terms: VerifyTerms): vo
   }
 }
 
+/** By itself it says nothing: it counts as much as the keys that have signed it. */
+function readStatement(reading: Reading, text: string, { trust }: VerifyTerms): void {
+  if (reading.statements.length >= MOST_STATEMENTS) throw new Error('no log has that many keys')
+  reading.statements.push(readKeyStatement(text))
+  reading.trust = trust.with(reading.statements)
+}
+
 /** A checkpoint that no trusted key has signed says nothing; one whose signature does not hold was changed. */
-function readCheckpoint(reading: Reading, text: string, { trust, witnesses = [] }: VerifyTerms): void {
+function readCheckpoint(reading: Reading, text: string, { witnesses = [] }: VerifyTerms): void {
   const checkpoint = parseCheckpoint(text)
-  const known = trust(checkpoint.origin)
+  const known = reading.trust(checkpoint.origin)
   const origin = reading.about?.origin
   if (origin !== undefined && checkpoint.origin !== origin)
     return void note(

@@ -1,6 +1,8 @@
 import type { KeyObject } from 'node:crypto'
 import type { Checkpoint } from '../checkpoint.ts'
+import type { KeyStatement } from '../key-statement.ts'
 import type { openNote } from '../note.ts'
+import type { Trust } from '../trust.ts'
 import { createCounterCheck } from './counters.ts'
 import type { CheckedEntry } from './entry-check.ts'
 import { createErasureCheck } from './erasures.ts'
@@ -18,6 +20,9 @@ export interface OpenedCheckpoint extends Checkpoint {
 /** What was read of a bundle so far. */
 export interface Reading {
   about: BundleAbout | null
+  /** What is trusted, and what that leads to by the statements that were read so far. */
+  trust: Trust
+  statements: KeyStatement[]
   points: Map<string, KeyObject>
   checkpoints: OpenedCheckpoint[]
   consistent: { from: number; size: number; proof: Buffer[] }[]
@@ -38,8 +43,9 @@ export interface Reading {
   findings: Finding[]
 }
 
-export function newReading(): Reading {
+export function newReading(trust: Trust): Reading {
   return {
+    ...{ trust, statements: [] },
     ...{ about: null, points: new Map(), checkpoints: [], consistent: [], leaves: createLeaves() },
     ...{
       proven: [],

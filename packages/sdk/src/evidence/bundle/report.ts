@@ -1,3 +1,4 @@
+import type { KeyStatement } from '../key-statement.ts'
 import type { BundleAbout } from './format.ts'
 
 /**
@@ -49,12 +50,23 @@ export interface MissingRecords {
   counter: number
 }
 
+/** That one key of a log follows another, by the word of that other one. */
+export interface FollowedKey {
+  /** As `trust` names keys: for all logs below a name. */
+  key: string
+  follows: string
+}
+
 /** What a verifier found out about a bundle. */
 export interface BundleReport {
   about: BundleAbout | null
   entries: number
   /** The newest checkpoint that holds. */
   checkpoint: { size: number; root: string; keys: string[]; cosigned: { name: string; at: string }[] } | null
+  /** Keys of the log that are trusted because one before them vouches for them. */
+  followed: FollowedKey[]
+  /** All that it says of keys of the log; by itself none of it counts. */
+  statements: readonly KeyStatement[]
   findings: Finding[]
   /** Not a fault of the log: what never arrived, as far as the numbers of the enforcement points tell. */
   missing: MissingRecords[]

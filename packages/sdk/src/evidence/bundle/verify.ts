@@ -28,7 +28,7 @@ export interface BundleVerifier {
  * what enforcement points sent against their own signatures and numbers.
  */
 export function createBundleVerifier(terms: VerifyTerms): BundleVerifier {
-  const reading = newReading()
+  const reading = newReading(terms.trust)
   const digest = createHash('sha256')
   let rest: Buffer = Buffer.alloc(0)
   let isFirst = true
@@ -41,7 +41,7 @@ export function createBundleVerifier(terms: VerifyTerms): BundleVerifier {
       const to = text.indexOf(NEWLINE, from) + 1
       const line = text.toString('utf8', from, to - 1)
       if (line.startsWith('end\t')) {
-        readEnd(reading, line, { digest: digest.update(text.subarray(0, from)).digest(), terms })
+        readEnd(reading, line, digest.update(text.subarray(0, from)).digest())
         if (to < text.length) note(reading, 'malformed', null, BEHIND_END)
         return
       }
@@ -71,14 +71,10 @@ export function createBundleVerifier(terms: VerifyTerms): BundleVerifier {
 const NEWLINE = 10
 const BEHIND_END = 'Something was added behind the end of the bundle.'
 
-function readEnd(
-  reading: Reading,
-  line: string,
-  { digest, terms }: { digest: Buffer; terms: VerifyTerms },
-): void {
+function readEnd(reading: Reading, line: string, digest: Buffer): void {
   reading.isEnded = true
   try {
-    const { text } = openNote(String(JSON.parse(line.slice(4))), terms.trust(reading.about?.origin ?? ''))
+    const { text } = openNote(String(JSON.parse(line.slice(4))), reading.trust(reading.about?.origin ?? ''))
     if (text === endText(digest, reading.entries)) return
     note(
       reading,

@@ -1,10 +1,11 @@
-import { signNote } from '@valetkey/sdk/evidence'
+import { EMPTY_ROOT, parseCheckpoint, partNote, signNote, statementLine } from '@valetkey/sdk/evidence'
 import type { Store } from '../../store/index.ts'
+import { ENVIRONMENT_LOG } from '../entry.ts'
 import type { Ledger, LogState } from '../ledger.ts'
 import { acceptLoss } from './acceptance.ts'
 import { createAnchor } from './anchor.ts'
 import { createFactsWatch } from './facts-watch.ts'
-import { type LogKeys, loadLogKeys, reloadLogKeys, rotateLogKey } from './keys.ts'
+import { type LogKeys, loadLogKeys, type Rotation, reloadLogKeys, rotateLogKey } from './keys.ts'
 import { openMemory } from './memory.ts'
 import { createSealer } from './sealer.ts'
 import { createTrees, type Trees } from './trees.ts'
@@ -40,8 +41,10 @@ export interface Logs {
   originOf(log: Pick<LogState, 'name' | 'generation'>): string
   /** The public keys of a log, the present one first. */
   vkeys(log: Pick<LogState, 'name' | 'generation'>): string[]
-  /** What a witness is told to trust, for all logs of this environment: one line a key. */
+  /** What a witness is told to trust, for all logs of this environment: one line a key, and one for each statement. */
   trust(): string[]
+  /** What was said of each key when it came, as signed notes, oldest first. */
+  statements(): readonly string[]
   /** Keys of the witnesses that are asked. */
   readonly witnesses: readonly string[]
   readonly trees: Trees
@@ -50,7 +53,7 @@ export interface Logs {
   /** Signs a text that is no checkpoint with the keys of a log. */
   signText(log: Pick<LogState, 'name' | 'generation'>, text: string): string
   /** Makes a new key the one that signs, on every node with its next checkpoint. */
-  rotateKey(actor: string): Promise<void>
+  rotateKey(rotation: Rotation): Promise<void>
   close(): void
 }
 
@@ -89,13 +92,19 @@ export async function createLogs(options: LogsOptions): Promise<Logs> {
     find: async name => (await ledger.logs([name])).at(-1),
     originOf: sealer.originOf,
     vkeys: log => keys.vkeys(sealer.originOf(log)),
-    trust: () => keys.present.map(key => `${origin}/*+${key}`),
+    trust: () => [...keys.present.map(key => `${origin}/*+${key}`), ...keys.statements.map(statementLine)],
+    statements: () => keys.statements,
     witnesses: witnesses.map(({ vkey }) => vkey),
     trees,
     entries: ledger.entries,
     signText: (log, text) => signNote(text, keys.signers(sealer.originOf(log))),
-    async rotateKey(actor) {
-      await store.write(tx => rotateLogKey(store, tx, actor, now()))
+    async rotateKey(rotation) {
+      const environment = (await ledger.logs([ENVIRONMENT_LOG])).at(-1)
+      const named = { origin: sealer.originOf(environment ?? { name: ENVIRONMENT_LOG, generation: 1 }) }
+      const at = environment?.note
+        ? parseCheckpoint(partNote(environment.note).text)
+        : { ...named, size: 0, root: EMPTY_ROOT }
+      await store.write(tx => rotateLogKey(store, tx, rotation, { prefix: `${origin}/`, at, now: now() }))
       keys = await loadLogKeys(store, now)
     },
     close: () => memory.close(),

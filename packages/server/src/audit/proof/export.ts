@@ -60,8 +60,9 @@ export async function* exportEvidence(
     digest.update(text)
     yield text
   }
-  const [keys, witnesses] = [logs.vkeys(log), logs.witnesses]
-  yield* written(bundleHead({ about, keys, witnesses, points: [], checkpoints: [...older, note] }))
+  const [keys, statements, witnesses] = [logs.vkeys(log), logs.statements(), logs.witnesses]
+  const checkpoints = [...older, note]
+  yield* written(bundleHead({ about, keys, statements, witnesses, points: [], checkpoints }))
   if (!about.isWhole)
     for (const from of new Set(older.map(sizeOf)))
       yield* written(consistencyLine(from, size, await logs.trees.consistency(log.id, from, size)))

@@ -20,6 +20,6 @@ export function proofHandlers({ proof }: Pick<Audit, 'proof'>) {
     },
     receipt: (_ctx: unknown, { id }: Parsed<Evidence['receipt']>) => proof.receipt(id),
     erase: ({ actor }: Asking, input: Parsed<Evidence['erase']>) => proof.erase(input, actor.id),
-    rotateKey: ({ actor }: Asking) => proof.rotateKey(actor.id),
+    rotateKey: ({ actor }: Asking, input: Parsed<Evidence['rotateKey']>) => proof.rotateKey(input, actor.id),
   }
 }

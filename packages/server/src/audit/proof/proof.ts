@@ -30,7 +30,10 @@ export interface Proof {
   /** A file of a log, by its path below all logs; undefined where there is none. */
   tile(path: string): Promise<TileFile | undefined>
   erase(wish: ErasureWish, actor: string): Promise<Erased>
-  rotateKey(actor: string): Promise<Output<AdminApi['evidence']['rotateKey']>>
+  rotateKey(
+    wish: Parsed<AdminApi['evidence']['rotateKey']>,
+    actor: string,
+  ): Promise<Output<AdminApi['evidence']['rotateKey']>>
 }
 
 export function createProof(parts: ProofParts): Proof {
@@ -69,8 +72,8 @@ export function createProof(parts: ProofParts): Proof {
     },
     tile: path => readTileFile({ ledger, logs }, path),
     erase: (wish, actor) => eraseEvidence(parts, wish, actor),
-    async rotateKey(actor) {
-      await logs.rotateKey(actor)
+    async rotateKey(wish, actor) {
+      await logs.rotateKey({ ...wish, actor })
       await flush()
       return { trust: logs.trust() }
     },

@@ -21,11 +21,11 @@ export async function receiptFor(ledger: Ledger, logs: Logs, id: string): Promis
   if (!note) throw new AppError('audit.unavailable', 'The record is not signed yet. Try again in a moment.')
   const { size } = parseCheckpoint(partNote(note).text)
   const proof = await logs.trees.inclusion(log.id, found.index, size)
-  // The entry itself, so that the receipt can be checked by whoever holds nothing else.
-  const extra = 'leaf' in found.entry ? { extra: Buffer.from(found.entry.leaf) } : {}
+  const entry = 'leaf' in found.entry ? found.entry.leaf : ''
+  const statements = logs.statements().map(each => ({ note: each }))
   return {
     ...{ id, origin: logs.originOf(log), index: found.index, size },
-    receipt: writeReceipt({ index: found.index, proof, checkpoint: note, ...extra }),
+    receipt: writeReceipt({ index: found.index, proof, checkpoint: note, entry, statements }),
   }
 }
 

@@ -66,11 +66,11 @@ function addKeys(group: Command, io: Io): void {
     summary: 'The keys that the logs are signed with',
     examples: [
       ['valetkey audit key ls > northwind.keys', 'what verifiers and witnesses are told to trust'],
-      ['valetkey audit key rotate', 'let a new one sign; the one before goes on beside it'],
+      ['valetkey audit key rotate', 'let a new one sign; the one before vouches for it'],
     ],
   })
   addCommand(keys, 'ls', {
-    summary: 'Print the keys to trust for all logs of this environment, one a line',
+    summary: 'Print the keys to trust for all logs of this environment, and which follows which, one a line',
     examples: [
       ['valetkey audit key ls', 'for a verifier: --key-file; for a witness: --trust-file'],
       ['valetkey audit key ls > northwind.keys', 'into a file'],
@@ -81,18 +81,37 @@ function addKeys(group: Command, io: Io): void {
       io.out.write(trust.map(line => `${line}\n`).join(''))
     }),
   )
-  addCommand(keys, 'rotate', {
-    summary: 'Let a new key sign the logs; whoever knows the one before can go on until the next rotation',
-    examples: [
-      ['valetkey audit key rotate', 'and give the new lines to verifiers and witnesses'],
-      ['valetkey audit key rotate > northwind.keys', 'into a file'],
-    ],
-  }).action(
-    withSession(io, async ({ api, io }) => {
-      const { trust } = await api.evidence.rotateKey({})
-      io.out.write(trust.map(line => `${line}\n`).join(''))
-    }),
+  addConfirmOptions(
+    addCommand(keys, 'rotate', {
+      summary:
+        'Let a new key sign the logs; whoever knows the one before can go on, since that vouches for it',
+      examples: [
+        ['valetkey audit key rotate > northwind.keys', 'and give the new lines to witnesses'],
+        ["valetkey audit key rotate --compromised --reason 'a stolen backup'", 'the keys before are void'],
+      ],
+    }).option(
+      '--compromised',
+      'the keys that sign now sign no more, and vouch for nothing: all need the new one',
+    ),
+  ).action(withSession(io, rotate))
+}
+
+async function rotate(session: Session, options: ConfirmOptions & { compromised?: boolean }): Promise<void> {
+  const { api, io } = session
+  const { compromised = false, reason, dryRun } = options
+  const preview = compromised
+    ? [
+        'The keys that sign now sign no more, and vouch for none that follows.',
+        'Whoever verifies, and every witness, has to be given the new key over a channel that can be trusted.',
+      ]
+    : ['The key that signs now vouches for a new one, and signs beside it until the next rotation.']
+  if (
+    (compromised || dryRun) &&
+    !(await confirm(session, { name: 'logs', preview, incident: true }, options))
   )
+    return
+  const { trust } = await api.evidence.rotateKey({ compromised, reason })
+  io.out.write(trust.map(line => `${line}\n`).join(''))
 }
 
 async function checkpoint({ api, io, organization }: Session): Promise<void> {

@@ -6,10 +6,15 @@ import {
   type BundleReport,
   type Claim,
   checkReceipt,
+  claimsOfKeys,
   compareWithClaims,
   cosignedBy,
   createBundleVerifier,
   type Finding,
+  type FollowedKey,
+  followedBy,
+  forkedKeys,
+  type KeyStatement,
   leafHash,
   openNote,
   parseCheckpoint,
@@ -38,6 +43,8 @@ export interface Verified {
   origin: string | null
   records: number
   signedBy: string[]
+  /** Keys that were trusted because one before them vouches for them. */
+  followed: FollowedKey[]
   cosigned: { name: string; at: string }[]
   findings: Finding[]
   missing: BundleReport['missing']
@@ -85,8 +92,13 @@ async function verify(io: Io, print: Printer, files: string[], options: Options)
   const kept = await Promise.all(options.checkpoint.map(file => readCheckpoint(io, file, terms)))
   const read = await Promise.all(files.map(file => verifyFile(io, file, terms)))
   const claims = [...kept.flat(), ...read.flatMap(({ claims }) => claims)]
+  // What one file says of the keys may be another thing than what a second one says.
+  const all = terms.trust.with(read.flatMap(({ statements }) => statements))
   const verified = read.map(({ verified, report }) => {
     if (report) verified.findings.push(...compareWithClaims(report, claims))
+    for (const sentence of forkedKeys(all, verified.origin ?? ''))
+      if (!verified.findings.some(each => each.sentence === sentence))
+        verified.findings.push(findingOf('forked', sentence))
     verified.holds = verified.findings.length === 0
     return verified
   })
@@ -128,6 +140,7 @@ interface Read {
   verified: Verified
   report?: BundleReport
   claims: Claim[]
+  statements: readonly KeyStatement[]
 }
 
 const RECEIPT = 'c2sp.org/tlog-proof@'
@@ -146,7 +159,7 @@ async function verifyFile({ cwd }: Io, file: string, terms: VerifyTerms): Promis
   const { about, checkpoint, entries, findings, missing, erased, pruned, shipments } = report
   const verified: Verified = {
     ...{ file, kind: 'bundle', origin: about?.origin ?? null, records: entries },
-    ...{ signedBy: checkpoint?.keys ?? [], cosigned: checkpoint?.cosigned ?? [] },
+    ...{ signedBy: checkpoint?.keys ?? [], cosigned: checkpoint?.cosigned ?? [], followed: report.followed },
     ...{ missing, erased, pruned, shipments, holds: false },
     // What is wrong with one record says more than that something is.
     findings: findings.toSorted((a, b) => Number(a.first === null) - Number(b.first === null)),
@@ -154,36 +167,47 @@ async function verifyFile({ cwd }: Io, file: string, terms: VerifyTerms): Promis
   return {
     verified,
     report,
-    claims: report.claims.map(claim => ({ ...claim, by: `${claim.by} in ${file}` })),
+    statements: report.statements,
+    claims: saidIn(file, report.claims),
   }
+}
+
+function saidIn(what: string, claims: readonly Claim[]): Claim[] {
+  return claims.map(claim => ({ ...claim, by: `${claim.by} in ${what}` }))
 }
 
 function verifyReceipt(file: string, text: string, terms: VerifyTerms): Read {
   const verified: Verified = {
-    ...{ file, kind: 'receipt', origin: null, records: 1, signedBy: [], cosigned: [] },
+    ...{ file, kind: 'receipt', origin: null, records: 1, signedBy: [], cosigned: [], followed: [] },
     ...{ missing: [], erased: 0, pruned: 0, shipments: 0, holds: false, findings: [] },
   }
+  const statements: KeyStatement[] = []
   try {
     const receipt = parseReceipt(text)
-    const leaf = receipt.extra?.toString('utf8') ?? ''
-    const { origin } = parseCheckpoint(partNote(receipt.checkpoint).text)
-    const known = terms.trust(origin)
-    const checkpoint = checkReceipt(receipt, leafHash(leaf), known)
-    const { type, id, at } = JSON.parse(leaf) as JsonObject
-    const { signed } = openNote(receipt.checkpoint, [...known, ...(terms.witnesses ?? [])])
-    const { cosigned, lack } = cosignedBy(signed, terms)
-    if (lack !== null) verified.findings.push(findingOf('unsigned', lack))
-    const signedBy = checkpoint.signed.map(({ vkey }) => vkey)
-    Object.assign(verified, { origin, signedBy, cosigned })
-    const proved = `${type} ${id} of ${at} is record ${receipt.index} of ${checkpoint.size}`
-    return {
-      verified: { ...verified, file: `${file}: ${proved}` },
-      claims: [{ ...checkpoint, by: `the receipt ${file}` }],
-    }
+    statements.push(...receipt.statements)
+    verified.origin = parseCheckpoint(partNote(receipt.checkpoint).text).origin
+    const { claims, proved, ...found } = checkOne(receipt, verified.origin, terms)
+    Object.assign(verified, found, { file: `${file}: ${proved}` })
+    return { verified, statements, claims: saidIn(`the receipt ${file}`, claims) }
   } catch (error) {
     const sentence = error instanceof Error ? error.message : String(error)
     verified.findings.push(findingOf('malformed', sentence))
-    return { verified, claims: [] }
+    return { verified, statements, claims: [] }
+  }
+}
+
+function checkOne(receipt: ReturnType<typeof parseReceipt>, origin: string, terms: VerifyTerms) {
+  const trust = terms.trust.with(receipt.statements)
+  const known = trust(origin)
+  const { signed: by, ...checkpoint } = checkReceipt(receipt, leafHash(receipt.entry), known)
+  const { type, id, at } = JSON.parse(receipt.entry) as JsonObject
+  const { signed } = openNote(receipt.checkpoint, [...known, ...(terms.witnesses ?? [])])
+  const { cosigned, lack } = cosignedBy(signed, terms)
+  return {
+    ...{ cosigned, followed: followedBy(trust, origin), signedBy: by.map(({ vkey }) => vkey) },
+    findings: lack === null ? [] : [findingOf('unsigned', lack)],
+    proved: `${type} ${id} of ${at} is record ${receipt.index} of ${checkpoint.size}`,
+    claims: [{ ...checkpoint, by: 'a signed checkpoint' }, ...claimsOfKeys(trust, origin)],
   }
 }
 
@@ -193,7 +217,7 @@ function findingOf(kind: Finding['kind'], sentence: string): Finding {
 
 /** What people read: the verdict, whose word it rests on, what is missing, what does not hold. */
 function toLines(verified: Verified): string[] {
-  const { file, kind, origin, records, signedBy, cosigned, findings, missing, holds } = verified
+  const { file, kind, origin, records, signedBy, cosigned, findings, missing, holds, followed } = verified
   const { erased, pruned, shipments } = verified
   const what = kind === 'receipt' ? `in ${origin}` : `${count(records, 'record')} of ${origin}, as signed`
   const many = `${count(findings.length, 'thing')} ${findings.length === 1 ? 'does' : 'do'} not hold`
@@ -207,6 +231,7 @@ function toLines(verified: Verified): string[] {
     ...findings.slice(0, 20).map(({ kind, sentence }) => `    ${kind.padEnd(10)} ${sentence}`),
     ...(findings.length > 20 ? [`    … and ${findings.length - 20} more; --json names them`] : []),
     ...signedBy.map(key => `    signed by  ${key}`),
+    ...followed.map(({ key, follows }) => `    trusts     ${key}, for which ${follows} vouches`),
     ...cosigned.map(({ name, at }) => `    seen by    ${name} at ${at}`),
     ...(notes.length > 0 ? [`    with       ${notes.join('; ')}`] : []),
     ...missing

@@ -34,10 +34,12 @@ export async function proveIt({ api }: Cast, directory: string, tell: Tell): Pro
   const id = call?.id ?? ''
   await tell(`valetkey audit receipt ${id}`, async () => {
     const { receipt, origin } = await api.evidence.receipt({ id })
-    const { index, ...rest } = parseReceipt(receipt)
-    const leaf = rest.extra?.toString() ?? ''
-    const { size } = checkReceipt({ index, ...rest }, leafHash(leaf), parseTrust(trust)(origin))
-    return { status: 'proved', text: `That decision is record ${index} of the ${size} that were signed.` }
+    const read = parseReceipt(receipt)
+    const { size } = checkReceipt(read, leafHash(read.entry), parseTrust(trust)(origin))
+    return {
+      status: 'proved',
+      text: `That decision is record ${read.index} of the ${size} that were signed.`,
+    }
   })
   const file = join(directory, 'northwind.evidence')
   await writeFile(file, await api.evidence.export(NORTHWIND))
