@@ -1,5 +1,5 @@
 import { AppError, CATALOGUE, didYouMean, type IdKind, isId } from '@valetkey/sdk/core'
-import type { Db } from '../store/index.ts'
+import { type Db, prepareQuery } from '../store/index.ts'
 import type { Row } from './fact-of.ts'
 
 /** A text from a caller as it may appear in a sentence: short, on one line, with everything invisible spelt out. */
@@ -18,16 +18,29 @@ export function foldName(name: string): string {
   return name.replace(/[A-Z]/g, letter => letter.toLowerCase())
 }
 
+const organizations = (db: Db) =>
+  db
+    .selectFrom('organization')
+    .select(['id', 'seq', 'slug', 'name', 'status', 'revision', 'nextPrincipalSeq', 'nextResourceSeq'])
+    .select(['createdAt', 'consentPolicy'])
+    .where('id', '!=', CATALOGUE)
+const organizationById = prepareQuery((db, { ref }: { ref: string }) =>
+  organizations(db).where('id', '=', ref),
+)
+const organizationBySlug = prepareQuery((db, { ref }: { ref: string }) =>
+  organizations(db).where('slug', '=', ref),
+)
+const someOrganizations = prepareQuery(db => organizations(db).orderBy('slug').limit(11))
+
 /** Finds the organization that a caller names by id or slug; without a name, the only one there is. */
 export async function getOrganization(db: Db, ref: string | undefined): Promise<Row<'organization'>> {
-  const organizations = db.selectFrom('organization').selectAll().where('id', '!=', CATALOGUE)
   if (ref !== undefined) {
-    const column = isId(ref, 'organization') ? 'id' : 'slug'
-    const found = await organizations.where(column, '=', ref).executeTakeFirst()
+    const find = isId(ref, 'organization') ? organizationById : organizationBySlug
+    const [found] = await find(db, { ref })
     if (!found) throw new AppError('not_found', `No organization ${quote(ref)}.`)
     return found
   }
-  const some = await organizations.orderBy('slug').limit(11).execute()
+  const some = await someOrganizations(db, {})
   const [only] = some
   if (!only) throw new AppError('request.invalid', 'There is no organization yet. Create one first.')
   if (some.length === 1) return only
@@ -48,6 +61,21 @@ export const ID_KINDS: Record<PrincipalKind, IdKind & string> = {
   group: 'group',
 }
 
+const principals = (db: Db) =>
+  db
+    .selectFrom('principal')
+    .select(['organizationId', 'seq', 'id', 'kind', 'externalId', 'name', 'status', 'managedBy'])
+    .select(['createdAt', 'sessionEpoch'])
+const principalById = prepareQuery((db, { kind, ref }: { kind: PrincipalKind; ref: string }) =>
+  principals(db).where('id', '=', ref).where('kind', '=', kind),
+)
+const principalByName = prepareQuery((db, of: { organization: string; kind: PrincipalKind; name: string }) =>
+  principals(db)
+    .where('organizationId', '=', of.organization)
+    .where('kind', '=', of.kind)
+    .where('externalId', '=', of.name),
+)
+
 /** A principal of one organization, by its kind and by id or name (a person's name is the email address). */
 export async function getPrincipal(
   db: Db,
@@ -55,15 +83,10 @@ export async function getPrincipal(
   kind: PrincipalKind,
   ref: string,
 ): Promise<Row<'principal'>> {
-  const byId = isId(ref, ID_KINDS[kind])
-  const found = await db
-    .selectFrom('principal')
-    .selectAll()
-    .where('organizationId', '=', organization.id)
-    .where('kind', '=', kind)
-    .where(byId ? 'id' : 'externalId', '=', byId ? ref : foldName(ref))
-    .executeTakeFirst()
-  if (found) return found
+  const [found] = isId(ref, ID_KINDS[kind])
+    ? await principalById(db, { kind, ref })
+    : await principalByName(db, { organization: organization.id, kind, name: foldName(ref) })
+  if (found?.organizationId === organization.id) return found
   throw new AppError('not_found', `No ${ID_KINDS[kind]} ${quote(ref)} in ${organization.slug}.`)
 }
 
@@ -102,12 +125,7 @@ export async function locatePrincipal(
   const prefix = ID_KINDS[kind]
   if (organization !== undefined || !isId(ref, prefix))
     return getPrincipal(db, await getOrganization(db, organization), kind, ref)
-  const found = await db
-    .selectFrom('principal')
-    .selectAll()
-    .where('id', '=', ref)
-    .where('kind', '=', kind)
-    .executeTakeFirst()
+  const [found] = await principalById(db, { kind, ref })
   if (!found) throw new AppError('not_found', `No ${prefix} ${quote(ref)}.`)
   return found
 }
@@ -123,13 +141,18 @@ export async function getServer(db: Db, ref: string): Promise<Row<'server'>> {
   return found
 }
 
+const resourceTypes = (db: Db) => db.selectFrom('resourceType').select(['id', 'slug', 'name', 'instances'])
+const resourceTypeById = prepareQuery((db, { ref }: { ref: string }) =>
+  resourceTypes(db).where('id', '=', ref),
+)
+const resourceTypeBySlug = prepareQuery((db, { ref }: { ref: string }) =>
+  resourceTypes(db).where('slug', '=', ref),
+)
+
 /** Finds a resource type by id or slug. */
 export async function getResourceType(db: Db, ref: string): Promise<Row<'resourceType'>> {
-  const found = await db
-    .selectFrom('resourceType')
-    .selectAll()
-    .where(isId(ref, 'resourceType') ? 'id' : 'slug', '=', ref)
-    .executeTakeFirst()
+  const find = isId(ref, 'resourceType') ? resourceTypeById : resourceTypeBySlug
+  const [found] = await find(db, { ref })
   if (found) return found
   const slugs = await db.selectFrom('resourceType').select('slug').execute()
   const meant = didYouMean(
@@ -139,14 +162,22 @@ export async function getResourceType(db: Db, ref: string): Promise<Row<'resourc
   throw new AppError('not_found', `No resource type ${quote(ref)}.${meant}`)
 }
 
+const rolesOf = (db: Db, organization: string) =>
+  db
+    .selectFrom('role')
+    .select(['id', 'organizationId', 'slug', 'name', 'typeId'])
+    .where('organizationId', 'in', [organization, CATALOGUE])
+const rolesById = prepareQuery((db, { organization, ref }: { organization: string; ref: string }) =>
+  rolesOf(db, organization).where('id', '=', ref),
+)
+const rolesBySlug = prepareQuery((db, { organization, ref }: { organization: string; ref: string }) =>
+  rolesOf(db, organization).where('slug', '=', ref),
+)
+
 /** Finds a role by id or slug: one of the organization's own, else one of the catalogue. */
 export async function getRole(db: Db, ref: string, organizationId: string = CATALOGUE): Promise<Row<'role'>> {
-  const found = await db
-    .selectFrom('role')
-    .selectAll()
-    .where(isId(ref, 'role') ? 'id' : 'slug', '=', ref)
-    .where('organizationId', 'in', [organizationId, CATALOGUE])
-    .execute()
+  const find = isId(ref, 'role') ? rolesById : rolesBySlug
+  const found = await find(db, { organization: organizationId, ref })
   const own = found.find(role => role.organizationId === organizationId) ?? found[0]
   if (!own) throw new AppError('not_found', `No role ${quote(ref)}.`)
   return own

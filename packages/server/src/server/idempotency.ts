@@ -1,14 +1,6 @@
 import { AppError, canonicalJson, isoTime } from '@valetkey/sdk/core'
 import type { Context } from '../directory/index.ts'
-import {
-  type Db,
-  hashSecret,
-  prepareInsert,
-  prepareQuery,
-  type Store,
-  type Tx,
-  violation,
-} from '../store/index.ts'
+import { hashSecret, prepareQuery, type Store, type Tx } from '../store/index.ts'
 
 interface Call {
   key: string
@@ -25,9 +17,10 @@ const KEPT_MS = 24 * 60 * 60 * 1000
 const SWEEP_EVERY_MS = 10 * 60 * 1000
 
 /**
- * The key is claimed in the transaction that makes the thing, before anything else in it: of two requests at once one
- * waits and then finds the key taken, and where nothing was made there is no key. The answer is sealed, since it may
- * hold a secret that is shown once.
+ * The answer is kept under the key in the transaction that makes the thing, as the last of it: of two requests at once
+ * one waits and then finds the key taken, all that it did is taken back, and it answers what the other one did. Where
+ * nothing was made there is no key. Whatever fails on the way may fail because the thing is there, so the key is looked
+ * up then, too. The answer is sealed, since it may hold a secret that is shown once.
  */
 export function createRunOnce(): RunOnce {
   let nextSweep = 0
@@ -36,16 +29,13 @@ export function createRunOnce(): RunOnce {
       throw new AppError('request.invalid', 'An idempotency key is 1 to 255 visible ASCII characters.')
     const requestHash = hashSecret(canonicalJson([call.operation, call.input]))
     const now = ctx.now()
-    const known = await findAnswer(ctx, call, requestHash)
-    if (known) return known.answer
     const store: Store = {
       ...ctx.store,
       write: work =>
         ctx.store.write(async tx => {
-          await forgetOld(tx, ctx, call.key, now >= nextSweep)
-          await claim(tx, ctx, call, requestHash)
+          if (now >= nextSweep) await forgetOld(tx, ctx)
           const answer = await work(tx)
-          await keep(tx, ctx, call.key, answer)
+          await keep(tx, ctx, call, { requestHash, answer })
           return answer
         }),
     }
@@ -54,9 +44,9 @@ export function createRunOnce(): RunOnce {
       if (now >= nextSweep) nextSweep = now + SWEEP_EVERY_MS
       return answer
     } catch (error) {
-      if (violation(error) !== 'unique') throw error
-      const faster = await findAnswer(ctx, call, requestHash)
-      if (faster) return faster.answer
+      if (error instanceof AppError && error.status >= 500) throw error
+      const first = await findAnswer(ctx, call, requestHash)
+      if (first) return first.answer
       throw error
     }
   }
@@ -71,25 +61,28 @@ const findRow = prepareQuery((db, of: { actor: string; key: string; oldest: stri
     .where('createdAt', '>', of.oldest),
 )
 
-const removeOld = prepareQuery((db, of: { actor: string; key: string; oldest: string }) =>
-  db
-    .deleteFrom('idempotency')
-    .where('actor', '=', of.actor)
-    .where('key', '=', of.key)
-    .where('createdAt', '<=', of.oldest),
-)
+type Kept = {
+  actor: string
+  key: string
+  operation: string
+  requestHash: string
+  sealedAnswer: string
+  createdAt: string
+  oldest: string
+}
 
-const insertRows = prepareInsert('idempotency', [
-  ...(['actor', 'key', 'operation', 'requestHash', 'sealedAnswer', 'createdAt'] as const),
-])
-
-const putAnswer = prepareQuery((db, of: { actor: string; key: string; sealedAnswer: string }) =>
-  db
-    .updateTable('idempotency')
-    .set({ sealedAnswer: of.sealedAnswer })
-    .where('actor', '=', of.actor)
-    .where('key', '=', of.key),
-)
+/** Nothing comes back where the key is taken; one that is too old to be is as good as none. */
+const keepAnswer = prepareQuery((db, of: Kept) => {
+  const { operation, requestHash, sealedAnswer, createdAt } = of
+  const row = { operation, requestHash, sealedAnswer, createdAt }
+  return db
+    .insertInto('idempotency')
+    .values({ actor: of.actor, key: of.key, ...row })
+    .onConflict(conflict =>
+      conflict.columns(['actor', 'key']).doUpdateSet(row).where('idempotency.createdAt', '<=', of.oldest),
+    )
+    .returning('key')
+})
 
 async function findAnswer(
   ctx: Context,
@@ -103,20 +96,21 @@ async function findAnswer(
   return { answer: JSON.parse(ctx.store.secrets.open(row.sealedAnswer, place(ctx, call.key))) }
 }
 
-async function forgetOld(tx: Tx, ctx: Context, key: string, all: boolean): Promise<void> {
-  const before = oldest(ctx)
-  if (all) await tx.deleteFrom('idempotency').where('createdAt', '<=', before).execute()
-  else await removeOld(tx, { actor: ctx.actor.id, key, oldest: before })
+async function forgetOld(tx: Tx, ctx: Context): Promise<void> {
+  await tx.deleteFrom('idempotency').where('createdAt', '<=', oldest(ctx)).execute()
 }
 
-function claim(db: Db, ctx: Context, { key, operation }: Call, requestHash: string): Promise<void> {
-  const createdAt = isoTime(ctx.now())
-  return insertRows(db, [{ actor: ctx.actor.id, key, operation, requestHash, sealedAnswer: '', createdAt }])
-}
-
-async function keep(db: Db, ctx: Context, key: string, answer: unknown): Promise<void> {
+async function keep(
+  tx: Tx,
+  ctx: Context,
+  { key, operation }: Call,
+  { requestHash, answer }: { requestHash: string; answer: unknown },
+): Promise<void> {
   const sealedAnswer = ctx.store.secrets.seal(JSON.stringify(answer), place(ctx, key))
-  await putAnswer(db, { actor: ctx.actor.id, key, sealedAnswer })
+  const createdAt = isoTime(ctx.now())
+  const row = { actor: ctx.actor.id, key, operation, requestHash, sealedAnswer, createdAt }
+  const [kept] = await keepAnswer(tx, { ...row, oldest: oldest(ctx) })
+  if (!kept) throw new AppError('conflict.state', 'This idempotency key is in use.')
 }
 
 function oldest(ctx: Context): string {

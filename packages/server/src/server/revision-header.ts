@@ -1,7 +1,7 @@
 import type { Route } from '@valetkey/sdk/contract'
 import { AppError, CATALOGUE, isId } from '@valetkey/sdk/core'
 import { formatRevisionToken, getOrganization } from '../directory/index.ts'
-import { type Db, prepareQuery, revisionsBy, type Store } from '../store/index.ts'
+import { type Db, prepareQuery, type Raised, revisionsBy, type Store } from '../store/index.ts'
 
 /** The header in which a write answers with the revision that it made: a later question can ask for at least that one. */
 export const REVISION_HEADER = 'valetkey-revision'
@@ -14,7 +14,7 @@ export interface NotingStore {
 }
 
 export function noteRevisions(store: Store): NotingStore {
-  const made = new Map<string, number>()
+  const made = new Map<string, Raised>()
   return {
     store: {
       ...store,
@@ -23,16 +23,17 @@ export function noteRevisions(store: Store): NotingStore {
       },
       async write(work) {
         const [value, revisions] = await store.write(async tx => [await work(tx), revisionsBy(tx)] as const)
-        for (const [id, revision] of revisions) made.set(id, revision)
+        for (const [id, raised] of revisions) made.set(id, raised)
         return value
       },
     },
     async token(route, input, answer) {
       if (!route.permission.endsWith(':write')) return null
       // The organization's own where there is one: its token names the catalogue's revision too.
-      const [changed] = [...made.keys()].sort((a, b) => Number(a === CATALOGUE) - Number(b === CATALOGUE))
-      const id = changed ?? (await organizationOf(store.db, route, input, answer))
-      return id === undefined ? null : tokenOf(store.db, id, made.get(id))
+      const [changed] = [...made].sort(([a], [b]) => Number(a === CATALOGUE) - Number(b === CATALOGUE))
+      if (changed) return tokenOf(changed[1], made.get(CATALOGUE)?.revision)
+      const id = await organizationOf(store.db, route, input, answer)
+      return id === undefined ? null : newestTokenOf(store.db, id)
     },
   }
 }
@@ -41,12 +42,17 @@ const findRevisions = prepareQuery((db, { id }: { id: string }) =>
   db.selectFrom('organization').select(['id', 'seq', 'revision']).where('id', 'in', [id, CATALOGUE]),
 )
 
-/** The token of a revision of an organization (or of the catalogue); of the newest where none is named. */
-async function tokenOf(db: Db, id: string, made: number | undefined): Promise<string> {
+/** The token of a revision; where the same write changed the catalogue, too, of that one. */
+function tokenOf({ seq, revision, catalogue }: Raised, ownCatalogue = catalogue): string {
+  return formatRevisionToken({ organization: seq, revision, catalogue: Math.max(catalogue, ownCatalogue) })
+}
+
+/** The token of the newest revision of an organization (or of the catalogue). */
+async function newestTokenOf(db: Db, id: string): Promise<string> {
   const rows = await findRevisions(db, { id })
   const catalogue = rows.find(row => row.id === CATALOGUE)?.revision ?? 0
   const { seq, revision } = rows.find(row => row.id === id) ?? { seq: 0, revision: catalogue }
-  return formatRevisionToken({ organization: seq, revision: made ?? revision, catalogue })
+  return tokenOf({ seq, revision, catalogue })
 }
 
 /** What an operation was about, where it changed nothing: the organization of its answer or input, or the catalogue. */

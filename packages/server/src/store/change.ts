@@ -1,4 +1,4 @@
-import { AppError, type CatalogueOp, isoTime, type OrganizationOp } from '@valetkey/sdk/core'
+import { AppError, CATALOGUE, type CatalogueOp, isoTime, type OrganizationOp } from '@valetkey/sdk/core'
 import { prepareInsert, prepareQuery } from './prepared.ts'
 import type { Tx } from './store.ts'
 
@@ -10,13 +10,21 @@ export function changedBy(tx: Tx): string[] {
 }
 
 /** By organization, the revisions that a transaction has made so far. */
-export function revisionsBy(tx: Tx): ReadonlyMap<string, number> {
-  return new Map([...(drafts.get(tx) ?? [])].map(([organization, { revision }]) => [organization, revision]))
+export function revisionsBy(tx: Tx): ReadonlyMap<string, Raised> {
+  return new Map(drafts.get(tx))
+}
+
+/** A revision that was made, as a revision token names it. */
+export interface Raised {
+  revision: number
+  /** The number of the organization. */
+  seq: number
+  /** The catalogue's revision at that moment. */
+  catalogue: number
 }
 
 /** One revision of an organization (or the catalogue) in the making. */
-export interface ChangeDraft {
-  revision: number
+export interface ChangeDraft extends Raised {
   /** Appends what enforcement points will apply. */
   log(op: CatalogueOp | OrganizationOp): Promise<void>
   /** The same for many, in a few statements. */
@@ -45,7 +53,15 @@ const raise = prepareQuery((db, { id }: { id: string }) =>
     .updateTable('organization')
     .set(eb => ({ revision: eb('revision', '+', 1) }))
     .where('id', '=', id)
-    .returning('revision'),
+    .returning(eb => [
+      'revision',
+      'seq',
+      eb
+        .selectFrom('organization as other')
+        .select('other.revision')
+        .where('other.id', '=', CATALOGUE)
+        .as('catalogue'),
+    ]),
 )
 
 const insertRows = prepareInsert('changeLog', [
@@ -66,7 +82,7 @@ async function raiseRevision(
 ): Promise<ChangeDraft> {
   const [raised] = await raise(tx, { id: organization })
   if (!raised) throw new AppError('not_found', `No organization "${organization}".`)
-  const { revision } = raised
+  const { revision, seq } = raised
   let ord = 0
   const toRow = (op: CatalogueOp | OrganizationOp) => ({
     organizationId: organization,
@@ -80,6 +96,9 @@ async function raiseRevision(
   })
   return {
     revision,
+    seq,
+    // What the statement reads of the row that it changes is how it was.
+    catalogue: organization === CATALOGUE ? revision : (raised.catalogue ?? 0),
     log: op => insertRows(tx, [toRow(op)]),
     logAll: ops => insertRows(tx, ops.map(toRow)),
   }

@@ -28,7 +28,7 @@
  *
  * **Hints.** `onChange` is for being fast, never for being right: a follower reads revisions.
  */
-export { beginChange, type ChangeDraft, revisionsBy } from './change.ts'
+export { beginChange, type ChangeDraft, type Raised, revisionsBy } from './change.ts'
 export { violation } from './faults.ts'
 export { openStore } from './open.ts'
 export { prepareInsert, prepareListQuery, prepareQuery } from './prepared.ts'

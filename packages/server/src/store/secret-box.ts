@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, hash, hkdfSync, randomBytes } from 'node:crypto'
 import { AppError } from '@valetkey/sdk/core'
 
 /** Encrypts what must be read back (AES-256-GCM under a key derived from the master key), bound to where it is kept. */
@@ -16,7 +16,7 @@ const WHOLE_TAG = { authTagLength: 16 }
 export function createSecretBox(masterKey: Uint8Array): SecretBox {
   if (masterKey.length < 32)
     throw new AppError('config.invalid', 'The master key must have at least 32 bytes.')
-  const key = Buffer.from(hkdfSync('sha256', masterKey, '', 'valetkey secret box v1', 32))
+  const key = createSecretKey(new Uint8Array(hkdfSync('sha256', masterKey, '', 'valetkey secret box v1', 32)))
   return {
     derive: purpose =>
       Buffer.from(hkdfSync('sha256', masterKey, '', `valetkey ${purpose} v1`, 32)).toString('base64url'),

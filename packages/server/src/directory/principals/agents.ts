@@ -1,5 +1,5 @@
 import { AppError, type JsonObject, newId } from '@valetkey/sdk/core'
-import { beginChange, type Db } from '../../store/index.ts'
+import { beginChange, type Db, prepareQuery } from '../../store/index.ts'
 import type { Context } from '../context.ts'
 import { agentFact, principalFact, type Row } from '../fact-of.ts'
 import { byWhom, type InputOf, lock, type OutputOf, recordBy, timeOf } from '../operation.ts'
@@ -14,7 +14,15 @@ function agents(db: Db) {
     .selectFrom('agent')
     .innerJoin('principal', 'principal.id', 'agent.id')
     .innerJoin('principal as owner', 'owner.id', 'agent.ownerId')
-    .selectAll('agent')
+    .select([
+      'agent.id',
+      'agent.organizationId',
+      'agent.ownerId',
+      'agent.purpose',
+      'agent.kind',
+      'agent.ceiling',
+    ])
+    .select(['agent.allOrNothing', 'agent.dpop'])
     .select([
       'principal.name',
       'principal.status',
@@ -27,9 +35,13 @@ function agents(db: Db) {
 
 type AgentRow = Awaited<ReturnType<typeof getAgentRow>>
 
+const findById = prepareQuery((db, { id }: { id: string }) => agents(db).where('agent.id', '=', id))
+
 /** An agent with its principal and owner, by id. */
-export function getAgentRow(db: Db, id: string) {
-  return agents(db).where('agent.id', '=', id).executeTakeFirstOrThrow()
+export async function getAgentRow(db: Db, id: string) {
+  const [row] = await findById(db, { id })
+  if (!row) throw new Error(`unreachable: the agent ${id} was found and has no row`)
+  return row
 }
 
 function toAgent(row: AgentRow): Agent {
@@ -163,25 +175,28 @@ async function setStatus(
   status: 'active' | 'suspended',
 ): Promise<Agent> {
   const { id, organizationId } = await locatePrincipal(ctx.store.db, 'agent', input.id, input.organization)
-  const organization = await getOrganization(ctx.store.db, organizationId)
   return ctx.store.write(async tx => {
     await lock(tx, organizationId)
     const before = await getAgentRow(tx, id)
     if (before.status === status) return toAgent(before)
     refuseTransition(before, status)
     const change = await beginChange(tx, organizationId, byWhom(ctx))
-    await tx.updateTable('principal').set({ status }).where('id', '=', id).execute()
-    const principal = await getPrincipal(tx, organization, 'agent', id)
-    await change.log({ fact: 'principal', id, value: principalFact(principal) })
+    await setPrincipalStatus(tx, { id, status })
+    const after = { ...before, status }
+    await change.log({ fact: 'principal', id, value: principalFact({ ...after, kind: 'agent' }) })
     await recordBy(ctx, tx, {
       organization: organizationId,
       type: status === 'active' ? 'agent.resumed' : 'agent.suspended',
       target: id,
       detail: { before: before.status, after: status, reason: input.reason },
     })
-    return toAgent(await getAgentRow(tx, id))
+    return toAgent(after)
   })
 }
+
+const setPrincipalStatus = prepareQuery((db, of: { id: string; status: Row<'principal'>['status'] }) =>
+  db.updateTable('principal').set({ status: of.status }).where('id', '=', of.id),
+)
 
 function refuseTransition(agent: AgentRow, to: 'active' | 'suspended'): void {
   if (agent.status === 'retired')

@@ -1,12 +1,14 @@
-import { AppError, ROOT_RESOURCE } from '@valetkey/sdk/core'
+import { AppError, ROOT_RESOURCE, ROOT_TYPE } from '@valetkey/sdk/core'
 import { escapeSegment, parseRef } from '@valetkey/sdk/engine'
 import { type RawBuilder, sql } from 'kysely'
-import type { Db, Tx } from '../../store/index.ts'
+import { type Db, prepareQuery, type Tx } from '../../store/index.ts'
 import type { Row } from '../fact-of.ts'
 import { getResourceType, quote } from '../reference.ts'
 
 /** A live resource of an organization. */
 export type ResourceRow = Row<'resource'>
+/** One whose type a caller has named, with the slug of the type. */
+export type TypedResource = ResourceRow & { type: string }
 
 /** How many numbers one statement takes at most. */
 const MOST_AT_ONCE = 500
@@ -20,21 +22,31 @@ export interface Placement {
   path: string
 }
 
+const resources = (db: Db) =>
+  db
+    .selectFrom('resource')
+    .select(['organizationId', 'seq', 'typeId', 'externalId', 'parentSeq', 'name'])
+    .select(['createdRevision', 'deletedRevision'])
+const liveResource = prepareQuery((db, of: { organizationId: string; typeId: string; externalId: string }) =>
+  resources(db)
+    .where('organizationId', '=', of.organizationId)
+    .where('typeId', '=', of.typeId)
+    .where('externalId', '=', of.externalId)
+    .where('deletedRevision', 'is', null),
+)
+const rootResource = prepareQuery((db, { organizationId }: { organizationId: string }) =>
+  resources(db).where('organizationId', '=', organizationId).where('seq', '=', ROOT_RESOURCE),
+)
+
 /** The live resource of a type (by id) and an external id. */
-export function findResource(
+export async function findResource(
   db: Db,
   organizationId: string,
   typeId: string,
   externalId: string,
 ): Promise<ResourceRow | undefined> {
-  return db
-    .selectFrom('resource')
-    .selectAll()
-    .where('organizationId', '=', organizationId)
-    .where('typeId', '=', typeId)
-    .where('externalId', '=', externalId)
-    .where('deletedRevision', 'is', null)
-    .executeTakeFirst()
+  const [found] = await liveResource(db, { organizationId, typeId, externalId })
+  return found
 }
 
 /** Finds what a caller names as `invoice/INV-1`. One of another organization is as unknown as one that is nowhere. */
@@ -42,11 +54,11 @@ export async function getResource(
   db: Db,
   organization: Pick<Row<'organization'>, 'id' | 'slug'>,
   ref: string,
-): Promise<ResourceRow> {
+): Promise<TypedResource> {
   const named = readRef(ref)
   const type = await getResourceType(db, named.type)
   const found = await findResource(db, organization.id, type.id, named.id)
-  if (found) return found
+  if (found) return { ...found, type: type.slug }
   const why = type.instances === 'open' ? ` Ids of ${quote(type.slug)} are not registered.` : ''
   throw new AppError('not_found', `No resource ${quote(ref)} in ${organization.slug}.${why}`)
 }
@@ -59,13 +71,10 @@ export function readRef(ref: string): { type: string; id: string } {
 }
 
 /** The organization's own resource. */
-export async function getRoot(db: Db, organizationId: string): Promise<ResourceRow> {
-  return db
-    .selectFrom('resource')
-    .selectAll()
-    .where('organizationId', '=', organizationId)
-    .where('seq', '=', ROOT_RESOURCE)
-    .executeTakeFirstOrThrow()
+export async function getRoot(db: Db, organizationId: string): Promise<TypedResource> {
+  const [root] = await rootResource(db, { organizationId })
+  if (!root) throw new Error(`unreachable: the organization ${organizationId} has no resource of its own`)
+  return { ...root, type: ROOT_TYPE }
 }
 
 /** Type and id as one text. */

@@ -1,5 +1,5 @@
 import { CATALOGUE } from '@valetkey/sdk/core'
-import type { Tx } from '../../store/index.ts'
+import { prepareQuery, revisionsBy, type Tx } from '../../store/index.ts'
 import type { Context } from '../context.ts'
 import { asOneChange } from '../transaction.ts'
 
@@ -19,18 +19,20 @@ export function asOne(
   return asOneChange(ctx, [organization], inside =>
     inside.store.write(async tx => {
       await work(inside, tx)
-      return { id, organization, revision: await headOf(tx, organization) }
+      const revision = revisionsBy(tx).get(organization)?.revision ?? (await headOf(tx, organization))
+      return { id, organization, revision }
     }),
   )
 }
 
+const findRevision = prepareQuery((db, { id }: { id: string }) =>
+  db.selectFrom('organization').select('revision').where('id', '=', id),
+)
+
 async function headOf(tx: Tx, organization: string): Promise<number> {
-  const { revision } = await tx
-    .selectFrom('organization')
-    .select('revision')
-    .where('id', '=', organization)
-    .executeTakeFirstOrThrow()
-  return Number(revision)
+  const [head] = await findRevision(tx, { id: organization })
+  if (!head) throw new Error(`unreachable: the organization ${organization} is locked and not there`)
+  return head.revision
 }
 
 export const inCatalogue = (id: string) => ({ id, organization: CATALOGUE })

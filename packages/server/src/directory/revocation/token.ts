@@ -1,5 +1,5 @@
 import { AppError, isoTime } from '@valetkey/sdk/core'
-import { beginChange } from '../../store/index.ts'
+import { beginChange, prepareInsert, prepareQuery } from '../../store/index.ts'
 import type { Context } from '../context.ts'
 import { type Row, revokedTokenFact } from '../fact-of.ts'
 import { byWhom, recordBy } from '../operation.ts'
@@ -24,6 +24,18 @@ export function requireTokenId(id: string): void {
     })
 }
 
+const findToken = prepareQuery((db, { id }: { id: string }) =>
+  db.selectFrom('revokedToken').select(['organizationId', 'frozen']).where('id', '=', id),
+)
+const insertTokens = prepareInsert('revokedToken', ['id', 'organizationId', 'agentId', 'frozen', 'expiresAt'])
+const forgetEnded = prepareQuery((db, of: { organization: string; now: string }) =>
+  db
+    .deleteFrom('revokedToken')
+    .where('organizationId', '=', of.organization)
+    .where('expiresAt', '<', of.now)
+    .returning('id'),
+)
+
 /** Denies a token by its `jti` until it would have expired, and forgets those that have; for good, or to be thawed. */
 export async function denyToken(
   ctx: Context,
@@ -35,7 +47,7 @@ export async function denyToken(
     expiresAt: isoTime(token.expiresAt ?? ctx.now() + LONGEST_TOKEN_MS),
   }
   return asOne(ctx, { id: row.id, organization: organizationId }, async (ctx, tx) => {
-    const known = await tx.selectFrom('revokedToken').selectAll().where('id', '=', row.id).executeTakeFirst()
+    const [known] = await findToken(tx, { id: row.id })
     if (known && known.organizationId !== organizationId)
       throw new AppError('conflict.state', `A token of this "jti" is revoked in another organization.`)
     // One that is revoked for good stays so; one that is frozen can be revoked.
@@ -43,14 +55,9 @@ export async function denyToken(
     const change = await beginChange(tx, organizationId, byWhom(ctx))
     if (known)
       await tx.updateTable('revokedToken').set({ frozen: row.frozen }).where('id', '=', row.id).execute()
-    else await tx.insertInto('revokedToken').values(row).execute()
+    else await insertTokens(tx, [row])
     await change.log({ fact: 'revoked_token', id: row.id, value: revokedTokenFact(row) })
-    const ended = await tx
-      .deleteFrom('revokedToken')
-      .where('organizationId', '=', organizationId)
-      .where('expiresAt', '<', isoTime(ctx.now()))
-      .returning('id')
-      .execute()
+    const ended = await forgetEnded(tx, { organization: organizationId, now: isoTime(ctx.now()) })
     await change.logAll(ended.map(({ id }) => ({ fact: 'revoked_token', id, value: null })))
     await recordBy(ctx, tx, {
       organization: organizationId,

@@ -1,5 +1,5 @@
 import { AppError, isId, newId } from '@valetkey/sdk/core'
-import { beginChange, type Db } from '../../store/index.ts'
+import { beginChange, type Db, prepareInsert, prepareQuery } from '../../store/index.ts'
 import type { Context } from '../context.ts'
 import { futureTime } from '../expiry.ts'
 import { assignmentFact, type Row } from '../fact-of.ts'
@@ -10,6 +10,12 @@ import { getResource, getRoot, type ResourceRow, refTo } from '../resources/reso
 import { readTypeTree } from '../resources/type-tree.ts'
 
 type Assignment = OutputOf<'assignments', 'create'>
+
+const COLUMNS = [
+  ...(['organizationId', 'principalSeq', 'resourceSeq', 'roleId', 'source', 'sourceId', 'id'] as const),
+  ...(['expiresAt', 'createdRevision', 'createdAt', 'createdBy'] as const),
+]
+const ASSIGNMENT = COLUMNS.map(column => `assignment.${column}` as const)
 
 function assignments(db: Db) {
   return db
@@ -26,8 +32,8 @@ function assignments(db: Db) {
     )
     .innerJoin('resourceType', 'resourceType.id', 'resource.typeId')
     .innerJoin('role', 'role.id', 'assignment.roleId')
-    .selectAll('assignment')
     .select([
+      ...ASSIGNMENT,
       'principal.id as principal',
       'principal.name as principalName',
       'role.slug as role',
@@ -36,6 +42,25 @@ function assignments(db: Db) {
     ])
 }
 
+const findById = prepareQuery((db, { id }: { id: string }) => assignments(db).where('assignment.id', '=', id))
+const findByKey = prepareQuery((db, key: AssignmentKey) =>
+  assignments(db)
+    .where('assignment.organizationId', '=', key.organizationId)
+    .where('assignment.principalSeq', '=', key.principalSeq)
+    .where('assignment.resourceSeq', '=', key.resourceSeq)
+    .where('assignment.roleId', '=', key.roleId)
+    .where('assignment.source', '=', key.source)
+    .where('assignment.sourceId', '=', key.sourceId),
+)
+const insertRows = prepareInsert('assignment', COLUMNS)
+const removeById = prepareQuery((db, { id }: { id: string }) =>
+  db.deleteFrom('assignment').where('id', '=', id).returning('id'),
+)
+
+type AssignmentKey = Pick<
+  Row<'assignment'>,
+  'organizationId' | 'principalSeq' | 'resourceSeq' | 'roleId' | 'source' | 'sourceId'
+>
 type AssignmentRow = Awaited<ReturnType<ReturnType<typeof assignments>['executeTakeFirstOrThrow']>>
 
 function toAssignment(row: AssignmentRow): Assignment {
@@ -103,8 +128,8 @@ export async function createAssignment(
       source: input.source,
       sourceId: input.sourceId,
     }
-    const before = await findByKey(tx, key)
-    if (before?.expiresAt === expiresAt) return read(tx, before.id)
+    const [before] = await findByKey(tx, key)
+    if (before?.expiresAt === expiresAt) return toAssignment(before)
     const change = await beginChange(tx, organization.id, byWhom(ctx))
     const row: Row<'assignment'> = {
       ...key,
@@ -116,12 +141,16 @@ export async function createAssignment(
     }
     if (before) {
       // Another end is another decision of another person: the old assignment goes, with its id and its author.
-      await tx.deleteFrom('assignment').where('id', '=', before.id).execute()
+      await removeById(tx, before)
       await change.log({ fact: 'assignment', id: before.id, value: null })
     }
-    await tx.insertInto('assignment').values(row).execute()
+    await insertRows(tx, [row])
     await change.log({ fact: 'assignment', id: row.id, value: assignmentFact(row) })
-    const assignment = await read(tx, row.id)
+    const assignment = toAssignment({
+      ...row,
+      ...{ principal: principal.id, principalName: principal.name, role: role.slug },
+      ...{ resourceType: resource.type, resourceName: resource.externalId },
+    })
     await recordBy(ctx, tx, {
       organization: organization.id,
       type: 'assignment.created',
@@ -144,20 +173,6 @@ export async function refuseOtherType(db: Db, role: Row<'role'>, resource: Resou
   )
 }
 
-function findByKey(
-  db: Db,
-  key: Pick<
-    Row<'assignment'>,
-    'organizationId' | 'principalSeq' | 'resourceSeq' | 'roleId' | 'source' | 'sourceId'
-  >,
-): Promise<Row<'assignment'> | undefined> {
-  return db
-    .selectFrom('assignment')
-    .selectAll()
-    .where(eb => eb.and(key))
-    .executeTakeFirst()
-}
-
 /** Takes away, whatever it came from, every role of a principal, every one that was given on a resource, or both. */
 export async function clearAssignments(
   ctx: Context,
@@ -177,7 +192,7 @@ export async function clearAssignments(
     if (found.length === 0) return { removed: 0 }
     const change = await beginChange(tx, organization.id, byWhom(ctx))
     for (const { id } of found) {
-      await tx.deleteFrom('assignment').where('id', '=', id).execute()
+      await removeById(tx, { id })
       await change.log({ fact: 'assignment', id, value: null })
     }
     await recordBy(ctx, tx, {
@@ -195,26 +210,23 @@ export async function removeAssignment(
   ctx: Context,
   input: InputOf<'assignments', 'remove'>,
 ): Promise<Assignment> {
-  const { organizationId } = await locate(ctx.store.db, input)
+  const before = await locate(ctx.store.db, input)
+  const { id, organizationId } = before
+  const assignment = toAssignment(before)
   return ctx.store.write(async tx => {
-    await lock(tx, organizationId)
-    const before = await locate(tx, input)
     const change = await beginChange(tx, organizationId, byWhom(ctx))
-    await tx.deleteFrom('assignment').where('id', '=', before.id).execute()
-    await change.log({ fact: 'assignment', id: before.id, value: null })
-    const assignment = toAssignment(before)
+    // It never changes while it stands; another one may have taken it away by now.
+    const [removed] = await removeById(tx, { id })
+    if (!removed) throw notFound(id)
+    await change.log({ fact: 'assignment', id, value: null })
     await recordBy(ctx, tx, {
       organization: organizationId,
       type: 'assignment.removed',
-      target: before.id,
+      target: id,
       detail: summary(assignment),
     })
     return assignment
   })
-}
-
-async function read(db: Db, id: string): Promise<Assignment> {
-  return toAssignment(await assignments(db).where('assignment.id', '=', id).executeTakeFirstOrThrow())
 }
 
 async function locate(
@@ -223,12 +235,13 @@ async function locate(
 ): Promise<AssignmentRow> {
   const organization =
     input.organization === undefined ? undefined : await getOrganization(db, input.organization)
-  const found = isId(input.id, 'assignment')
-    ? await assignments(db).where('assignment.id', '=', input.id).executeTakeFirst()
-    : undefined
-  if (!found || (organization && found.organizationId !== organization.id))
-    throw new AppError('not_found', `No assignment ${quote(input.id)}.`)
+  const [found] = isId(input.id, 'assignment') ? await findById(db, { id: input.id }) : []
+  if (!found || (organization && found.organizationId !== organization.id)) throw notFound(input.id)
   return found
+}
+
+function notFound(id: string): AppError {
+  return new AppError('not_found', `No assignment ${quote(id)}.`)
 }
 
 /** What an audit event says of an assignment. */
