@@ -1,6 +1,11 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createServer as createHttps } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { createServer as createTls } from 'node:tls'
+import { expect, vi } from 'vitest'
 import { CERTIFICATE, KEY } from '../../packages/server/src/oauth/testing/loopback-site.ts'
 
 export { CERTIFICATE }
@@ -64,6 +69,37 @@ export async function startSyslogReceiver() {
     for (const socket of open) socket.destroy()
   })
   return Object.assign(base, { messages, fault })
+}
+
+export type SyslogMode = 'keeps' | 'silent' | 'hangs'
+
+/** A syslog server in a process of its own, which can be killed; what it has kept is in its file. */
+export async function startSyslogProcess(
+  mode: SyslogMode,
+  { port = 0, file }: { port?: number; file: string },
+) {
+  const program = join(import.meta.dirname, 'syslog-process.ts')
+  const child = spawn(process.execPath, [program, String(port), file, mode], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const lines: string[] = []
+  createInterface(child.stdout).on('line', line => lines.push(line))
+  const said = () => lines.find(line => line.startsWith('port '))
+  await vi.waitFor(() => expect(said()).toBeDefined(), { timeout: 20_000 })
+  return {
+    port: Number(said()?.slice('port '.length)),
+    /** How many connections it has read to their end. */
+    read: () => lines.filter(line => line === 'read').length,
+    async kill() {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const ended = once(child, 'exit')
+      child.kill('SIGKILL')
+      await ended
+    },
+    async [Symbol.asyncDispose]() {
+      await this.kill()
+    },
+  }
 }
 
 export interface Received {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, expect, test, vi } from 'vitest'
@@ -12,7 +12,13 @@ import {
 import type { Store } from '../../packages/server/src/store/index.ts'
 import { attempt, insertNames, outcome, refusal } from './audit-samples.ts'
 import { describeOnBoth, freshDirectory } from './databases.ts'
-import { CERTIFICATE, type Received, startHttpReceiver, startSyslogReceiver } from './receivers.ts'
+import {
+  CERTIFICATE,
+  type Received,
+  startHttpReceiver,
+  startSyslogProcess,
+  startSyslogReceiver,
+} from './receivers.ts'
 import { ship } from './shipping.ts'
 
 const START = Date.UTC(2026, 8, 2)
@@ -137,6 +143,40 @@ describeOnBoth('sinks', (open, place) => {
     await until(node, () => expect(ids().slice(-200)).toEqual(idsOf(1, 200)))
     expect(ids().slice(0, 5)).toEqual(idsOf(1, 5))
   })
+
+  inMemory(
+    'a syslog server that is killed when it has read a batch and kept none of it gets it again',
+    async () => {
+      const file = join(freshDirectory(), 'siem.log')
+      const kept = () => (existsSync(file) ? (readFileSync(file, 'utf8').match(/"id":"dec_\d+"/g) ?? []) : [])
+      const wanted = (count: number) => idsOf(1, count).map(id => `"id":"${id}"`)
+      await using first = await startSyslogProcess('keeps', { file })
+      const { port } = first
+      const url = `syslog+tls://localhost:${port}`
+      const node = await start(configured({ name: 'siem', url, authority: CERTIFICATE, format: 'record' }))
+      for (const [round, mode] of (['keeps', 'silent'] as const).entries()) {
+        const begin = 1 + round * 400
+        if (round > 0) await first.kill()
+        await using healthy = round > 0 ? await startSyslogProcess(mode, { file, port }) : first
+        await ship(node.audit, 'pnt_1', 1, calls(begin, 100))
+        await until(node, () => expect([...new Set(kept())]).toEqual(wanted(begin + 99)))
+        await until(node, async () => expect(await backlogOf(node, 'siem')).toBe(0))
+        await healthy.kill()
+        await using hanging = await startSyslogProcess('hangs', { file, port })
+        await ship(node.audit, 'pnt_1', 1, calls(begin + 100, 300))
+        await until(node, () => expect(hanging.read()).toBeGreaterThan(0))
+        await hanging.kill()
+        await until(node, async () => {
+          const row = await node.store.db.selectFrom('sink').selectAll().executeTakeFirstOrThrow()
+          expect(row.failures).toBeGreaterThan(0)
+        })
+        await using back = await startSyslogProcess(mode, { file, port })
+        await until(node, () => expect([...new Set(kept())]).toEqual(wanted(begin + 399)))
+        await until(node, async () => expect(await backlogOf(node, 'siem')).toBe(0))
+        await back.kill()
+      }
+    },
+  )
 
   inMemory(
     'a webhook is signed as Standard Webhooks has it, and its retries are known by their id',
