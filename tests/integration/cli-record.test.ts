@@ -1,11 +1,14 @@
 import type { AttemptRecord } from '@valetkey/sdk/core'
 import { expect, test } from 'vitest'
+import { parse as parseYaml } from 'yaml'
 import { attempt, outcome } from '../storage/audit-samples.ts'
 import { ship } from '../storage/shipping.ts'
 import { handOn, northwind, type Product, start } from './product.ts'
 import { openTerminal } from './terminal.ts'
 
 const TERMINAL = { isTerminal: true, columns: 160 }
+/** Green, red, yellow, and their end. */
+const COLOURS = ['\u001b[32m', '\u001b[31m', '\u001b[33m', '\u001b[39m']
 const TUESDAY = '2026-12-29T14:02:31.000Z'
 
 /** What the support bot did on the Tuesday before, as an enforcement point would have shipped it. */
@@ -250,6 +253,36 @@ test('who may only read the record can ask for ids', async () => {
   const env = { VALETKEY_URL: 'https://auth.test', VALETKEY_TOKEN: token ?? '' }
   const argv = ['audit', 'query', `agent:${refused.agent}`, 'verdict:denied', '-o', 'name']
   expect((await terminal.valetkey(argv, { env })).out).toBe(`${refused.id}\n`)
+})
+
+test('nothing that a caller or a server wrote moves the cursor of who reads it, in whatever form', async () => {
+  await using product = await start()
+  const { organization, server } = await northwind(product)
+  await using terminal = await openTerminal(product)
+  const evil = '\u001b[2J\u009b31m\u202egpj.\u{e0041}\u007f\r'
+  const call = attempt(1, {
+    organization: organization.id,
+    server: server.id,
+    tool: evil,
+    arguments: { [evil]: [evil, 'a\nb'] },
+    decision: 'deny',
+    reason: 'tool_unmapped',
+    detail: evil,
+  })
+  await ship(product.audit, 'pnt_1', 1, [call])
+  const shown = async (...argv: string[]) => {
+    const { out, err } = await terminal.valetkey([...argv, '--color', 'always'], TERMINAL)
+    const others = ['\r\n', '\n', ...COLOURS].reduce((text, ours) => text.replaceAll(ours, ''), out + err)
+    expect(others, argv.join(' ')).not.toMatch(/[\p{Cc}\p{Cf}]/u)
+    expect(out).toContain('gpj.')
+    return out
+  }
+  const items = [expect.objectContaining({ tool: evil, arguments: call.arguments })]
+  expect(JSON.parse(await shown('audit', 'query', '-o', 'json'))).toMatchObject({ items })
+  expect(JSON.parse(await shown('audit', 'query', '-o', 'ndjson'))).toEqual(items[0])
+  expect(parseYaml(await shown('audit', 'query', '-o', 'yaml'))).toMatchObject({ items })
+  for (const format of ['table', 'wide', 'csv']) await shown('audit', 'query', '-o', format)
+  for (const format of ['table', 'json', 'yaml']) await shown('why', call.id, '-o', format)
 })
 
 test('why shows all that a decision rested on, and ends with 10 on a denial', async () => {

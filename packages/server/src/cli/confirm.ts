@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Session } from './session.ts'
-import { EXIT, UsageError } from './terminal/index.ts'
+import { EXIT, printable, UsageError } from './terminal/index.ts'
 
 export interface ConfirmOptions {
   yes?: boolean
@@ -27,7 +27,8 @@ export async function confirm(
 ): Promise<boolean> {
   const { io, print } = session
   const asks = !options.yes && options.reason === undefined && !options.dryRun
-  if (options.dryRun || (asks && io.in.isTerminal)) for (const line of about.preview) print.note(line)
+  if (options.dryRun || (asks && io.in.isTerminal))
+    for (const line of about.preview) print.note(printable(line))
   if (options.dryRun) {
     print.note('Nothing was changed: this was a dry run.')
     return false
@@ -41,7 +42,7 @@ export async function confirm(
       'Add --yes, or --reason TEXT.',
     )
   }
-  const answer = await io.in.ask(`Type "${about.name}" to go on: `)
+  const answer = await io.in.ask(printable(`Type "${about.name}" to go on: `))
   if (answer.trim() === about.name) return true
   print.note('Nothing was changed: that is not the name.')
   io.exitCode = EXIT.error

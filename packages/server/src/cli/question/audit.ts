@@ -6,7 +6,7 @@ import { addLogs } from '../evidence/logs.ts'
 import { addRetention } from '../evidence/retention.ts'
 import { addVerify } from '../evidence/verify.ts'
 import { addCommand, addGroup, allPages, type Session, wholeNumber, withSession } from '../session.ts'
-import { type Io, parseSpan, printable, type View } from '../terminal/index.ts'
+import { type Io, parseSpan, printable, toJson, type View } from '../terminal/index.ts'
 import { addFilters, type CallFlags, spanOf, toQuery } from './call-query.ts'
 import { callLine, callView, type RecordedCall } from './call-view.ts'
 
@@ -194,7 +194,7 @@ async function tail(session: Session, words: string[], { since, ...flags }: Call
   const from = new Date(parseSpan(begin, { now: io.now(), utc }).from).toISOString()
   for await (const call of follow(session, { ...filters, since: from })) {
     if (print.human) print.say(callLine(call, { colors: print.colors, utc }))
-    else io.out.write(`${JSON.stringify(call)}\n`)
+    else io.out.write(`${toJson(call)}\n`)
   }
 }
 

@@ -102,8 +102,8 @@ async function whyDecision(session: Session, id: string): Promise<void> {
   if (!print.human || !today) return
   const { explained, question, who } = today
   print.say('')
-  print.say(`As things stand now: ${explained.sentence}`)
-  print.say(explained.path.join(' < '))
+  print.say(printable(`As things stand now: ${explained.sentence}`))
+  print.say(printable(explained.path.join(' < ')))
   await showReasons(session, explained, question, who)
 }
 

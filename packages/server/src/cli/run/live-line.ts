@@ -1,4 +1,5 @@
 import type { AttemptRecord } from '@valetkey/sdk/core'
+import { printable } from '../terminal/index.ts'
 
 /** One decision as a line, for who watches them happen. */
 export function toLiveLine(record: AttemptRecord, server: string, isColored: boolean): string {
@@ -25,8 +26,7 @@ export function toMailLine({ to, subject, text }: { to: string; subject: string;
   return `  mail      ${lines.join('\n            ')}\n`
 }
 
-/** Nothing that a caller wrote moves the cursor of who watches. */
+/** Nothing that a caller wrote moves the cursor of who watches, nor turns a line around. */
 function plain(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '�').slice(0, 120)
+  return printable(text).slice(0, 120)
 }

@@ -1,4 +1,5 @@
 import type picocolors from 'picocolors'
+import { Document, Scalar, type ToStringOptions, visit } from 'yaml'
 
 export type Colors = ReturnType<typeof picocolors.createColors>
 
@@ -41,10 +42,46 @@ export function toText(cell: Cell, look: Look): { text: string; paint: (text: st
 
 /** Text from elsewhere cannot move the cursor, break a row or turn the reading direction. */
 export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, char => {
-    const code = char.codePointAt(0) ?? 0
-    return `\\u{${code.toString(16)}}`
+  return text.replaceAll(UNPRINTABLE, char => `\\u{${codeOf(char)}}`)
+}
+
+/** The same for what is put together already: our own colours stay, and the ends of lines. */
+export function printableLines(text: string): string {
+  return text
+    .split(OURS)
+    .map((part, at) => (at % 2 === 0 ? printable(part) : part))
+    .join('')
+}
+
+/** JSON of one value, which says the same where it is read, and nothing to a terminal that shows it. */
+export function toJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replaceAll(UNPRINTABLE, char => {
+    const units = char.split('').map(unit => `\\u${codeOf(unit).padStart(4, '0')}`)
+    return char === '\n' ? char : units.join('')
   })
+}
+
+/** The same in YAML. Remarks in it are for who writes them to make printable. */
+export function toYaml(value: unknown, options: ToStringOptions = {}): string {
+  const document = value instanceof Document ? value : new Document(value)
+  visit(document, {
+    Scalar(_, node) {
+      if (typeof node.value === 'string' && node.value.search(UNPRINTABLE) >= 0)
+        node.type = Scalar.QUOTE_DOUBLE
+    },
+  })
+  return document
+    .toString(options)
+    .replaceAll(UNPRINTABLE, char => (char === '\n' ? char : `\\U${codeOf(char).padStart(8, '0')}`))
+}
+
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu
+/** Picocolors' green, red and yellow, and the end of each. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is how a colour begins
+const OURS = /(\u001b\[3[1239]m|\n)/
+
+function codeOf(char: string): string {
+  return (char.codePointAt(0) ?? 0).toString(16)
 }
 
 function timeText(time: string, { now, relative, utc }: Look): string {

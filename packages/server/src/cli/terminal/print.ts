@@ -1,6 +1,5 @@
 import picocolors from 'picocolors'
-import { stringify } from 'yaml'
-import { type Colors, toText } from './cell.ts'
+import { type Colors, printable, printableLines, toJson, toText, toYaml } from './cell.ts'
 import { UsageError } from './failure.ts'
 import type { Io } from './io.ts'
 import { type Column, type Layout, toFields, toTable } from './table.ts'
@@ -58,17 +57,15 @@ export function createPrinter(io: Io, options: PrintOptions): Printer {
     list(view, items, more = {}) {
       switch (format) {
         case 'json':
-          return write(
-            `${JSON.stringify({ apiVersion: 'v1', kind: `${view.kind}List`, ...more, items }, null, 2)}\n`,
-          )
+          return write(`${toJson({ apiVersion: 'v1', kind: `${view.kind}List`, ...more, items }, 2)}\n`)
         case 'yaml':
-          return write(stringify({ apiVersion: 'v1', kind: `${view.kind}List`, ...more, items }))
+          return write(toYaml({ apiVersion: 'v1', kind: `${view.kind}List`, ...more, items }))
         case 'ndjson':
-          return write(items.map(item => `${JSON.stringify(item)}\n`).join(''))
+          return write(items.map(item => `${toJson(item)}\n`).join(''))
         case 'csv':
           return write(toCsv(items, shown(view), layout))
         case 'name':
-          return write(items.map(item => `${view.name(item)}\n`).join(''))
+          return write(items.map(item => `${printable(view.name(item))}\n`).join(''))
         default:
           if (items.length === 0 && io.out.isTerminal) return io.err.write('Nothing found.\n')
           return write(toTable(items, shown(view), layout))
@@ -77,21 +74,21 @@ export function createPrinter(io: Io, options: PrintOptions): Printer {
     item(view, item) {
       switch (format) {
         case 'json':
-          return write(`${JSON.stringify({ apiVersion: 'v1', kind: view.kind, item }, null, 2)}\n`)
+          return write(`${toJson({ apiVersion: 'v1', kind: view.kind, item }, 2)}\n`)
         case 'yaml':
-          return write(stringify({ apiVersion: 'v1', kind: view.kind, item }))
+          return write(toYaml({ apiVersion: 'v1', kind: view.kind, item }))
         case 'ndjson':
-          return write(`${JSON.stringify(item)}\n`)
+          return write(`${toJson(item)}\n`)
         case 'csv':
           return write(toCsv([item], shown(view), layout))
         case 'name':
-          return write(`${view.name(item)}\n`)
+          return write(`${printable(view.name(item))}\n`)
         default:
           return write(toFields(item, options.columns ? shown(view) : view.columns, layout))
       }
     },
-    say: line => void (human && write(`${line}\n`)),
-    note: line => io.err.write(`${line}\n`),
+    say: line => void (human && write(`${printableLines(line)}\n`)),
+    note: line => io.err.write(`${printableLines(line)}\n`),
   }
 }
 

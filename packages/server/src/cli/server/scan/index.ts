@@ -6,7 +6,7 @@ import type { Command } from 'commander'
 import { findServer } from '../../find.ts'
 import { readValue } from '../../secret-file.ts'
 import { addCommand, allPages, type Session, wholeNumber, withSession } from '../../session.ts'
-import { type Io, UsageError, type View } from '../../terminal/index.ts'
+import { type Io, printable, UsageError, type View } from '../../terminal/index.ts'
 import { readOffers } from './offer.ts'
 import { type Drift, type Proposal, propose } from './propose.ts'
 import { renderProposal } from './render.ts'
@@ -54,7 +54,7 @@ async function scan(session: Session, text: string, options: ScanOptions): Promi
   const { id } = server
   const present = id === undefined ? [] : await allPages(page => api.tools.list({ ...page, server: id }))
   const proposal = propose(server.name, offer, present)
-  for (const line of [...offer.warnings, ...proposal.warnings]) print.note(`! ${line}`)
+  for (const line of [...offer.warnings, ...proposal.warnings]) print.note(printable(`! ${line}`))
   const policy = renderProposal(server, proposal)
   if (options.write !== undefined) {
     const file = resolve(io.cwd, options.write)
@@ -77,7 +77,7 @@ function show(
   if (file === undefined) io.out.write(policy)
   for (const { change, kind, name: thing } of proposal.drift)
     print.note(
-      `${SIGNS[change]} ${kind} ${thing}${change === 'changed' ? ': refused until it is approved again' : ''}`,
+      `${SIGNS[change]} ${kind} ${printable(thing)}${change === 'changed' ? ': refused until it is approved again' : ''}`,
     )
   const role = proposal.roles[0]?.slug
   print.note(`${proposal.rules.length} things mapped; ${proposal.drift.length} differ from the map in force.`)

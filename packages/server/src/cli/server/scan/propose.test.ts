@@ -51,6 +51,17 @@ const OFFER = {
   capabilities: { logging: {}, tasks: { list: {}, requests: {} }, tools: {} },
 }
 
+test('what a server calls its tools turns nothing around for who reads the file', () => {
+  const evil = '\u202egnidaer\u009b1m'
+  const schema = { type: 'object', properties: { [evil]: { type: 'string', description: evil } } }
+  const definitions = [{ ...seen('get_invoice'), inputSchema: schema, description: evil }]
+  const proposal = propose('Billing', { ...OFFER, definitions }, [])
+  const text = renderProposal({ name: 'Billing', url: 'https://mcp.test/billing' }, proposal)
+  expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u)
+  expect(parsePolicy([{ name: 'billing.yaml', text }]).policy).toMatchObject({ version: 1 })
+  expect(text.match(/gnidaer/g)).toHaveLength(3)
+})
+
 test('what a server offers becomes a policy file that reads back', () => {
   const proposal = propose('Billing', OFFER, [])
   const text = renderProposal({ name: 'Billing', url: 'https://mcp.test/billing' }, proposal)

@@ -1,6 +1,6 @@
 import { Document, type Pair, type Scalar, type YAMLMap } from 'yaml'
 import type { MapName } from '../../../policy/index.ts'
-import { printable } from '../../terminal/index.ts'
+import { printable, toYaml } from '../../terminal/index.ts'
 import type { Proposal, ProposedRule } from './propose.ts'
 
 const MAPS: readonly MapName[] = ['tools', 'resources', 'prompts', 'methods']
@@ -25,7 +25,7 @@ export function renderProposal(server: { name: string; url: string }, proposal: 
       | undefined
     if (input) input.flow = true
   }
-  return document.toString({ lineWidth: 110, flowCollectionPadding: true })
+  return toYaml(document, { lineWidth: 110, flowCollectionPadding: true })
 }
 
 function mapsOf(rules: readonly ProposedRule[]): Partial<Record<MapName, Record<string, unknown>>> {
