@@ -3,7 +3,7 @@ import type { Outbox } from '../mail/index.ts'
 import { html } from './pages/html.ts'
 import { toResponse } from './pages/layout.ts'
 import { STRINGS } from './pages/strings.ts'
-import type { Env } from './sign-in/sign-in.ts'
+import type { Env } from './sign-in/parts.ts'
 
 const HERE = /^(localhost|127(\.\d+){3}|\[::1\])$/
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/

@@ -17,7 +17,7 @@ import { redirectTo, toResponse } from './pages/layout.ts'
 import { PASSKEY_PATH, PASSKEY_SCRIPT } from './pages/passkey.ts'
 import { addChangePassword } from './password/password-change.ts'
 import { addPasswordChoice } from './password/password-choice.ts'
-import type { Env, StageOptions } from './sign-in/sign-in.ts'
+import type { Env, StageOptions } from './sign-in/parts.ts'
 import { addSignInLink } from './sign-in/sign-in-link.ts'
 import { createStage, type Stage } from './stage.ts'
 

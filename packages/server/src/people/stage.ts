@@ -7,20 +7,14 @@ import { openPasskeys } from './factor/passkeys.ts'
 import { judgeProof } from './factor/proof.ts'
 import { createRecoveryCodes } from './factor/recovery-codes.ts'
 import { createSecondFactor } from './factor/second-factor.ts'
-import { afterSignOut, type FederationSite, leaveFor } from './federation/federation.ts'
+import { afterSignOut, leaveFor } from './federation/federation.ts'
 import { isLiveThere } from './federation/sessions.ts'
+import type { FederationSite } from './federation/site.ts'
 import { type Form, isFromElsewhere, isOwnForm, readForm, sealForm } from './form.ts'
 import { redirectTo } from './pages/layout.ts'
 import { createEntrance } from './sign-in/entrance.ts'
-import {
-  type Ask,
-  type SignInParts,
-  type SignInPlace,
-  type SignInSite,
-  type StageOptions,
-  showSignIn,
-  signIn,
-} from './sign-in/sign-in.ts'
+import type { Ask, SignInParts, SignInPlace, SignInSite, StageOptions } from './sign-in/parts.ts'
+import { showSignIn, signIn } from './sign-in/sign-in.ts'
 import { createSignInLimit } from './sign-in/sign-in-limit.ts'
 
 /** Somebody who is signed in, and may be. */

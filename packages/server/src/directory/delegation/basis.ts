@@ -4,8 +4,8 @@ import type { Context } from '../context.ts'
 import type { Row } from '../fact-of.ts'
 import { quote } from '../reference.ts'
 import { readPaths } from './links.ts'
-import type { DelegationWish } from './offer.ts'
 import { refuse } from './refuse.ts'
+import type { DelegationWish } from './wish.ts'
 
 /** What a new link rests on, and so never exceeds. */
 export interface Basis {

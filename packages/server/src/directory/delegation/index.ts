@@ -1,6 +1,7 @@
 export { endLinks, revokeDelegation } from './end.ts'
 export { listDelegations, locateDelegation, showDelegation } from './links.ts'
-export { type DelegationWish, type Offer, offerDelegation } from './offer.ts'
+export { type Offer, offerDelegation } from './offer.ts'
 export { redeemDelegation } from './redeem.ts'
 export { reportDelegation } from './report.ts'
 export { listDelegationRules, putDelegationRule, removeDelegationRule } from './rules.ts'
+export type { DelegationWish } from './wish.ts'

@@ -4,8 +4,8 @@ import { withIndex } from '../access/index.ts'
 import type { Context } from '../context.ts'
 import type { Row } from '../fact-of.ts'
 import { getPrincipal, quote } from '../reference.ts'
-import type { DelegationWish } from './offer.ts'
 import { refuse } from './refuse.ts'
+import type { DelegationWish } from './wish.ts'
 
 /** The rule that lets one agent delegate to another; of several, the one that lets most of what is asked for through. */
 export async function findRule(

@@ -3,7 +3,7 @@ import type { Form } from '../form.ts'
 import { refuseForm } from '../pages/account.ts'
 import { type Words, wordsFor } from '../pages/languages.ts'
 import { redirectTo, toResponse } from '../pages/layout.ts'
-import type { Ask } from '../sign-in/sign-in.ts'
+import type { Ask } from '../sign-in/parts.ts'
 import type { SignedIn, Stage } from '../stage.ts'
 
 /** Who changes how they sign in has signed in lately: a browser that was left open is not enough. */

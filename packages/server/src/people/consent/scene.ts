@@ -7,7 +7,7 @@ import type {
 } from '../../oauth/index.ts'
 import type { Desk } from '../pages/consent.ts'
 import type { Words } from '../pages/languages.ts'
-import type { Ask } from '../sign-in/sign-in.ts'
+import type { Ask } from '../sign-in/parts.ts'
 import type { SignedIn, Stage } from '../stage.ts'
 
 /** What requests for consent rest on. */

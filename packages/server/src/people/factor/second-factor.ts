@@ -10,7 +10,7 @@ import {
   secondFactorPage,
   setUpPage,
 } from '../pages/second-factor.ts'
-import type { Ask, Env, SignInParts } from '../sign-in/sign-in.ts'
+import type { Ask, Env, SignInParts } from '../sign-in/parts.ts'
 import type { Try } from '../sign-in/sign-in-limit.ts'
 import { type Onward, openTicket, sealTicket } from '../sign-in/ticket.ts'
 import type { SetUp } from './factor-setup.ts'

@@ -3,21 +3,14 @@ import { findPerson } from '../account/person.ts'
 import { leavePage } from '../pages/federation.ts'
 import { wordsFor } from '../pages/languages.ts'
 import { toResponse } from '../pages/layout.ts'
-import type { Entrance } from '../sign-in/entrance.ts'
-import type { Ask, SignInParts } from '../sign-in/sign-in.ts'
-import { networkOf, type Try } from '../sign-in/sign-in-limit.ts'
+import type { Ask } from '../sign-in/parts.ts'
 import { textOfSaid } from './kept-said.ts'
 import { forgetPending } from './pending.ts'
 import { begin, logoutUrl } from './provider-side.ts'
 import { refuse, refuseForNow } from './refusal.ts'
 import { FederationError, type Said } from './said.ts'
 import { findFederated } from './sessions.ts'
-
-/** What signing in elsewhere rests on here. */
-export interface FederationSite extends SignInParts {
-  newReference(): string
-  enter: Entrance['enter']
-}
+import { type FederationSite, triesOf } from './site.ts'
 
 /** Leads a browser to a provider, from where it comes back to `next`. */
 export async function leaveFor(
@@ -85,9 +78,4 @@ export async function afterSignOut(
   if (url === undefined) return undefined
   const words = wordsFor(c.req.header('accept-language'))
   return cookies => toResponse(leavePage({ words, title: provider.title, url, cookies, isSignOut: true }))
-}
-
-/** What is not from a provider counts against the network that sent it. */
-export function triesOf(site: FederationSite, c: Ask): Try[] {
-  return [['provider', networkOf(site.addressOf(c.env.incoming))]]
 }

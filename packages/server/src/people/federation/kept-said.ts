@@ -1,6 +1,6 @@
 import type { ProviderRow } from '../../directory/index.ts'
 import type { Store } from '../../store/index.ts'
-import type { Origin } from '../sign-in/entrance.ts'
+import type { Origin } from '../sign-in/parts.ts'
 import type { Said } from './said.ts'
 import { copySession, noteSession, type SaidOfSession } from './sessions.ts'
 

@@ -1,7 +1,7 @@
 import type { ProviderRow } from '../../directory/index.ts'
-import type { Ask } from '../sign-in/sign-in.ts'
-import type { FederationSite } from './federation.ts'
+import type { Ask } from '../sign-in/parts.ts'
 import type { OidcKept } from './oidc.ts'
+import type { FederationSite } from './site.ts'
 
 const LIFE_MS = 10 * 60_000
 const NAME = 'valetkey_federation'

@@ -1,7 +1,7 @@
 import { type ProviderRow, secretPlace } from '../../directory/index.ts'
-import type { FederationSite } from './federation.ts'
 import { keepPending, type Pending } from './pending.ts'
 import type { SamlSelf } from './saml.ts'
+import type { FederationSite } from './site.ts'
 
 /** OIDC and SAML are loaded when somebody first comes to sign in there. */
 export const loadOidc = () => import('./oidc.ts')

@@ -2,10 +2,10 @@ import type { ProviderRow } from '../../directory/index.ts'
 import { messagePage } from '../pages/account.ts'
 import { wordsFor } from '../pages/languages.ts'
 import { toResponse } from '../pages/layout.ts'
-import type { Ask } from '../sign-in/sign-in.ts'
-import type { FederationSite } from './federation.ts'
+import type { Ask } from '../sign-in/parts.ts'
 import { recall } from './pending.ts'
 import { FederationError } from './said.ts'
+import type { FederationSite } from './site.ts'
 
 const OF_LIBRARY =
   /^(AuthorizationResponseError|ResponseBodyError|ClientError|OperationProcessingError|UnsupportedOperationError|WWWAuthenticateChallengeError)$/

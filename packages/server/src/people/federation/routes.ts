@@ -5,14 +5,15 @@ import { asOneChange, findProvider, type ProviderRow } from '../../directory/ind
 import { hashSecret } from '../../store/index.ts'
 import { readForm } from '../form.ts'
 import { redirectTo } from '../pages/layout.ts'
-import type { Ask, Env } from '../sign-in/sign-in.ts'
-import { admitSaid, type FederationSite, triesOf } from './federation.ts'
+import type { Ask, Env } from '../sign-in/parts.ts'
+import { admitSaid } from './federation.ts'
 import { recall } from './pending.ts'
 import { loadOidc, loadSaml, opened, selfOf } from './provider-side.ts'
 import { gone, refuse, refuseForNow } from './refusal.ts'
 import { FederationError } from './said.ts'
 import type { SamlAnswer } from './saml.ts'
 import { endFromProvider, type SignedOut } from './sessions.ts'
+import { type FederationSite, triesOf } from './site.ts'
 
 /** A response with many groups in it, as base64 in a form. */
 const MOST_RESPONSE_BYTES = 512 * 1024

@@ -3,7 +3,7 @@ import { type AccountScene, goOn, onForm, onPage, whenFresh } from '../account/a
 import type { Form } from '../form.ts'
 import { redirectTo, toResponse } from '../pages/layout.ts'
 import { changePasswordPage } from '../pages/my-account.ts'
-import type { Env } from '../sign-in/sign-in.ts'
+import type { Env } from '../sign-in/parts.ts'
 import { networkOf, type Try } from '../sign-in/sign-in-limit.ts'
 import type { Stage } from '../stage.ts'
 import { findPasswordFault } from './password.ts'

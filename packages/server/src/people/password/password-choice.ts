@@ -12,7 +12,7 @@ import { toResponse } from '../pages/layout.ts'
 import { forgottenPage, type NewPasswordFault, passwordPage } from '../pages/password.ts'
 import { recoveryCodesPage } from '../pages/second-factor.ts'
 import { findLink, mailLink, useLink } from '../sign-in/mailed-link.ts'
-import type { Ask, Env } from '../sign-in/sign-in.ts'
+import type { Ask, Env } from '../sign-in/parts.ts'
 import type { Stage } from '../stage.ts'
 import { findPasswordFault } from './password.ts'
 

@@ -1,4 +1,3 @@
-import type { Session } from '../account/accounts.ts'
 import type { Person } from '../account/person.ts'
 import { judgeProof, type Proof } from '../factor/proof.ts'
 import type { SecondFactor } from '../factor/second-factor.ts'
@@ -6,21 +5,10 @@ import { keepSaid } from '../federation/kept-said.ts'
 import { messagePage } from '../pages/account.ts'
 import { wordsFor } from '../pages/languages.ts'
 import { redirectTo, toResponse } from '../pages/layout.ts'
-import type { Ask, SignInParts } from './sign-in.ts'
+import type { Ask, Origin, SignInParts } from './parts.ts'
 import type { Onward } from './ticket.ts'
 
-/** Where a session comes from, if not from here. */
-export interface Origin {
-  said?: string | undefined
-  /** When the person has shown there who they are, in milliseconds since 1970; just now where nothing is said. */
-  provedAt?: number | undefined
-  /** Whose place the new one takes: nobody has signed in since. */
-  session?: Pick<Session, 'id' | 'signedInAt' | 'provedAt'> | undefined
-}
-
 /** The one way in: whatever somebody proved, and wherever, it is judged here, and here sessions begin. */
-export type Entrance = ReturnType<typeof createEntrance>
-
 export function createEntrance(parts: SignInParts, secondFactor: SecondFactor) {
   const { accounts, now, addressOf, note } = parts
 

@@ -6,7 +6,7 @@ import { findByEmail, findPerson, type Person } from '../account/person.ts'
 import { messagePage } from '../pages/account.ts'
 import { wordsFor } from '../pages/languages.ts'
 import { toResponse } from '../pages/layout.ts'
-import type { Ask, SignInParts, SignInRequest } from './sign-in.ts'
+import type { Ask, SignInParts, SignInRequest } from './parts.ts'
 import { networkOf } from './sign-in-limit.ts'
 
 /** What a link does: sign in, or set a new password. */

@@ -8,7 +8,7 @@ import { type Words, wordsFor } from '../pages/languages.ts'
 import { toResponse } from '../pages/layout.ts'
 import { linkPage } from '../pages/link.ts'
 import { findLink, useLink } from './mailed-link.ts'
-import type { Ask, Env, SignInParts } from './sign-in.ts'
+import type { Ask, Env, SignInParts } from './parts.ts'
 import type { Onward } from './ticket.ts'
 
 /**

@@ -1,104 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { JsonObject } from '@valetkey/sdk/core'
-import type { Context as HttpContext } from 'hono'
 import { findHomeProvider, hasProviders, type ProviderRow, readSignInPolicy } from '../../directory/index.ts'
-import type { Mailer } from '../../mail/index.ts'
 import type { Store } from '../../store/index.ts'
-import type { Accounts } from '../account/accounts.ts'
-import { findHome, type Home, type Person } from '../account/person.ts'
-import type { FactorSetup } from '../factor/factor-setup.ts'
-import type { Passkeys } from '../factor/passkeys.ts'
-import type { RecoveryCodes } from '../factor/recovery-codes.ts'
+import { findHome } from '../account/person.ts'
 import { type Form, isOwnForm, sealForm } from '../form.ts'
 import { refuseForm } from '../pages/account.ts'
-import { type Words, wordsFor } from '../pages/languages.ts'
+import { wordsFor } from '../pages/languages.ts'
 import { type Page, toResponse } from '../pages/layout.ts'
 import { type SignInFault, signInPage } from '../pages/sign-in.ts'
 import { STRINGS } from '../pages/strings.ts'
-import type { Entrance } from './entrance.ts'
 import { mailLink } from './mailed-link.ts'
-import type { SignInLimit } from './sign-in-limit.ts'
+import type { Ask, SignInParts, SignInPlace, SignInSite } from './parts.ts'
 import { byPasskey, byPassword } from './ways.ts'
-
-/** What @hono/node-server brings along. */
-export type Env = { Bindings: { incoming: IncomingMessage; outgoing: ServerResponse } }
-export type Ask = HttpContext<Env>
-
-export interface StageOptions {
-  store: Store
-  accounts: Accounts
-  issuer: string
-  /** Shared by all nodes of the database: keys what is kept as a hash. */
-  secret: string
-  /** Undefined where this authority sends no mail. */
-  mailer: Mailer | undefined
-  now(): number
-  addressOf(request: IncomingMessage): string
-  /** Told of what is a fault of ours; people see the reference. */
-  onFault(fault: unknown, reference: string): void
-}
-
-/** What signing in rests on. */
-export interface SignInParts extends StageOptions {
-  /** Path of the issuer, without a slash at its end. */
-  base: string
-  note: Note
-  /** The form of a request; undefined where another site sent it, or no form of ours looks like that. */
-  readForm(c: Ask): Promise<Form | undefined>
-  limit: SignInLimit
-  recoveryCodes: RecoveryCodes
-  passkeys: Passkeys | undefined
-  setup: FactorSetup
-  /** Tells a person by mail what was changed about signing in, so that it is noticed where somebody else did it. */
-  tell(words: Words, person: Person, what: keyof Words['mail']['changed']['what']): void
-}
-
-/** Where somebody is to sign in, and what for. */
-export interface SignInPlace {
-  /** Path of the page, which is also where its form goes. */
-  path: string
-  /** The language of the person's browser; English where nothing is said. */
-  words?: Words
-  /** What the form is bound to. */
-  purpose: string
-  /** Fixed where the agent belongs to one; else the person says it, or there is only one. */
-  organization?: string | undefined
-  agent?: string | undefined
-  leadsTo?: string | undefined
-  /** Whether the person must sign in anew, also where somebody else knows who it is. */
-  isFresh?: boolean
-}
-
-/** Records what somebody did, or tried. */
-export type Note = (
-  organization: string | null,
-  type: string,
-  target: string,
-  detail: JsonObject,
-) => Promise<void>
-
-/** What somebody sent from the sign-in page, and where it belongs. */
-export interface SignInRequest {
-  c: Ask
-  place: SignInPlace
-  form: Form
-  next: string
-  home: Home | undefined
-  /** Names the account in limits, whether or not there is one. */
-  account: string
-  address: string
-}
-
-/** What signing in by a form leads to. */
-export interface SignInSite extends SignInParts {
-  enter: Entrance['enter']
-  /** Leads a browser to an identity provider, from where it comes back to `next`. */
-  leaveFor(
-    c: Ask,
-    provider: ProviderRow,
-    to: { email: string; next: string; isFresh: boolean },
-  ): Promise<Response>
-}
 
 /** The ways that begin on the sign-in page, by the button that sent its form. */
 const WAYS = new Map([

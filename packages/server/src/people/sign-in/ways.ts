@@ -1,6 +1,6 @@
 import { findByEmail, findPerson } from '../account/person.ts'
 import type { SignInFault } from '../pages/sign-in.ts'
-import type { SignInRequest, SignInSite } from './sign-in.ts'
+import type { SignInRequest, SignInSite } from './parts.ts'
 import { networkOf, type Try } from './sign-in-limit.ts'
 
 /** Shows the page once more, with what was wrong. */

@@ -8,7 +8,7 @@ import {
 import type { AdminApi, Client as ApiClient, Output } from '@valetkey/sdk/contract'
 import { findFreePort } from './files.ts'
 import { type Answer, invite } from './person.ts'
-import type { Cast, Closer, KeptKey } from './stage.ts'
+import type { AskSomebody, Cast, Closer, KeptKey } from './stage.ts'
 import { callAsBeat, type Tell, type ToolCall } from './telling.ts'
 
 export const MAYA = 'maya@northwind.dev'
@@ -23,9 +23,6 @@ const TODAY: Answer = {
 const ACME: ToolCall = { name: 'list_invoices', arguments: { customer: 'acme' } }
 const TICKETS: ToolCall = { name: 'list_tickets', arguments: { customer: 'acme' } }
 const GLOBEX: ToolCall = { name: 'list_invoices', arguments: { customer: 'globex' } }
-
-/** Told where to answer, and as whom, where somebody answers in a browser of their own. */
-export type AskSomebody = (ask: { url: URL; email: string; password: string }) => void
 
 /** What maya's answer has led to: a client that acts for her, and the role that lets her let it. */
 export interface Consented {

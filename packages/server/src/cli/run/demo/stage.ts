@@ -12,7 +12,6 @@ import {
 import { createGuard, readOffer } from '@valetkey/sdk/guard'
 import { startGateway } from '../../../gateway/index.ts'
 import { createBillingHandler } from './billing.ts'
-import type { AskSomebody } from './consent.ts'
 import { seedContoso } from './contoso.ts'
 import { findFreePort, startFilesServer } from './files.ts'
 import { seedNorthwind } from './northwind.ts'
@@ -42,6 +41,9 @@ export interface KeptKey {
   privateKey: Awaited<ReturnType<typeof generateAgentKey>>['privateKey']
   issuer: string
 }
+
+/** Told where to answer, and as whom, where somebody answers in a browser of their own. */
+export type AskSomebody = (ask: { url: URL; email: string; password: string }) => void
 
 /** Everybody who acts in the demo. */
 export interface Cast {
