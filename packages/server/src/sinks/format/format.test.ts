@@ -105,8 +105,12 @@ test('OCSF: a refused call says who, for whom, by which delegation, on what, and
     delegation: { uid: 'dlg_2', parent_uid: 'dlg_1', issuer_uid: 'auth.test', scopes: ['invoices:*'] },
     authorizations: [{ decision: 'denied', policy: { uid: 'invoices:read', version: '3.7' } }],
     resources: [{ uid: 'customer/acme/invoice/INV-1', type: 'invoice' }],
-    metadata: { version: '1.9.0', profiles: ['security_control', 'ai_operation', 'record_integrity'] },
-    attestation: { chain_uid: 'auth.test/log/org_nw', uid: 'auth.test/log/org_nw#5' },
+    metadata: {
+      version: '1.9.0',
+      profiles: ['security_control', 'ai_operation', 'record_integrity'],
+      tenant_uid: 'org_nw',
+    },
+    attestation_list: [{ chain_uid: 'auth.test/log/org_nw', uid: 'auth.test/log/org_nw#5' }],
     unmapped: {
       forwarded: [
         { server: 'srv_desk', token: 'jti-1' },
@@ -119,11 +123,11 @@ test('OCSF: a refused call says who, for whom, by which delegation, on what, and
 })
 
 test('OCSF: the fingerprint is of the canonical event without fingerprint, and any change of the event changes it', () => {
-  const { attestation, ...event } = toJson(CALL, 'ocsf', MOST_BYTES)
-  const { fingerprint, ...rest } = attestation as { fingerprint: { value: string } }
+  const { attestation_list, ...event } = toJson(CALL, 'ocsf', MOST_BYTES)
+  const [{ fingerprint, ...rest }] = attestation_list as [{ fingerprint: { value: string } }]
   const hash = (value: object) => sha256(canonicalJson(value)).toString('hex')
-  expect(fingerprint.value).toBe(hash({ ...event, attestation: rest }))
-  expect(fingerprint.value).not.toBe(hash({ ...event, status_id: 2, attestation: rest }))
+  expect(fingerprint.value).toBe(hash({ ...event, attestation_list: [rest] }))
+  expect(fingerprint.value).not.toBe(hash({ ...event, status_id: 2, attestation_list: [rest] }))
 })
 
 test('OCSF: an alert is a finding that names the records it rests on', () => {
@@ -134,7 +138,41 @@ test('OCSF: an alert is a finding that names the records it rests on', () => {
       title: 'support-bot made 900 calls.',
       related_events: [{ uid: 'dec_1' }, { uid: 'dec_2' }],
     },
+    resources: [{ uid: 'agt_1', type: 'agent', role_id: 2 }],
   })
+})
+
+test('OCSF: what an agent was put through has the word that the schema has for it', () => {
+  const activity = (type: string) => {
+    const change = {
+      v: 1,
+      type,
+      id: 'evt_1',
+      at: BASE_CALL.at,
+      organization: 'org_nw',
+      actor: 'a',
+      target: 'b',
+    }
+    const { class_uid, activity_id, activity_name } = toJson(exported(change), 'ocsf', MOST_BYTES)
+    return [class_uid, activity_id, activity_name]
+  }
+  expect(activity('agent.suspended')).toEqual([3004, 12, 'Suspend'])
+  expect(activity('agent.resumed')).toEqual([3004, 13, 'Resume'])
+  expect(activity('resource.moved')).toEqual([3004, 5, 'Move'])
+  expect(activity('tool.frozen')).toEqual([3004, 9, 'Disable'])
+  expect(activity('tool.thawed')).toEqual([3004, 8, 'Enable'])
+  expect(activity('agent.updated')).toEqual([3004, 3, 'Update'])
+  expect(activity('evidence.expired')).toEqual([3004, 99, 'evidence.expired'])
+})
+
+test('OCSF: an event that was cut says so, and how long a call took is no aggregate', () => {
+  const long = exported({ ...BASE_CALL, arguments: { note: 'x'.repeat(20_000) } })
+  expect(toJson(long, 'ocsf', MOST_BYTES)).toMatchObject({ metadata: { is_truncated: true } })
+  expect(toJson(CALL, 'ocsf', MOST_BYTES)['metadata']).not.toHaveProperty('is_truncated')
+  const end = { v: 1, type: 'outcome', id: 'dec_1', at: BASE_CALL.at, organization: 'org_nw', outcome: 'ok' }
+  const event = toJson(exported({ ...end, durationMs: 12.5 }), 'ocsf', MOST_BYTES)
+  expect(event).toMatchObject({ unmapped: { duration_ms: 12.5 } })
+  expect(event).not.toHaveProperty('duration')
 })
 
 /** Reads CEF as a receiver does: header fields at bars that are not escaped, values up to the next key. */

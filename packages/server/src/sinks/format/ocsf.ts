@@ -11,6 +11,7 @@ const STATUS = { success: 1, failure: 2, new: 1, resolved: 4 } as const
 const ACTION = { allowed: 1, denied: 2, observed: 3 } as const
 const DISPOSITION = { allowed: 1, logged: 17, unauthorized: 26 } as const
 const SHA_256 = 3
+const ROLE_ACTOR = 2
 const LONGEST_NAME = 256
 /** So many members of a list are told; the record has all. */
 const MOST_MEMBERS = 16
@@ -27,13 +28,20 @@ const DETECTION_FINDING: EventClass = { category_uid: 2, class_uid: 2004 }
 const BASE_EVENT: EventClass = { category_uid: 0, class_uid: 0 }
 
 /**
- * A record as an OCSF event of at most so many bytes: calls as API Activity with the profiles for security controls, AI
+ * A record as an OCSF event (1.9.0, of 3 August 2026) of at most so many bytes: calls as API Activity with the profiles for security controls, AI
  * operations (agent and delegation) and record integrity; sign-ins and tokens as Authentication, alerts as Detection
  * Finding, every other change as Entity Management.
  */
 export function toOcsf(exported: Exported, mostBytes: number): JsonObject {
-  const event = fit(eventOf(exported), mostBytes - ATTESTATION_BYTES)
-  return { ...event, attestation: attestationOf(exported, event) }
+  const room = mostBytes - ATTESTATION_BYTES
+  const whole = eventOf(exported)
+  const fits = fit(whole, room)
+  const event = fits === whole ? whole : fit(asTruncated(whole), room)
+  return { ...event, attestation_list: [attestationOf(exported, event)] }
+}
+
+function asTruncated(event: JsonObject): JsonObject {
+  return { ...event, metadata: { ...(event['metadata'] as JsonObject), is_truncated: true } }
 }
 
 const ATTESTATION_BYTES = 1024
@@ -49,7 +57,7 @@ function attestationOf({ place }: Exported, event: JsonObject): JsonObject {
     authority_uid: place.log.split('/', 1)[0] ?? place.log,
     chain_uid: place.log,
   }
-  const value = sha256(canonicalJson({ ...event, attestation })).toString('hex')
+  const value = sha256(canonicalJson({ ...event, attestation_list: [attestation] })).toString('hex')
   return { ...attestation, fingerprint: { algorithm: 'SHA-256', algorithm_id: SHA_256, value } }
 }
 
@@ -69,6 +77,7 @@ function headOf(
   profiles: readonly string[],
 ): JsonObject {
   const { place } = exported
+  const organization = organizationOf(exported)
   return {
     category_uid,
     class_uid,
@@ -85,8 +94,14 @@ function headOf(
       correlation_uid: uidOf(exported).replace(/\.outcome$/, ''),
       log_name: place.log,
       sequence: place.index,
+      ...(organization !== null && { tenant_uid: idOf(organization) }),
     },
   }
+}
+
+function organizationOf(exported: Exported): string | null {
+  if (exported.kind === 'outcome') return exported.outcome.organization
+  return exported.kind === 'call' ? exported.call.organization : exported.change.organization
 }
 
 const VERBS: readonly [RegExp, number, string][] = [
@@ -100,7 +115,7 @@ const VERBS: readonly [RegExp, number, string][] = [
 function activityOf(call: AttemptRecord): { id: number; name: string } {
   const verb = call.permission?.split(':')[1] ?? ''
   const [, id, name] = VERBS.find(([pattern]) => pattern.test(verb)) ?? []
-  return id === undefined || name === undefined ? { id: OTHER, name: call.method } : { id, name }
+  return id === undefined || name === undefined ? { id: OTHER, name: call.method || 'call' } : { id, name }
 }
 
 function callOf(exported: Exported, call: AttemptRecord): JsonObject {
@@ -120,7 +135,6 @@ function callOf(exported: Exported, call: AttemptRecord): JsonObject {
     severity_id: isDenied ? SEVERITY.medium : SEVERITY.informational,
     status_id: isFailed ? STATUS.failure : STATUS.success,
     status_code: plain(outcome?.outcome ?? call.reason, 64),
-    ...(outcome && { duration: Math.round(outcome.durationMs) }),
     action_id: action,
     disposition_id: disposition,
     is_alert: false,
@@ -206,17 +220,19 @@ function resourcesOf(call: AttemptRecord): JsonObject[] {
 
 function unmappedOf(exported: Exported, call?: AttemptRecord): JsonObject {
   const change = exported.kind === 'change' || exported.kind === 'alert' ? exported.change : undefined
+  const outcome = exported.kind === 'outcome' ? exported.outcome : undefined
   const trace = (call ?? change)?.trace ?? null
   return {
     log: { ...exported.place },
     ...(trace !== null && { trace: plain(trace, 128) }),
+    // The schema's own `duration` is that of an aggregate.
+    ...(outcome && { duration_ms: outcome.durationMs }),
     ...(call && {
       delegations: [...call.chain],
       ...(call.forwarded && { forwarded: call.forwarded.slice(0, MOST_MEMBERS).map(hop => ({ ...hop })) }),
       ...(call.legs !== null && { legs: call.legs }),
       ...(call.credential !== null && { credential: call.credential }),
       mode: call.mode,
-      ...(call.organization !== null && { organization: call.organization }),
       ...(call.owner !== null && { owner: call.owner }),
       assignments: call.assignments.map(assignment => ({ ...assignment })),
     }),
@@ -230,7 +246,7 @@ function orphanOf(exported: Exported): JsonObject {
     ...headOf(exported, BASE_EVENT, { id: OTHER, name: 'outcome' }, []),
     severity_id: SEVERITY.informational,
     status_id: outcome?.outcome === 'ok' ? STATUS.success : STATUS.failure,
-    ...(outcome && { status_code: outcome.outcome, duration: Math.round(outcome.durationMs) }),
+    ...(outcome && { status_code: outcome.outcome }),
     unmapped: unmappedOf(exported),
   }
 }
@@ -257,11 +273,13 @@ function authenticationOf(exported: Exported, change: ChangeRecord): JsonObject 
 const MANAGEMENT: readonly [RegExp, number, string][] = [
   [/\.(created|added|registered|mapped|made|offered|invited)$/, 1, 'Create'],
   [/\.(removed|revoked|retired|unmapped|ended|cleared)$/, 4, 'Delete'],
-  [
-    /\.(updated|changed|set|renamed|activated|frozen|thawed|suspended|resumed|moved)$|_(set|changed)$/,
-    3,
-    'Update',
-  ],
+  [/\.(updated|changed|set)$|_(set|changed)$/, 3, 'Update'],
+  [/\.(moved|renamed)$/, 5, 'Move'],
+  [/\.thawed$/, 8, 'Enable'],
+  [/\.frozen$/, 9, 'Disable'],
+  [/\.activated$/, 10, 'Activate'],
+  [/\.suspended$/, 12, 'Suspend'],
+  [/\.resumed$/, 13, 'Resume'],
 ]
 
 function managementOf(exported: Exported, change: ChangeRecord): JsonObject {
@@ -291,7 +309,6 @@ function findingOf(exported: Exported, change: ChangeRecord): JsonObject {
   return {
     ...headOf(exported, DETECTION_FINDING, isNew ? { id: 1, name: 'Create' } : { id: 3, name: 'Close' }, [
       'security_control',
-      'ai_operation',
     ]),
     severity_id: isNew ? SEVERITY.high : SEVERITY.informational,
     status_id: isNew ? STATUS.new : STATUS.resolved,
@@ -304,8 +321,8 @@ function findingOf(exported: Exported, change: ChangeRecord): JsonObject {
       related_events_count: records.length,
       related_events: records.slice(0, MOST_MEMBERS).map(uid => ({ uid: idOf(uid) })),
     },
-    ...(text('agent') !== undefined && { ai_agent: { uid: idOf(text('agent') ?? null), type_id: 0 } }),
-    resources: [{ uid: idOf(change.target), type: 'agent' }],
+    // Findings have no profile that knows agents.
+    resources: [{ uid: text('agent') ?? idOf(change.target), type: 'agent', role_id: ROLE_ACTOR }],
     unmapped: { ...unmappedOf(exported), type: change.type, detail },
   }
 }

@@ -1,6 +1,8 @@
 /**
  * What OCSF 1.9.0 says of the classes and objects that are written here: names of attributes, which are required, what
- * they hold, and of which at least one must be there. Facts of the published schema (github.com/ocsf/ocsf-schema).
+ * they hold, and of which at least one must be there. Facts of the schema as it was released (3 August 2026, 856d462 of
+ * github.com/ocsf/ocsf-schema; classes as schema.ocsf.io/api/1.9.0 gives them, with the profiles that are used here).
+ * What is there and must not be used is left out: `duration`, `start_time`, `end_time` and `count` are of aggregates.
  */
 export interface OcsfType {
   required: readonly string[]
@@ -14,17 +16,9 @@ export interface OcsfType {
 const BASE = {
   required: ['category_uid', 'class_uid', 'activity_id', 'type_uid', 'severity_id', 'time', 'metadata'],
   optional: [
-    ...['activity_name', 'message', 'status', 'status_id', 'status_code', 'status_detail', 'duration'],
-    ...[
-      'start_time',
-      'end_time',
-      'count',
-      'timezone_offset',
-      'unmapped',
-      'raw_data',
-      'observables',
-      'enrichments',
-    ],
+    ...['activity_name', 'message', 'status', 'status_id', 'status_code', 'status_detail'],
+    ...['type_name', 'class_name', 'category_name', 'severity', 'timezone_offset', 'unmapped', 'raw_data'],
+    ...['raw_data_hash', 'raw_data_size', 'observables', 'enrichments'],
   ],
 }
 const SECURITY_CONTROL = [
@@ -37,13 +31,13 @@ const SECURITY_CONTROL = [
   'policy',
 ]
 const AI_OPERATION = ['ai_agent', 'ai_model', 'delegation', 'message_context']
-const RECORD_INTEGRITY = ['attestation']
+const RECORD_INTEGRITY = ['attestation_list']
 const COMMON = {
   metadata: 'metadata',
   actor: 'actor',
   ai_agent: 'ai_agent',
   delegation: 'delegation',
-  attestation: 'attestation',
+  attestation_list: 'attestation',
   authorizations: 'authorization',
   src_endpoint: 'endpoint',
   dst_endpoint: 'endpoint',
@@ -69,7 +63,7 @@ const CLASSES: Readonly<Record<number, OcsfType>> = {
   2004: {
     required: [...BASE.required, 'finding_info'],
     optional: [
-      ...[...BASE.optional, ...SECURITY_CONTROL, ...AI_OPERATION, ...RECORD_INTEGRITY],
+      ...[...BASE.optional, ...SECURITY_CONTROL, ...RECORD_INTEGRITY],
       ...['anomaly_analyses', 'confidence_id', 'evidences', 'resources', 'device', 'risk_level_id', 'notes'],
     ],
     objects: { ...COMMON, finding_info: 'finding_info' },
@@ -96,9 +90,9 @@ const CLASSES: Readonly<Record<number, OcsfType>> = {
   },
   3004: {
     required: [...BASE.required, 'entity'],
-    optional: [...BASE.optional, ...RECORD_INTEGRITY, 'actor', 'comment', 'entity_result', 'src_endpoint'],
+    optional: [...BASE.optional, ...RECORD_INTEGRITY, 'actor', 'comment', 'updated_entity', 'src_endpoint'],
     objects: { ...COMMON, entity: 'entity' },
-    enums: { ...ENUMS, activity_id: [...range(14)], status_id: [0, 1, 2, 99] },
+    enums: { ...ENUMS, activity_id: range(13), status_id: [0, 1, 2, 99] },
   },
   6003: {
     required: [...BASE.required, 'actor', 'api', 'src_endpoint'],
@@ -122,9 +116,9 @@ const OBJECTS: Readonly<Record<string, OcsfType>> = {
       'correlation_uid',
       'log_name',
       'sequence',
-      'labels',
-      'logged_time',
-      'event_code',
+      'tenant_uid',
+      'is_truncated',
+      'untruncated_size',
     ),
     objects: { product: 'product' },
   },
@@ -142,7 +136,7 @@ const OBJECTS: Readonly<Record<string, OcsfType>> = {
   user: {
     required: some(),
     optional: some('uid', 'name', 'type_id', 'email_addr'),
-    atLeastOne: some('uid', 'name'),
+    atLeastOne: some('uid', 'name', 'account'),
   },
   ai_agent: {
     required: some('uid'),
@@ -177,7 +171,8 @@ const OBJECTS: Readonly<Record<string, OcsfType>> = {
   },
   resource: {
     required: some(),
-    optional: some('uid', 'name', 'type', 'version', 'owner', 'data'),
+    optional: some('uid', 'name', 'type', 'version', 'role', 'role_id', 'data'),
+    enums: { role_id: [0, 1, 2, 3, 4, 99] },
     atLeastOne: some('uid', 'name'),
   },
   entity: {
