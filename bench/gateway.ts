@@ -144,6 +144,8 @@ function toResult(
   return {
     figures: {
       added_p50_ms: median(added),
+      p99_ms: median(tails),
+      calls_per_second: median(cpu.perSecond),
       fdatasync_p50_ms: median(datasync),
       cpu_us: median(cpu.gateway),
       hop_cpu_ratio: ratio(cpu.hop),
@@ -153,13 +155,11 @@ function toResult(
       direct_p50_ms: median(samples.direct),
       hop_p50_ms: median(samples.hop),
       gateway_p50_ms: median(samples.gateway),
-      gateway_p99_ms: median(tails),
       hop_cpu_us: median(cpu.hop),
       mcp_proxy_cpu_us: median(cpu.peer),
       mcp_proxy_includes: 'its stdio server',
       gateway_includes: 'shipping to the authority',
       authority_cpu_us: median(cpu.authority),
-      gateway_calls_per_second: median(cpu.perSecond),
       own_core: cpu.isPinned ? 'yes' : 'no, this system cannot',
     },
   }
