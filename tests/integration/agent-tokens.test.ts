@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createAgent, generateAgentKey, Halted } from '@valetkey/sdk/agent'
+import { createAgent, describeServer, generateAgentKey, Halted } from '@valetkey/sdk/agent'
 import { type CryptoKey, decodeJwt, importJWK } from 'jose'
 import { expect, test } from 'vitest'
 import {
@@ -42,6 +42,61 @@ test.each(['ES256', 'EdDSA'] as const)(
     }
   },
 )
+
+test('the credential goes to the token endpoint of the authority and nowhere else, whatever a server says', async () => {
+  await using world = await startWorld()
+  const { options } = watch(world)
+  const provider = createAgent({ ...options, secret: world.secret }).oauthProvider(RESOURCE)
+  const headers = new Headers()
+  const form = new URLSearchParams()
+  for (const url of [
+    'https://evil.test/token',
+    `${world.issuer}/elsewhere`,
+    `${world.issuer}.evil.test/token`,
+    `${world.issuer}/token?to=evil.test`,
+  ])
+    await expect(provider.addClientAuthentication(headers, form, url)).rejects.toMatchObject({
+      code: 'token.refused',
+    })
+  expect([...headers, ...form]).toEqual([])
+  await provider.addClientAuthentication(headers, form, new URL(`${world.issuer}/token`))
+  expect(headers.get('authorization')).toMatch(/^Basic /)
+})
+
+test.each([
+  ['authorization_endpoint', 'javascript:alert(1)'],
+  ['authorization_endpoint', 'file:///bin/sh'],
+  ['token_endpoint', 'http://auth.test/token'],
+  ['device_authorization_endpoint', 'http://auth.test/device'],
+])('an authority that names a %s of %s is not used', async (name, url) => {
+  const issuer = 'https://auth.test'
+  const metadata = { issuer, token_endpoint: `${issuer}/token`, [name]: url }
+  const agent = createAgent({
+    ...{ issuer, clientId: 'bot', secret: 'vk_secret_x' },
+    fetch: async input => {
+      expect(String(input)).toMatch(/^https:\/\/auth\.test\/\.well-known\//)
+      return Response.json(metadata)
+    },
+  })
+  await expect(agent.token(wanted)).rejects.toMatchObject({
+    code: 'config.invalid',
+    message: expect.stringContaining(name),
+  })
+})
+
+test('what a server says of itself is read beside it, and at no other address', async () => {
+  const asked: string[] = []
+  const server = 'https://mcp.test/mcp'
+  const network: typeof fetch = async input => {
+    asked.push(String(input))
+    return new Response(null, {
+      status: 401,
+      headers: { 'www-authenticate': 'Bearer resource_metadata="http://169.254.169.254/latest/meta-data"' },
+    })
+  }
+  await expect(describeServer(server, network)).rejects.toMatchObject({ code: 'not_found' })
+  expect(asked.every(url => url.startsWith('https://mcp.test/'))).toBe(true)
+})
 
 test('an agent with a secret asks once for what it asks for at once, and again when the token is about to end', async () => {
   await using world = await startWorld()

@@ -165,7 +165,8 @@ interface Means {
 function tokensOf(source: Source, { ask, network, prover }: Means): Tokens {
   const self = async () => {
     const { authority, clientId, proof, now } = await ask(false)
-    return { clientId, issuer: authority.issuer, proof, now: now() }
+    const { issuer, tokenEndpoint } = authority
+    return { clientId, issuer, proof, now: now(), tokenEndpoint }
   }
   return {
     fetch: (resource, more) =>

@@ -56,8 +56,9 @@ export async function discoverAuthority(issuer: string, fetch: typeof globalThis
 
 /** Where the document may be: RFC 8414 §3.1, and for OpenID providers before and after the path. */
 function placesOf(issuer: string): string[] {
-  if (!URL.canParse(issuer)) throw new AppError('config.invalid', `The issuer "${issuer}" is not a URL.`)
-  const { origin, pathname } = new URL(issuer)
+  const { origin, pathname, protocol } = URL.parse(issuer) ?? {}
+  if (origin === undefined || pathname === undefined || (protocol !== 'https:' && protocol !== 'http:'))
+    throw new AppError('config.invalid', `The issuer "${issuer}" is not a URL.`)
   const path = pathname.replace(/\/$/, '')
   const [oauth, openid] = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']
   return [...new Set([origin + oauth + path, origin + openid + path, origin + path + openid])]
@@ -74,6 +75,14 @@ function toAuthority(issuer: string, metadata: z.infer<typeof Metadata>): Author
       'config.invalid',
       `The authority calls itself ${metadata.issuer}; configure the issuer so, not as ${issuer}.`,
     )
+  // A credential does not go in clear text where the issuer is not reached so, nor a browser to what is no page.
+  const { protocol } = new URL(issuer)
+  for (const [name, value] of Object.entries(metadata))
+    if (name.endsWith('_endpoint') && !['https:', protocol].includes(new URL(String(value)).protocol))
+      throw new AppError(
+        'config.invalid',
+        `The authority names no https address as its ${name}: it is not used.`,
+      )
   return {
     issuer,
     tokenEndpoint: metadata.token_endpoint,

@@ -52,10 +52,13 @@ async function knock(url: string, fetch: typeof globalThis.fetch) {
   return response.status === 401 ? readChallenges(response.headers)[0] : undefined
 }
 
-/** Where the document may be: where the challenge says, else at the two places of RFC 9728 §3.1. */
+/**
+ * Where the document may be: where the challenge says, else at the two places of RFC 9728 §3.1. It lies beside the server: one
+ * elsewhere would be somebody else's, or an address that this program reaches and the server does not.
+ */
 function placesOf(url: string, named: string | undefined): string[] {
-  if (named !== undefined && URL.canParse(named)) return [named]
   const { origin, pathname } = new URL(url)
+  if (named !== undefined && URL.parse(named)?.origin === origin) return [named]
   const root = `${origin}/.well-known/oauth-protected-resource`
   return [...new Set([root + pathname.replace(/\/$/, ''), root])]
 }

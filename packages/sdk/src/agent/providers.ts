@@ -27,7 +27,7 @@ export interface OAuthProvider {
   redirectToAuthorization(): void
   saveCodeVerifier(): void
   codeVerifier(): string
-  addClientAuthentication(headers: Headers, params: URLSearchParams): Promise<void>
+  addClientAuthentication(headers: Headers, params: URLSearchParams, url: string | URL): Promise<void>
   prepareTokenRequest(): Promise<URLSearchParams>
   invalidateCredentials(): Promise<void>
 }
@@ -46,7 +46,7 @@ export function createAuthProvider(source: Source, wanted: Wanted): AuthProvider
 export function createOAuthProvider(
   source: Source,
   wanted: Wanted,
-  self: () => Promise<Self>,
+  self: () => Promise<Self & { tokenEndpoint: string }>,
 ): OAuthProvider {
   const { resource, scope } = wanted
   return {
@@ -69,7 +69,16 @@ export function createOAuthProvider(
     codeVerifier() {
       throw new AppError('request.invalid', 'This agent acts as itself: no code is on its way.')
     },
-    addClientAuthentication: async (headers, params) => authenticate(await self(), headers, params),
+    async addClientAuthentication(headers, params, url) {
+      const { tokenEndpoint, ...known } = await self()
+      // The server says which authority is asked: one of its own would show what it is given to ours.
+      if (URL.parse(url)?.href !== new URL(tokenEndpoint).href)
+        throw new AppError(
+          'token.refused',
+          `${resource} asks for the credential of this agent at ${url}: it stays here.`,
+        )
+      await authenticate(known, headers, params)
+    },
     async prepareTokenRequest() {
       source.drop(wanted, false)
       await source.get(wanted, false)
