@@ -69,18 +69,45 @@ const syncDescriptor = promisify(fdatasync)
 const cutDescriptor = promisify(ftruncate)
 const closeDescriptor = promisify(close)
 
+/** So much of a file is on the disk ahead of what is written into it. */
+const AHEAD = Buffer.alloc(1 << 20)
+
+/**
+ * A file is filled with zeros ahead. To overwrite them changes bytes and nothing else, where to grow a file changes its
+ * length and its list of blocks, which would have to be made durable as well: a quarter of each commit.
+ */
 async function create(path: string): Promise<SpoolFile> {
-  const descriptor = await openDescriptor(path, 'ax', 0o600)
+  const descriptor = await openDescriptor(path, 'wx', 0o600)
+  let length = 0
+  let reserved = 0
   return {
     // In place, because this only copies into the page cache: the wait for the disk is in datasync, on the thread pool.
     // One hop to the pool instead of two saves a third of a commit's CPU.
     write(bytes) {
-      for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done)
+      writeAll(descriptor, bytes, length)
+      length += bytes.length
+      if (length <= reserved) return
+      reserved = length + AHEAD.length
+      // On a full disk there is less ahead, or nothing; what was to be written is.
+      try {
+        writeAll(descriptor, AHEAD, length)
+      } catch {}
     },
     datasync: () => syncDescriptor(descriptor),
-    truncate: length => cutDescriptor(descriptor, length),
-    close: () => closeDescriptor(descriptor),
+    async truncate(to) {
+      length = Math.min(length, to)
+      await cutDescriptor(descriptor, to)
+    },
+    async close() {
+      await cutDescriptor(descriptor, length).catch(() => {})
+      await closeDescriptor(descriptor)
+    },
   }
+}
+
+function writeAll(descriptor: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length; )
+    done += writeSync(descriptor, bytes, done, bytes.length - done, position + done)
 }
 
 async function syncDirectory(path: string): Promise<void> {

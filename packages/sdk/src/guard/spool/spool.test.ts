@@ -1,4 +1,4 @@
-import { appendFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openSpool } from './index.ts'
@@ -157,6 +157,23 @@ test('a torn last line is left out, whether it is cut short or full of zeros', a
   const spool = await openSpool({ dir: dir.path, epoch: 9 })
   expect((await drain(spool)).map(line => line.id)).toEqual(['whole-0', 'whole-1'])
   await spool.close()
+})
+
+test('the zeros ahead of the records are no records after a crash, and are gone once a segment is closed', async () => {
+  using dir = temporaryDirectory()
+  const path = segmentPath(dir.path, 1)
+  const spool = await openSpool({ dir: dir.path, epoch: 1 })
+  for (const id of ['first', 'second']) await spool.append({ id })
+  const asCrashed = readFileSync(path)
+  await spool.close()
+  const asClosed = readFileSync(path)
+  expect(asCrashed.length).toBeGreaterThan(asClosed.length)
+  expect(asCrashed.equals(Buffer.concat([asClosed], asCrashed.length))).toBe(true)
+  expect(asClosed.at(-1)).toBe(0x0a)
+  writeFileSync(path, asCrashed)
+  const next = await openSpool({ dir: dir.path, epoch: 2 })
+  expect((await drain(next)).map(line => line.id)).toEqual(['first', 'second'])
+  await next.close()
 })
 
 test('a segment with an unreadable first line is kept and not shipped', async () => {
