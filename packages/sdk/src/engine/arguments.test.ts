@@ -1,3 +1,4 @@
+import { type Schema, Validator } from '@cfworker/json-schema'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Json, JsonObject } from '../core/index.ts'
@@ -95,4 +96,35 @@ test('a tool without a schema, or with one that cannot be read, takes nothing', 
   expect(compileArguments({ kind: 'tool', inputSchema: null })({})).toMatch(/no approved input schema/)
   expect(check({ type: 'object', properties: { a: { pattern: '(' } } })({ a: 'x' })).not.toBeNull()
   expect(check({ $ref: '#/nowhere' })({})).not.toBeNull()
+})
+
+test('a plain schema takes and refuses exactly what the validator by itself does', () => {
+  const names = ['customer', 'amount', 'draft', ...INHERITED]
+  const name = fc.constantFrom(...names)
+  const type = fc.constantFrom('string', 'number', 'integer', 'boolean', 'object', 'null')
+  const more = fc.constantFrom<JsonObject>(
+    {},
+    {},
+    { title: 'A' },
+    { minLength: 2 },
+    { minimum: 3 },
+    { enum: [1] },
+  )
+  const member = fc.tuple(type, more).map(([type, more]): JsonObject => ({ type, ...more }))
+  const value = fc.oneof(
+    fc.constantFrom<Json>(1, 1.5, -0, 1e308 * 10, 'a', 'abc', '', true, null, [], {}),
+    fc.double({ noNaN: true }),
+  )
+  const entries = <T>(of: fc.Arbitrary<T>) => fc.array(fc.tuple(name, of)).map(Object.fromEntries)
+  fc.assert(
+    fc.property(
+      ...([entries(member), fc.uniqueArray(name, { maxLength: 2 }), entries(value)] as const),
+      (properties, required, args) => {
+        const schema = { type: 'object', properties, required, additionalProperties: false }
+        const { valid } = new Validator(schema as Schema, '2020-12').validate(args)
+        expect(check(schema)(args) === null).toBe(valid)
+      },
+    ),
+    { numRuns: 2_000 },
+  )
 })
