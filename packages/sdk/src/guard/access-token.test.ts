@@ -31,7 +31,8 @@ test('a token counts once its key is known, and is not called bad before', async
   expect(await check(token)).toEqual(open)
   keys.set('key_1', fact)
   expect(await check(token)).toMatchObject({ ok: true, caller: { token: 'atk_1', key: 'key_1' } })
-  expect(await check('no token at all')).toEqual({ ok: false, detail: 'it is malformed' })
+  expect(await check('no.token')).toEqual({ ok: false, detail: 'it is malformed' })
+  expect(await check('no token at all')).toEqual({ ok: false, detail: 'it is not a bearer token' })
 })
 
 test('a key signs for itself alone, and by its own algorithm', async () => {

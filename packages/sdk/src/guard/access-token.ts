@@ -10,6 +10,10 @@ export type TokenCheck =
   /** `isOpen`: the key that signed it is not known here, so that the token may well be good. */
   | { ok: false; detail: string; isOpen?: true }
 
+/** What was shown is not even in the form of a token (RFC 6750 section 2.1). */
+export const NO_TOKEN: TokenCheck = { ok: false, detail: 'it is not a bearer token' }
+
+const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
 const MOST_TOKENS = 10_000
 const SKEW_SECONDS = 5
 
@@ -68,7 +72,7 @@ export function createTokenCheck(options: {
   /** At once for a token that is known, which is nearly every one: nothing is waited for in front of those calls. */
   return function check(token: string): TokenCheck | Promise<TokenCheck> {
     const key = hash('sha256', token, 'base64url')
-    const result = known.get(key) ?? verifyOnce(key, token)
+    const result = known.get(key) ?? (TOKEN.test(token) ? verifyOnce(key, token) : NO_TOKEN)
     return result instanceof Promise
       ? result.then(verified => unlessExpired(key, verified))
       : unlessExpired(key, result)

@@ -1,6 +1,6 @@
 import { newId } from '../../core/index.ts'
 import type { Caller } from '../../engine/index.ts'
-import type { TokenCheck } from '../access-token.ts'
+import { NO_TOKEN, type TokenCheck } from '../access-token.ts'
 import type { ProofFault } from '../dpop/check.ts'
 import { type Answer, answerRefused, answerUnauthorized, type Scheme } from '../protocol/answer.ts'
 import type { Message, RequestId } from '../protocol/message.ts'
@@ -15,7 +15,7 @@ export interface Authenticated {
   scheme: Scheme
 }
 
-const CREDENTIAL = /^(Bearer|DPoP) ([A-Za-z0-9._~+/-]+=*)$/i
+const SCHEME = /^(?:Bearer|DPoP) /i
 
 /** Says who calls: by its token, and where the token is bound to a key, by a proof of that key. Else the 401 to answer with. */
 export async function authenticate(
@@ -31,14 +31,12 @@ export async function authenticate(
     point.noteStranger(point, message, { reason: 'token_missing', detail: null, caller: null })
     return unauthorized(point, id, null)
   }
-  const [, word = '', token] = CREDENTIAL.exec(header) ?? []
-  const scheme: Scheme = word.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer'
-  const checked: TokenCheck =
-    token === undefined ? { ok: false, detail: 'it is not a bearer token' } : await checkToken(point, token)
+  const [word = ''] = SCHEME.exec(header) ?? []
+  const scheme: Scheme = word.toLowerCase() === 'dpop ' ? 'DPoP' : 'Bearer'
+  const token = header.slice(word.length)
+  const checked: TokenCheck = word === '' ? NO_TOKEN : await checkToken(point, token)
   if (!checked.ok && checked.isOpen) return refuseForNow(point, message)
-  const fault = checked.ok
-    ? faultOfProof(point, inbound, { scheme, token: token ?? '', jkt: checked.jkt })
-    : checked
+  const fault = checked.ok ? faultOfProof(point, inbound, { scheme, token, jkt: checked.jkt }) : checked
   if (checked.ok && !fault) return { caller: checked.caller, scheme }
   const detail = fault?.detail ?? null
   // The token was good, so that its owner may want to know who else has it.
