@@ -1,9 +1,15 @@
+import { sql } from 'kysely'
 import { expect, test } from 'vitest'
+import { packData, packEntries, unpackData, unpackEntries } from '../../packages/server/src/audit/bundle.ts'
+import { KIND, toBatch } from '../../packages/server/src/audit/entry.ts'
+import { openPostgresLedger } from '../../packages/server/src/audit/postgres/ledger.ts'
+import { createTerms } from '../../packages/server/src/audit/terms.ts'
+import { openStore } from '../../packages/server/src/store/index.ts'
 import { verify } from '../integration/evidence-stage.ts'
-import { openEvidence } from './audit-evidence.ts'
+import { NOW, openEvidence } from './audit-evidence.ts'
 import { attempt } from './audit-samples.ts'
-import { describeOnBoth } from './databases.ts'
-import { ship } from './shipping.ts'
+import { describeOnBoth, freshDatabase, MASTER_KEY } from './databases.ts'
+import { checkedShipments, ship } from './shipping.ts'
 
 const note = (counter: number) => `what jane wrote in call ${counter}.`
 const calls = (first: number, count: number) =>
@@ -69,4 +75,56 @@ describeOnBoth('what is proved', (open, place) => {
     expect(await evidence.all({ text: note(3) })).toEqual([])
     expect(await evidence.audit.proof.erase(wish, 'usr_maya')).toEqual({ erased: 0, ids: [] })
   })
+})
+
+test('what is erased or has to go while another node packs it together is gone all the same', async () => {
+  const store = await openStore({ url: await freshDatabase(), masterKey: MASTER_KEY })
+  const ledger = await openPostgresLedger(store, { secret: store.instanceId, now: () => NOW })
+  const shipments = (first: number) => checkedShipments('pnt_1', 1, calls(first, 4))
+  for (const first of [1, 5])
+    await ledger.ingest([
+      toBatch({ point: 'pnt_1', epoch: 1, receivedAt: NOW }, shipments(first), createTerms('secret')),
+    ])
+  const log = (await ledger.logs(['org_nw'])).at(-1)?.id ?? 0
+  const [holding, letGo] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  // Another node, in the middle of a growth: it has put both bundles into one, and not committed yet.
+  const packing = store.write(async tx => {
+    await sql`update audit_tree set size = size where log = ${log}`.execute(tx)
+    const { rows } = await sql<{ count: number; entries: Buffer; data: Buffer }>`
+      select count, entries, data from audit_bundle where log = ${log} order by first for update`.execute(tx)
+    const entries = packEntries(rows.flatMap(row => unpackEntries(row.entries)))
+    const data = packData(rows.flatMap(row => unpackData(row.data, row.count)))
+    await sql`delete from audit_bundle where log = ${log}`.execute(tx)
+    await sql`insert into audit_bundle (log, first, count, entries, data)
+      values (${log}, 0, ${rows.reduce((sum, { count }) => sum + count, 0)}, ${entries}, ${data})`.execute(tx)
+    holding.resolve()
+    await letGo.promise
+  })
+  await holding.promise
+  const erasing = ledger.erase({ log: 'org_nw', generation: 1, places: [[6, 1]] })
+  const going = ledger.expire([
+    { log: 'org_nw', kinds: [KIND.attempt], before: Date.parse(attempt(6).at), held: [] },
+  ])
+  // Both wait for the other node by now.
+  const waiting = async () => {
+    const { rows } = await sql<{ count: number }>`
+      select count(*) as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`.execute(
+      store.db,
+    )
+    return Number(rows[0]?.count)
+  }
+  await expect.poll(waiting, { timeout: 10_000 }).toBe(2)
+  letGo.resolve()
+  await Promise.all([packing, erasing, going])
+  const entries = await ledger.entries(log, 0, 10)
+  expect(entries.map(({ data }) => data !== null)).toEqual([
+    ...[false, false, false, false, false],
+    ...[false, false, true, true, false],
+  ])
+  expect(entries.map(({ entry }) => 'leaf' in entry)).toEqual([
+    ...[false, false, false, false, true],
+    ...[false, true, true, true, true],
+  ])
+  await ledger.close()
+  await store.close()
 })

@@ -3,6 +3,7 @@ import type { Store, Tx } from '../../store/index.ts'
 import { withoutEntries } from '../bundle.ts'
 import { KIND, runsOf } from '../entry.ts'
 import { type Expiry, expiredRows } from '../retention/expiry.ts'
+import { holdGrowth } from './logs.ts'
 import type { Names } from './names.ts'
 import { POSTGRES_TABLES, spanOfWeek } from './schema.ts'
 
@@ -57,6 +58,7 @@ async function expireSome(
   const query = CompiledQuery.raw(numbered, [id, first, second, before, MOST_AT_ONCE])
   const rows = (await tx.executeQuery(query)).rows as ExpiredRow[]
   if (rows.length === 0) return 0
+  await holdGrowth(tx, id)
   for (const run of runsOf(rows.map(({ idx }) => idx).sort((a, b) => a - b)))
     if (Array.isArray(run)) await forget(tx, id, run)
   const seqs = rows.map(({ seq }) => seq)

@@ -153,6 +153,23 @@ export async function listLogs(db: Db, only?: readonly (number | string)[]): Pro
   return rows.map(log => ({ ...log, root: log.size === 0 ? EMPTY_ROOT : log.root }))
 }
 
+/** Logs, of each name the newest generation, whose tree is not signed as it is now. */
+export async function listUnsigned(db: Db): Promise<LogState[]> {
+  const { rows } = await sql<{ id: number }>`
+    select id from audit_log as log join audit_tree as tree on tree.log = id
+    where tree.size > 0
+      and not exists (select 1 from audit_note as note where note.log = id and note.size = tree.size)
+      and not exists (select 1 from audit_log as next where next.name = log.name and next.generation > log.generation)`.execute(
+    db,
+  )
+  return rows.length === 0
+    ? []
+    : listLogs(
+        db,
+        rows.map(({ id }) => id),
+      )
+}
+
 export async function keepNotes(tx: Tx, notes: readonly KeptNote[]): Promise<void> {
   for (const { log, size, note, isAnchor, isCosigned } of notes) {
     await sql`
@@ -166,17 +183,29 @@ export async function keepNotes(tx: Tx, notes: readonly KeptNote[]): Promise<voi
   }
 }
 
-/** Erases what lies beside entries. Rows are locked, so that packing them anew does not bring back what was erased. */
-export async function eraseData(tx: Tx, { log, generation, places }: Erasure): Promise<void> {
+/**
+ * Keeps the tree of a log from growing until the commit. Growth packs bundles anew: whoever waits for a row that is taken
+ * out meanwhile does not see the one that takes its place.
+ */
+export async function holdGrowth(tx: Tx, log: number): Promise<void> {
+  await sql`select 1 from audit_tree where log = ${log} for update`.execute(tx)
+}
+
+/** Erases what lies beside entries. */
+export async function eraseData(tx: Tx, { log: name, generation, places }: Erasure): Promise<void> {
+  const { rows: logs } = await sql<{ id: number }>`
+    select id from audit_log where name = ${name} and generation = ${generation}`.execute(tx)
+  const { id: log } = logs[0] ?? {}
+  if (log === undefined) return
+  await holdGrowth(tx, log)
   for (const [from, count] of places) {
-    const { rows } = await sql<BundleRow & { log: number }>`
-      select log, first, count, entries, data from audit_bundle
-      where log = (select id from audit_log where name = ${log} and generation = ${generation})
-        and first + count > ${from} and first >= ${Math.floor(from / TILE) * TILE} and first < ${from + count}
+    const { rows } = await sql<BundleRow>`
+      select first, count, entries, data from audit_bundle
+      where log = ${log} and first + count > ${from} and first >= ${Math.floor(from / TILE) * TILE} and first < ${from + count}
       order by first for update`.execute(tx)
-    for (const { log: id, first, count: held, data } of rows)
+    for (const { first, count: held, data } of rows)
       await sql`update audit_bundle set data = ${withoutData({ first, count: held, data }, [from, count])}
-        where log = ${id} and first = ${first}`.execute(tx)
+        where log = ${log} and first = ${first}`.execute(tx)
   }
 }
 
