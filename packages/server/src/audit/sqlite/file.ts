@@ -8,6 +8,7 @@ import type { Answer, FoundRecord, Question, Summary, SummaryQuestion } from '..
 import type { Expiry } from '../retention/expiry.ts'
 import { createTerms } from '../terms.ts'
 import type { View } from './bundles.ts'
+import { completeTiles } from './complete-tiles.ts'
 import { openMain } from './connection.ts'
 import { eraseData } from './erase.ts'
 import {
@@ -75,6 +76,7 @@ export function openEvidenceFile(settings: FileSettings, now: () => number = Dat
   const writer = access === 'write' ? createWriter(database, opened, { now, headRecords }) : undefined
   if (writer && !isMemory) removeStrays(directory, new Set(listSegments(database).map(({ file }) => file)))
   const view = (): View => ({ database, opened, heads: listHeads(database) })
+  if (writer) completeTiles(view())
   const writing = () => {
     if (!writer) throw new Error('This connection only reads.')
     return writer

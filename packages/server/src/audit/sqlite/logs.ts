@@ -6,12 +6,12 @@ import { type BundleReader, createBundleReader, type View } from './bundles.ts'
 import type { FreshHashes } from './fresh-hashes.ts'
 import { prepareOnce } from './segments.ts'
 
-interface LogRow extends Omit<LogState, 'note' | 'cosigned'> {
+export interface LogRow extends Omit<LogState, 'note' | 'cosigned'> {
   edge: Buffer
 }
 
 /** At most so many entries are taken into trees at a time, so that ingest waits for some milliseconds only. */
-const MOST_AT_ONCE = 5_000
+export const MOST_AT_ONCE = 5_000
 
 const LOG_COLUMNS = 'id, name, generation, entries, size, edge, root'
 
@@ -39,7 +39,12 @@ export function growLogs(view: View, fresh: FreshHashes): { grown: GrownLog[]; i
   return { grown, isDone: behind.length === 0 || left > 0 }
 }
 
-function growLog(database: Sqlite.Database, log: LogRow, to: number, hashes: Iterable<Buffer>): void {
+/** Grows a tree by what is stored. */
+export function growFrom(database: Sqlite.Database, bundles: BundleReader, log: LogRow, to: number): LogRow {
+  return growLog(database, log, to, hashesOf(bundles, log.id, log.size, to))
+}
+
+function growLog(database: Sqlite.Database, log: LogRow, to: number, hashes: Iterable<Buffer>): LogRow {
   const edge = edgeFromBytes(log.size, log.edge)
   const tiles = growTree(edge, hashes, (level, number) => readTile(database, log.id, level, number))
   const putTile = database.prepare(
@@ -47,9 +52,11 @@ function growLog(database: Sqlite.Database, log: LogRow, to: number, hashes: Ite
      on conflict (log, level, number) do update set hashes = excluded.hashes`,
   )
   for (const { level, number, hashes } of tiles) putTile.run(log.id, level, number, hashes)
+  const grown = { size: to, edge: edgeToBytes(edge), root: rootOfEdge(edge) }
   database
     .prepare('update log set size = ?, edge = ?, root = ? where id = ?')
-    .run(to, edgeToBytes(edge), rootOfEdge(edge), log.id)
+    .run(grown.size, grown.edge, grown.root, log.id)
+  return { ...log, ...grown }
 }
 
 function* hashesOf(bundles: BundleReader, log: number, from: number, to: number): Generator<Buffer> {
