@@ -1,5 +1,6 @@
 import { cpSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { isoTime, newId } from '@valetkey/sdk/core'
 import {
   createNoteSigner,
   isConsistent,
@@ -10,15 +11,18 @@ import {
   parseCheckpoint,
   parseTrust,
   parseVkey,
+  partNote,
   rootOf,
 } from '@valetkey/sdk/evidence'
 import { afterEach, describe, expect, test } from 'vitest'
+import { eventEntry } from '../../packages/server/src/audit/entry.ts'
 import { type Audit, openAudit, record } from '../../packages/server/src/audit/index.ts'
+import { openPostgresLedger } from '../../packages/server/src/audit/postgres/ledger.ts'
 import { openStore, type Store } from '../../packages/server/src/store/index.ts'
 import { startWitness, type Witness } from '../../packages/server/src/witness/index.ts'
 import { NOW } from './audit-evidence.ts'
 import { attempt, insertNames } from './audit-samples.ts'
-import { describeOnBoth, freshDirectory, MASTER_KEY } from './databases.ts'
+import { describeOnBoth, freshDatabase, freshDirectory, MASTER_KEY } from './databases.ts'
 import { ship } from './shipping.ts'
 
 const ORIGIN = 'auth.test/log'
@@ -347,4 +351,32 @@ describe('evidence that was restored from an older copy', () => {
       await audit.close()
     }
   })
+})
+
+test('what a node had stored or grown when it died is signed by another one, which has nothing of its own', async () => {
+  const url = await freshDatabase()
+  const [dying, living] = [
+    await openStore({ url, masterKey: MASTER_KEY }),
+    await openStore({ url, masterKey: MASTER_KEY }),
+  ]
+  const path = join(freshDirectory(), 'audit', 'evidence.db')
+  const audit = await openAudit({ store: living, path, origin: ORIGIN, now: () => NOW })
+  await audit.flush()
+  const ledger = await openPostgresLedger(dying, { secret: dying.instanceId, now: () => NOW })
+  const event = { organization: null, type: 'agent.revoked', actor: 'tok_1', target: 'agt_1' }
+  for (const hasGrown of [false, true]) {
+    const entry = eventEntry({ ...event, id: newId('event', NOW), at: isoTime(NOW) })
+    await ledger.append([entry])
+    if (hasGrown) await ledger.grow()
+    const { entries } = (await ledger.logs(['environment'])).at(-1) ?? {}
+    const signed = async () => {
+      const { note } = (await audit.logs.find('environment')) ?? {}
+      return note ? parseCheckpoint(partNote(note).text).size : 0
+    }
+    await expect.poll(signed, { timeout: 20_000 }).toBe(entries)
+    expect((await read(audit, 'environment')).leaves.at(-1)).toBe(entry.leaf)
+  }
+  await audit.close()
+  await living.close()
+  await dying.close()
 })

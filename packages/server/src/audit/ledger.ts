@@ -54,6 +54,8 @@ export interface Ledger {
   grow(): Promise<GrownLog[]>
   /** All logs, or those with these names. */
   logs(names?: readonly string[]): Promise<LogState[]>
+  /** Logs, of each name the newest generation, whose tree is not signed as it is now. */
+  unsigned(): Promise<LogState[]>
   keepNotes(notes: readonly KeptNote[]): Promise<void>
   /** The anchored checkpoints of a log, oldest first. */
   anchors(log: number): Promise<string[]>

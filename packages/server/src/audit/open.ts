@@ -27,6 +27,8 @@ const ROUND_EVERY_MS = 2000
 /** Changes of this long are moved together: a commit and a bundle for each would hold up whoever makes the next ones. */
 const GATHER_MS = 100
 const SEAL_EVERY_MS = 1000
+/** How often a node looks for what another one has stored, and could not sign before it died. */
+const LOOK_EVERY_MS = 2000
 const ANCHOR_EVERY_MS = 10 * 60_000
 const EXPIRE_EVERY_MS = 3_600_000
 const HEAD_RECORDS = 100_000
@@ -99,9 +101,11 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
     if (error instanceof AppError && error.code === 'audit.rolled_back') halted = error
     throw error
   }
+  let lookAt = 0
   const seals = createRounds(async () => {
-    if (!isDirty || halted) return
+    if (halted || (!isDirty && performance.now() < lookAt)) return
     isDirty = false
+    lookAt = performance.now() + LOOK_EVERY_MS
     await logs.seal().catch(error => {
       isDirty = true
       halt(error)
@@ -201,7 +205,7 @@ export async function openAudit(options: AuditOptions): Promise<Audit> {
       await moves.round().catch(onError)
       await seals.round().catch(onError)
       await anchors.round().catch(onError)
-      logs.close()
+      await logs.close()
       await ledger.close()
     },
   }

@@ -29,14 +29,14 @@ export async function acceptLoss(
   const { ledger, sealer, facts, memory, now } = parts
   const path = `${memoryPath}${ACCEPTED}`
   if (!existsSync(path)) return
-  const lost: CheckpointMemory = openMemory(path)
+  const lost: CheckpointMemory = await openMemory(path)
   await beginMissing(lost, parts)
   for (const log of await ledger.logs()) {
     const origin = sealer.originOf(log)
     const signed = lost.get(origin)
     if (!signed) continue
     if (await sealer.isContinued(log, signed)) {
-      memory.put([{ origin, ...signed }])
+      await memory.put([{ origin, ...signed }])
       continue
     }
     await ledger.beginGeneration(log.name)
@@ -59,7 +59,7 @@ export async function acceptLoss(
     }
     await ledger.append([eventEntry({ ...event, id: newId('event', now()), at })])
   }
-  lost.close()
+  await lost.close()
   renameSync(path, `${path}.${now()}`)
 }
 

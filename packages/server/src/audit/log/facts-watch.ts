@@ -31,7 +31,7 @@ export function createFactsWatch(store: Store, memory: CheckpointMemory): FactsW
       const size = await countOfMoved(store.db)
       if (size <= (memory.get(CHANGES)?.size ?? 0)) return
       const entry: Remembered = { size, root: sha256(store.instanceId) }
-      memory.put([{ origin: CHANGES, ...entry }])
+      await memory.put([{ origin: CHANGES, ...entry }])
     },
     async check() {
       const lost = await loss(memory)

@@ -54,7 +54,7 @@ export interface Logs {
   signText(log: Pick<LogState, 'name' | 'generation'>, text: string): string
   /** Makes a new key the one that signs, on every node with its next checkpoint. */
   rotateKey(rotation: Rotation): Promise<void>
-  close(): void
+  close(): Promise<void>
 }
 
 const ORIGIN_SETTING = 'evidence_origin'
@@ -64,7 +64,7 @@ export async function createLogs(options: LogsOptions): Promise<Logs> {
   const { store, ledger, memoryPath, witnesses, now, onError } = options
   const origin = await keepOrigin(store, options.origin)
   let keys: LogKeys = await loadLogKeys(store, now)
-  const memory = openMemory(memoryPath)
+  const memory = await openMemory(memoryPath)
   const trees = createTrees(ledger)
   const sealer = createSealer({ ledger, trees, memory, keys: () => keys, origin })
   const facts = createFactsWatch(store, memory)
@@ -73,7 +73,7 @@ export async function createLogs(options: LogsOptions): Promise<Logs> {
     await facts.check()
     await sealer.check()
   } catch (error) {
-    memory.close()
+    await memory.close()
     throw error
   }
   const clients = witnesses.map(createWitnessClient)

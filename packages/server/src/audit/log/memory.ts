@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { type FileHandle, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AppError } from '@valetkey/sdk/core'
 
@@ -13,70 +13,79 @@ export interface Remembered {
  * found out by it: what was signed once can be signed over by no other history.
  */
 export interface CheckpointMemory {
+  /** What is on the disk. */
   get(origin: string): Remembered | undefined
   all(): ReadonlyMap<string, Remembered>
-  /** Durable when it returns. */
-  put(entries: readonly (Remembered & { origin: string })[]): void
-  close(): void
+  /** Durable when it resolves. Of several at once each is written whole, in the order in which they came. */
+  put(entries: readonly (Remembered & { origin: string })[]): Promise<void>
+  close(): Promise<void>
 }
 
 const MOST_LINES = 20_000
 const LINE = /^(\S+) (\d{1,16}) ([A-Za-z0-9+/]{43}=)$/
 
 /** Without a path nothing outlives the process. */
-export function openMemory(path: string | undefined): CheckpointMemory {
+export async function openMemory(path: string | undefined): Promise<CheckpointMemory> {
   const known = new Map<string, Remembered>()
-  let lines = 0
-  let descriptor: number | undefined
+  let lines = path === undefined ? 0 : await load(path, known)
+  let file = path === undefined ? undefined : await open(path, 'a', 0o600)
   // Whatever a crash or a full disk left of a last line must not run into the next one.
   let isTorn = true
-  if (path !== undefined) {
-    lines = load(path, known)
-    descriptor = openSync(path, 'a', 0o600)
+  let last: Promise<unknown> = Promise.resolve()
+
+  async function append(handle: FileHandle, text: string): Promise<void> {
+    const before = isTorn ? '\n' : ''
+    isTorn = true
+    await handle.appendFile(before + text)
+    await handle.sync()
+    isTorn = false
   }
 
-  function rewrite(file: string): void {
-    const draft = `${file}.draft`
-    const fresh = openSync(draft, 'w', 0o600)
-    writeFileSync(fresh, [...known].map(([origin, each]) => lineOf(origin, each)).join(''))
-    fsyncSync(fresh)
-    closeSync(fresh)
-    renameSync(draft, file)
-    if (process.platform !== 'win32') syncDirectory(dirname(file))
-    if (descriptor !== undefined) closeSync(descriptor)
-    descriptor = openSync(file, 'a', 0o600)
+  /** Begins the file anew with what counts of it. */
+  async function rewrite(to: string): Promise<void> {
+    const draft = `${to}.draft`
+    const fresh = await open(draft, 'w', 0o600)
+    try {
+      await fresh.appendFile([...known].map(([origin, each]) => lineOf(origin, each)).join(''))
+      await fresh.sync()
+      await rename(draft, to)
+    } catch (error) {
+      await fresh.close()
+      throw error
+    }
+    await file?.close()
+    file = fresh
+    if (process.platform !== 'win32') await syncDirectory(dirname(to))
     lines = known.size
+  }
+
+  async function put(entries: readonly (Remembered & { origin: string })[]): Promise<void> {
+    try {
+      if (file) await append(file, entries.map(({ origin, ...each }) => lineOf(origin, each)).join(''))
+      for (const { origin, size, root } of entries) known.set(origin, { size, root })
+      lines += entries.length
+      if (path !== undefined && lines > MOST_LINES + known.size) await rewrite(path)
+    } catch (cause) {
+      // Nothing is signed that cannot be remembered.
+      throw new AppError('audit.unavailable', 'What is signed cannot be written down.', { cause })
+    }
+  }
+
+  function inTurn(work: () => Promise<void>): Promise<void> {
+    const next = last.then(work)
+    last = next.catch(() => undefined)
+    return next
   }
 
   return {
     get: origin => known.get(origin),
     all: () => known,
-    put(entries) {
-      if (descriptor !== undefined) {
-        const text = entries.map(({ origin, ...each }) => lineOf(origin, each)).join('')
-        const before = isTorn ? '\n' : ''
-        isTorn = true
-        append(descriptor, before + text)
-        isTorn = false
-        lines += entries.length
-      }
-      for (const { origin, size, root } of entries) known.set(origin, { size, root })
-      if (path !== undefined && lines > MOST_LINES + known.size) rewrite(path)
-    },
-    close() {
-      if (descriptor !== undefined) closeSync(descriptor)
-      descriptor = undefined
-    },
-  }
-}
-
-/** Nothing is signed that cannot be remembered. */
-function append(descriptor: number, text: string): void {
-  try {
-    writeFileSync(descriptor, text)
-    fsyncSync(descriptor)
-  } catch (cause) {
-    throw new AppError('audit.unavailable', 'What is signed cannot be written down.', { cause })
+    put: entries => inTurn(() => put(entries)),
+    close: () =>
+      inTurn(async () => {
+        await file?.close()
+        file = undefined
+      }),
   }
 }
 
@@ -85,10 +94,10 @@ function lineOf(origin: string, { size, root }: Remembered): string {
 }
 
 /** The last line of each log counts. One that was torn by a crash was never acted on. */
-function load(path: string, known: Map<string, Remembered>): number {
+async function load(path: string, known: Map<string, Remembered>): Promise<number> {
   let text: string
   try {
-    text = readFileSync(path, 'utf8')
+    text = await readFile(path, 'utf8')
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return 0
     throw cause
@@ -102,11 +111,11 @@ function load(path: string, known: Map<string, Remembered>): number {
   return whole.length
 }
 
-function syncDirectory(path: string): void {
-  const descriptor = openSync(path, 'r')
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
   try {
-    fsyncSync(descriptor)
+    await directory.sync()
   } finally {
-    closeSync(descriptor)
+    await directory.close()
   }
 }

@@ -44,58 +44,57 @@ export function createSealer({ ledger, trees, memory, keys, origin }: SealerOpti
   }
 
   async function sign(logs: readonly LogState[]): Promise<LogState[]> {
+    if (logs.length === 0) return []
     const signed = logs.map(log => {
       const text = checkpointText({ origin: originOf(log), size: log.size, root: log.root })
       return { ...log, note: signNote(text, keys().signers(originOf(log))) }
     })
     // First where it cannot be forgotten, then where it can be read.
-    memory.put(signed.map(log => ({ origin: originOf(log), size: log.size, root: log.root })))
+    await memory.put(signed.map(log => ({ origin: originOf(log), size: log.size, root: log.root })))
     await ledger.keepNotes(
       signed.map(({ id, size, note }) => ({ log: id, size, note, isAnchor: false, isCosigned: false })),
     )
     return signed
   }
 
-  /** Grown and not signed yet: the disk may have filled in between. */
-  const unsigned = new Map<number, LogState>()
+  /** What was grown and not signed before is signed with it: the disk had filled, or a node died in between. */
+  async function seal(): Promise<LogState[]> {
+    const grown = new Map<number, number>()
+    for (const { log, from } of await ledger.grow()) {
+      await requireContinuation(log, from)
+      grown.set(log.id, log.size)
+    }
+    const unsigned = await ledger.unsigned()
+    for (const log of unsigned) if (grown.get(log.id) !== log.size) await requireContinuation(log, log.size)
+    return sign(unsigned)
+  }
+
+  let last: Promise<unknown> = Promise.resolve()
 
   return {
     originOf,
     isContinued,
-    async seal() {
-      for (const { log, from } of await ledger.grow()) {
-        await requireContinuation(log, from)
-        unsigned.set(log.id, log)
-      }
-      if (unsigned.size === 0) return []
-      const signed = await sign([...unsigned.values()])
-      unsigned.clear()
-      return signed
+    seal() {
+      const next = last.then(seal)
+      last = next.catch(() => undefined)
+      return next
     },
     async check() {
       const logs = await ledger.logs()
       const newest = new Map(logs.map(log => [log.name, log.generation]))
-      // What a crash left unsigned is signed now: it was committed, so it is what it is.
-      const unsigned: LogState[] = []
-      for (const log of logs) {
-        if (log.generation !== newest.get(log.name)) continue
-        await requireContinuation(log, log.size)
-        if (log.size > 0 && sizeOf(log.note) < log.size) unsigned.push(log)
-      }
+      for (const log of logs)
+        if (log.generation === newest.get(log.name)) await requireContinuation(log, log.size)
       for (const [known, { size }] of memory.all())
         if (!logs.some(log => originOf(log) === known) && size > 0 && isOurs(known))
           throw rolledBack(known, 0, size)
-      if (unsigned.length > 0) await sign(unsigned)
+      // What a crash left unsigned is signed now: it was committed, so it is what it is.
+      await sign(await ledger.unsigned())
     },
   }
 
   function isOurs(known: string): boolean {
     return known.startsWith(`${origin}/`)
   }
-}
-
-function sizeOf(note: string | null): number {
-  return note === null ? 0 : Number(note.split('\n')[1])
 }
 
 function rolledBack(origin: string, size: number, signed: number): AppError {

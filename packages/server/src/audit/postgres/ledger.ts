@@ -14,6 +14,7 @@ import {
   keepNotes,
   listAnchors,
   listLogs,
+  listUnsigned,
   readEntries,
   readTile,
 } from './logs.ts'
@@ -71,6 +72,7 @@ export async function openPostgresLedger(
     },
     grow: () => available(growLogs(store)),
     logs: names => available(listLogs(store.db, names)),
+    unsigned: () => available(listUnsigned(store.db)),
     keepNotes: notes => available(store.write(tx => keepNotes(tx, notes))),
     anchors: log => available(listAnchors(store.db, log)),
     tile: (log, level, index) => available(readTile(store.db, log, level, index)),

@@ -1,9 +1,10 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { parseCheckpoint, partNote } from '@valetkey/sdk/evidence'
 import { available } from '../available.ts'
 import type { Batch } from '../entry.ts'
 import type { Ingested } from '../ingest.ts'
-import type { GrownLog, Ledger } from '../ledger.ts'
+import type { GrownLog, Ledger, LogState } from '../ledger.ts'
 import type { Expiry } from '../retention/expiry.ts'
 import { createRounds } from '../rounds.ts'
 import { type EvidenceFile, openEvidenceFile } from './file.ts'
@@ -62,6 +63,8 @@ export async function openSqliteLedger(options: SqliteOptions): Promise<Ledger> 
     })
     return gone
   }
+  /** Logs whose tree may not be signed as it is, by name; undefined until all were looked at. */
+  let unsigned: Set<string> | undefined
   builds.wake()
   const queue = createQueue(batches => writer.ingest(batches))
   return {
@@ -76,13 +79,20 @@ export async function openSqliteLedger(options: SqliteOptions): Promise<Ledger> 
       const grown = new Map<number, GrownLog>()
       for (let isDone = false; !isDone; ) {
         const step = await available(writer.grow())
-        for (const { log, from } of step.grown)
+        for (const { log, from } of step.grown) {
+          unsigned?.add(log.name)
           grown.set(log.id, { log, from: grown.get(log.id)?.from ?? from })
+        }
         isDone = step.isDone
       }
       return [...grown.values()]
     },
     logs: names => available(writer.logs(names)),
+    async unsigned() {
+      const found = unsignedOf(await available(writer.logs(unsigned && [...unsigned])))
+      unsigned = new Set(found.map(({ name }) => name))
+      return found
+    },
     keepNotes: notes => available(writer.keepNotes(notes)),
     anchors: log => available(reader.anchors(log)),
     tile: (log, level, index) => available(reader.tile(log, level, index)),
@@ -103,6 +113,16 @@ export async function openSqliteLedger(options: SqliteOptions): Promise<Ledger> 
       await writer.close()
     },
   }
+}
+
+/** Of each name the newest generation counts: the others ended where they are. */
+function unsignedOf(logs: readonly LogState[]): LogState[] {
+  const newest = new Map(logs.map(log => [log.name, log]))
+  return [...newest.values()].filter(({ size, note }) => size > sizeIn(note))
+}
+
+function sizeIn(note: string | null): number {
+  return note === null ? 0 : parseCheckpoint(partNote(note).text).size
 }
 
 /** What arrives while a transaction is being committed goes into the next one, together. */
