@@ -7,6 +7,16 @@ import { INVOICE_RULE, northwind, type Product, start } from './product.ts'
 type Client = ReturnType<Product['client']>
 type Step = (client: Client, n: number) => Promise<unknown>
 
+/** What can be stopped for a while; everything comes most often. */
+const FREEZABLE: Parameters<Client['freezes']['freeze']>[0][] = [
+  { kind: 'all' },
+  { kind: 'server', id: 'billing' },
+  { kind: 'tool', id: 'billing/tool-1' },
+  { kind: 'all' },
+  { kind: 'token', id: 'token-1-of-many' },
+  { kind: 'person', id: 'maya@northwind.test' },
+]
+
 /** All kinds of changes; some are refused in some states, which must leave nothing behind either. */
 const STEPS: Step[] = [
   (c, n) => c.people.create({ email: `p${n}@northwind.test`, name: `P ${n}` }),
@@ -45,6 +55,9 @@ const STEPS: Step[] = [
   (c, n) => c.roles.update({ id: 'clerk', permissions: n % 2 ? [] : ['invoices:read'] }),
   (c, n) => c.tools.map({ server: 'billing', ...INVOICE_RULE, name: `tool-${n % 4}`, condition: `${n} > 3` }),
   (c, n) => c.tools.unmap({ server: 'billing', id: `tool-${n % 4}` }),
+  (c, n) => c.freezes.freeze(FREEZABLE[n % FREEZABLE.length] ?? { kind: 'all' }),
+  (c, n) =>
+    c.freezes.thaw({ ...(FREEZABLE[n % FREEZABLE.length] ?? { kind: 'all' }), reason: 'looked into' }),
 ]
 
 test('a snapshot and the changes after it give what a fresh load gives, wherever the snapshot was taken', async () => {
@@ -73,6 +86,15 @@ test('a snapshot and the changes after it give what a fresh load gives, wherever
     { numRuns: 12 },
   )
 }, 120_000)
+
+test('whoever begins while everything is frozen begins frozen', async () => {
+  await using product = await start()
+  await product.client().freezes.freeze({ kind: 'all' })
+  const frozen = { fact: 'environment', id: 'environment', value: { status: 'frozen' } }
+  expect((await loadCatalogue(product.store.db)).ops).toContainEqual(frozen)
+  await product.client().freezes.thaw({ kind: 'all', reason: 'looked into' })
+  expect((await loadCatalogue(product.store.db)).ops).not.toContainEqual(frozen)
+})
 
 async function replayed(product: Product, snapshot: Change) {
   const facts = factsOf(snapshot)

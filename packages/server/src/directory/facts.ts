@@ -3,6 +3,7 @@ import {
   CATALOGUE,
   type CatalogueChange,
   type CatalogueOp,
+  ENVIRONMENT,
   forwardId,
   type OrganizationChange,
   type OrganizationOp,
@@ -31,8 +32,10 @@ import { loadResources } from './resources/resource-facts.ts'
 
 /** All facts of the catalogue at one revision, as the change from nothing. */
 export function loadCatalogue(db: Db): Promise<CatalogueChange> {
-  return atOneRevision(db, CATALOGUE, async (tx, { revision }) => {
+  return atOneRevision(db, CATALOGUE, async (tx, { revision, status }) => {
     const ops: CatalogueOp[] = []
+    // Whoever begins while everything is frozen begins frozen.
+    if (status === 'frozen') ops.push({ fact: 'environment', id: ENVIRONMENT, value: { status } })
     for (const row of await tx.selectFrom('server').selectAll().orderBy('id').execute())
       ops.push({ fact: 'server', id: row.id, value: serverFact(row) })
     ops.push(...(await loadResourceTypes(tx)))

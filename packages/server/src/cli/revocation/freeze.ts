@@ -1,5 +1,5 @@
 import type { AdminApi, Input, Output } from '@valetkey/sdk/contract'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { addCommand, addGroup, type Session, withSession } from '../session.ts'
 import { type Io, UsageError, type View } from '../terminal/index.ts'
 import { addWaitOption, showBarrier, type WaitOptions, waitMsOf } from './barrier.ts'
@@ -70,8 +70,10 @@ export function registerVerb(program: Command, io: Io, verb: 'freeze' | 'thaw'):
 }
 
 function addOptions(command: Command, verb: 'freeze' | 'thaw'): Command {
-  const reason = new Option('--reason <text>', 'why; goes on record').makeOptionMandatory(verb === 'thaw')
-  return addWaitOption(command).addOption(reason).option('--dry-run', 'say what would happen, and do nothing')
+  const why = verb === 'freeze' ? 'why; goes on record' : 'why; has to be said, and goes on record'
+  return addWaitOption(command)
+    .option('--reason <text>', why)
+    .option('--dry-run', 'say what would happen, and do nothing')
 }
 
 async function everything(
@@ -119,6 +121,9 @@ async function run(
   }
   const { reason } = options
   const input = { kind, id, organization, waitMs: waitMsOf(options) }
+  // A mandatory option of the group would be asked of every command below it, whatever that one was told.
+  if (verb === 'thaw' && reason === undefined)
+    throw new UsageError(`Why is ${name} thawed?`, 'It goes on record.', 'Add --reason TEXT.')
   const done = await (verb === 'freeze'
     ? api.freezes.freeze({ ...input, reason })
     : api.freezes.thaw({ ...input, reason: reason ?? '' }))
