@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { type JsonObject, newId } from '@valetkey/sdk/core'
 import type { errors, KoaContext } from 'oidc-provider'
-import { attemptOf } from './client/authentication.ts'
+import { attemptOf } from './client/attempt.ts'
 import type { FailureLimit } from './failure-limit.ts'
 import type { Journal } from './journal.ts'
 import type { Log } from './log.ts'

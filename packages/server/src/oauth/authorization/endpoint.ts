@@ -1,5 +1,5 @@
 import { errors, interactionPolicy, type KoaContext, type Provider } from 'oidc-provider'
-import { attemptOf } from '../client/authentication.ts'
+import { attemptOf } from '../client/attempt.ts'
 import type { ActingOptions } from '../grant/acting-token.ts'
 import { authorizationCodeGrant } from '../grant/authorization-code.ts'
 import type { RefreshKey } from '../grant/refresh-family.ts'

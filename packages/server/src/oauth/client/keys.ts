@@ -1,5 +1,5 @@
 import type { JWK } from 'jose'
-import type { Attempt } from './authentication.ts'
+import type { Attempt } from './attempt.ts'
 import type { CallerCredential } from './caller.ts'
 
 /** A key that may have signed an assertion, and the credential that it stands for; none for a client without an agent. */

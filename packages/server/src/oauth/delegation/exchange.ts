@@ -2,7 +2,7 @@ import { type AccessTokenClaims, type Actor, intersectScopes, isoTime, newId } f
 import { errors, type KoaContext } from 'oidc-provider'
 import { type Context, redeemDelegation } from '../../directory/index.ts'
 import { hashSecret, type Store } from '../../store/index.ts'
-import { provenCaller } from '../client/authentication.ts'
+import { provenCaller } from '../client/attempt.ts'
 import type { Caller } from '../client/caller.ts'
 import { INTERACTIVE_TOKEN_SECONDS } from '../grant/acting-token.ts'
 import { BACKGROUND_TOKEN_SECONDS, type GrantOptions } from '../grant/client-credentials.ts'

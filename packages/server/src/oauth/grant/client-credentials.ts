@@ -8,7 +8,7 @@ import {
 } from '@valetkey/sdk/core'
 import { errors, type GrantHandler, type KoaContext, type Provider } from 'oidc-provider'
 import { narrowDetails, scopesWithin } from '../authorization/details.ts'
-import { attemptOf, provenCaller, provenReceiver } from '../client/authentication.ts'
+import { attemptOf, provenCaller, provenReceiver } from '../client/attempt.ts'
 import type { Caller, CallerCredential } from '../client/caller.ts'
 import { issueReceiverToken } from '../receiver/receiver-token.ts'
 import type { TokenWriter } from '../token/access-token.ts'

@@ -1,6 +1,6 @@
 import { intersectScopes } from '@valetkey/sdk/core'
 import { errors, type GrantHandler, type KoaContext } from 'oidc-provider'
-import { provenCaller } from '../client/authentication.ts'
+import { provenCaller } from '../client/attempt.ts'
 import { provenKey } from '../token/proof-of-possession.ts'
 import { canonicalResource } from '../token/target.ts'
 import { available } from '../trouble.ts'

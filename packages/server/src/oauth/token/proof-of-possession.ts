@@ -2,7 +2,7 @@ import { createHmac, hash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Proof, readProof } from '@valetkey/sdk/dpop'
 import { errors, type KoaContext } from 'oidc-provider'
-import { provenCaller, provenReceiver } from '../client/authentication.ts'
+import { provenCaller, provenReceiver } from '../client/attempt.ts'
 import type { Journal } from '../journal.ts'
 import { available } from '../trouble.ts'
 

@@ -1,7 +1,7 @@
 import { errors, type KoaContext, type Provider } from 'oidc-provider'
 import { type Context, denyToken } from '../../directory/index.ts'
 import { answerOnceAuthenticated } from '../authenticated-endpoint.ts'
-import { provenCaller, provenReceiver } from '../client/authentication.ts'
+import { provenCaller, provenReceiver } from '../client/attempt.ts'
 import type { ActingOptions } from '../grant/acting-token.ts'
 import { looksLikeRefreshToken, type RefreshKey } from '../grant/refresh-family.ts'
 import { revokeRefreshToken } from '../grant/refresh-token.ts'

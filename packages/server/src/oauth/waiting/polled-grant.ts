@@ -1,6 +1,6 @@
 import { errors, type GrantHandler, type KoaContext } from 'oidc-provider'
 import type { Store } from '../../store/index.ts'
-import { attemptOf, provenCaller } from '../client/authentication.ts'
+import { attemptOf, provenCaller } from '../client/attempt.ts'
 import { endGrant, issueActingToken } from '../grant/acting-token.ts'
 import { holderOf } from '../grant/authorization-code.ts'
 import { beginFamily } from '../grant/refresh-family.ts'
