@@ -16,6 +16,7 @@ export interface Follower {
   close(): void
 }
 
+/** What is known here of the log of one organization. */
 interface Followed {
   /** Undefined until it was read for the first time; what subscribers ask meanwhile is read from the database. */
   head: number | undefined
@@ -32,64 +33,23 @@ const MOST_RECENT = 256
  */
 export function createFollower(store: Store, pollMs: number, onFault: (fault: unknown) => void): Follower {
   const followed = new Map<string, Followed>()
-  const pending = new Set<string>()
-  let running = false
-
-  async function run(): Promise<void> {
-    if (running) return
-    running = true
-    try {
-      for (const organization of pending) {
-        pending.delete(organization)
-        await advance(organization)
-      }
-    } catch (fault) {
-      onFault(fault) // The next look finds the same organizations behind and tries again.
-    } finally {
-      running = false
-    }
-  }
-
-  async function advance(organization: string): Promise<void> {
-    const state = followed.get(organization)
-    if (!state) return
-    const tail = state.head === undefined ? 'gone' : await readTail(store.db, organization, state.head)
-    if (tail === 'gone') {
-      state.recent = []
-      state.head = await readHead(organization)
-    } else if (tail.changes.length === 0) return
-    else {
-      state.recent = [...state.recent, ...tail.changes].slice(-MOST_RECENT)
-      state.head = tail.changes.at(-1)?.revision ?? tail.head
-      if (state.head < tail.head) pending.add(organization)
-    }
-    for (const listener of state.listeners) listener(organization)
-  }
-
-  async function readHead(organization: string): Promise<number> {
-    const row = await store.db
-      .selectFrom('organization')
-      .where('id', '=', organization)
-      .select('revision')
-      .executeTakeFirst()
-    return row?.revision ?? 0
-  }
+  const rounds = createRounds(organization => readOn(store, followed, organization), onFault)
 
   async function poll(): Promise<void> {
-    if (followed.size === 0 || running) return
+    if (followed.size === 0 || rounds.isRunning()) return
     const rows = await store.db
       .selectFrom('organization')
       .where('id', 'in', [...followed.keys()])
       .select(['id', 'revision'])
       .execute()
-    for (const { id, revision } of rows) if (followed.get(id)?.head !== revision) pending.add(id)
-    await run()
+    await rounds.run(
+      rows.filter(({ id, revision }) => followed.get(id)?.head !== revision).map(({ id }) => id),
+    )
   }
 
   const unhook = store.onChange(organizations => {
     if (!organizations) return void poll().catch(onFault)
-    for (const organization of organizations) if (followed.has(organization)) pending.add(organization)
-    void run()
+    void rounds.run([...organizations].filter(organization => followed.has(organization)))
   })
   const timer = setInterval(() => void poll().catch(onFault), pollMs)
   timer.unref()
@@ -97,15 +57,8 @@ export function createFollower(store: Store, pollMs: number, onFault: (fault: un
   return {
     follow(organizations, onAdvance) {
       const ids = [...organizations]
-      for (const id of ids) {
-        const state = followed.get(id)
-        if (state) state.listeners.add(onAdvance)
-        else {
-          followed.set(id, { head: undefined, recent: [], listeners: new Set([onAdvance]) })
-          pending.add(id)
-        }
-      }
-      void run()
+      const isNew = ids.filter(id => listenTo(followed, id, onAdvance))
+      void rounds.run(isNew)
       return () => {
         for (const id of ids) {
           const state = followed.get(id)
@@ -115,23 +68,95 @@ export function createFollower(store: Store, pollMs: number, onFault: (fault: un
       }
     },
     after(organization, revision) {
-      const state = followed.get(organization)
-      if (state?.head === revision) return []
-      const oldest = state?.recent[0]?.revision
-      if (
-        state?.head !== undefined &&
-        oldest !== undefined &&
-        revision >= oldest - 1 &&
-        revision < state.head
-      )
-        return state.recent.slice(revision - oldest + 1)
+      const known = fromMemory(followed.get(organization), revision)
+      if (known) return known
       return readTail(store.db, organization, revision).then(tail => (tail === 'gone' ? tail : tail.changes))
     },
-    head: readHead,
+    head: organization => readHead(store, organization),
     close() {
       unhook()
       clearInterval(timer)
       followed.clear()
+    },
+  }
+}
+
+/** Reads on in the log of an organization, and tells who listens. True where there is more than was read. */
+async function readOn(
+  store: Store,
+  followed: ReadonlyMap<string, Followed>,
+  organization: string,
+): Promise<boolean> {
+  const state = followed.get(organization)
+  if (!state) return false
+  const tail = state.head === undefined ? 'gone' : await readTail(store.db, organization, state.head)
+  let isBehind = false
+  if (tail === 'gone') {
+    state.recent = []
+    state.head = await readHead(store, organization)
+  } else if (tail.changes.length === 0) return false
+  else {
+    state.recent = [...state.recent, ...tail.changes].slice(-MOST_RECENT)
+    state.head = tail.changes.at(-1)?.revision ?? tail.head
+    isBehind = state.head < tail.head
+  }
+  for (const listener of state.listeners) listener(organization)
+  return isBehind
+}
+
+async function readHead(store: Store, organization: string): Promise<number> {
+  const row = await store.db
+    .selectFrom('organization')
+    .where('id', '=', organization)
+    .select('revision')
+    .executeTakeFirst()
+  return row?.revision ?? 0
+}
+
+/** What follows a revision, where it is held here; undefined where the database has to be asked. */
+function fromMemory(state: Followed | undefined, revision: number): readonly Change[] | undefined {
+  if (state?.head === undefined) return undefined
+  if (state.head === revision) return []
+  const oldest = state.recent[0]?.revision
+  const isHeld = oldest !== undefined && revision >= oldest - 1 && revision < state.head
+  return isHeld ? state.recent.slice(revision - oldest + 1) : undefined
+}
+
+/** True where nobody listened to this organization before. */
+function listenTo(
+  followed: Map<string, Followed>,
+  organization: string,
+  listener: (organization: string) => void,
+): boolean {
+  const state = followed.get(organization)
+  if (state) state.listeners.add(listener)
+  else followed.set(organization, { head: undefined, recent: [], listeners: new Set([listener]) })
+  return !state
+}
+
+/** Works through organizations, one at a time and each once however often it was named meanwhile. */
+function createRounds(
+  advance: (organization: string) => Promise<boolean>,
+  onFault: (fault: unknown) => void,
+) {
+  const pending = new Set<string>()
+  let isRunning = false
+  return {
+    isRunning: () => isRunning,
+    async run(organizations: Iterable<string>): Promise<void> {
+      for (const organization of organizations) pending.add(organization)
+      if (isRunning) return
+      isRunning = true
+      try {
+        for (const organization of pending) {
+          pending.delete(organization)
+          if (await advance(organization)) pending.add(organization)
+        }
+      } catch (fault) {
+        onFault(fault) // The next look finds the same organizations behind and tries again.
+      } finally {
+        isRunning = false
+      }
     },
   }
 }
