@@ -79,7 +79,7 @@ export function createRecordMill(total: number): RecordMill {
       chain: [],
       client: null,
       commitment: undefined,
-      credential: null,
+      credential: idOf('crd', organization, agent),
       decision: isPermitted ? 'permit' : 'deny',
       definition: null,
       detail: null,

@@ -267,6 +267,38 @@ describeOnBoth('questions in words', (open, place) => {
     expect((await evidence.audit.calls(again)).items).toHaveLength(2)
   })
 
+  test('query.invalid: a name that thousands of organizations have is asked about in one of them', async () => {
+    if (place.kind !== 'memory') return
+    await using evidence = await openEvidence(open, place)
+    await ship(evidence.audit, 'pnt_1', 1, [attempt(1)])
+    const createdAt = '2026-09-01T00:00:00.000Z'
+    const seqs = Array.from({ length: 6_000 }, (_, i) => i + 2)
+    await evidence.store.write(async tx => {
+      for (let from = 0; from < seqs.length; from += 500) {
+        const some = seqs.slice(from, from + 500)
+        const organizations = some.map(seq => ({ id: `org_${seq}`, seq, slug: `o${seq}`, name: 'Other' }))
+        await tx
+          .insertInto('organization')
+          .values(organizations.map(each => ({ ...each, status: 'active' as const, createdAt })))
+          .execute()
+        const agent = {
+          kind: 'agent',
+          externalId: 'support-bot',
+          name: '',
+          status: 'active',
+          createdAt,
+        } as const
+        await tx
+          .insertInto('principal')
+          .values(some.map(seq => ({ ...agent, id: `agt_${seq}`, organizationId: `org_${seq}`, seq: 1 })))
+          .execute()
+      }
+    })
+    const all = evidence.audit.calls({ q: 'agent:support-bot', limit: 9 })
+    await expect(all).rejects.toMatchObject({ code: 'query.invalid', path: 'q' })
+    expect(await evidence.all({ q: 'agent:support-bot org:northwind' })).toEqual([attempt(1).id])
+  })
+
   test('query.invalid and not_found say what was meant; nothing is asked', async () => {
     await using evidence = await openEvidence(open, place)
     const { audit } = evidence

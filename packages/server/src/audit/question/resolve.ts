@@ -49,7 +49,15 @@ async function choose(
   find: (name: string) => Promise<string[]>,
 ): Promise<Choice<string> | undefined> {
   if (!wanted) return undefined
-  const found = async (names: readonly string[]) => [...new Set((await Promise.all(names.map(find))).flat())]
+  const found = async (names: readonly string[]) => {
+    const all = new Set((await Promise.all(names.map(find))).flat())
+    if (all.size <= MOST_FOUND) return [...all]
+    throw new AppError(
+      'query.invalid',
+      `"${column(names[0] ?? '', 80)}" stands for more than ${MOST_FOUND}: name an organization, or an id.`,
+      { path: 'q' },
+    )
+  }
   const any = anyOf(wanted)
   return { any: any && (await found(any)), none: await found(wanted.none) }
 }
@@ -84,6 +92,7 @@ export async function findPrincipals(
   const rows = await all
     .select('id')
     .where(eb => eb.or([eb('id', '=', name), eb('externalId', '=', name)]))
+    .limit(MOST_FOUND + 1)
     .execute()
   if (rows.length > 0) return rows.map(({ id }) => id)
   const known = () => all.select('externalId as name').limit(MOST_MEANT).execute()
@@ -151,6 +160,8 @@ function credentialId(text: string): string {
 const MOST_MEANT = 2_000
 /** More make a list that no database likes. */
 const MOST_LINKS = 5_000
+/** With what a question names besides, below the number of values that databases take in one statement. */
+const MOST_FOUND = 6_000
 
 async function idOrUnknown(
   what: string,

@@ -98,7 +98,8 @@ export async function searchRows(
       brokenOffAt = source.maxAt
       break
     }
-    const found = await matchesIn(searched, source, filter, { after, test, effort, need: limit + 1 })
+    const need = limit + 1
+    const found = await matchesIn(searched, source, filter, { after, test, effort, need, take: toFound })
     if (found.brokenOffAt !== null) brokenOffAt = Math.max(brokenOffAt ?? 0, found.brokenOffAt)
     rows = [...rows, ...found.rows].sort((a, b) => b.at - a.at || b.seq - a.seq).slice(0, limit + 1)
     if (brokenOffAt !== null) break
@@ -145,7 +146,12 @@ function createEffort(): Effort {
   }
 }
 
-async function matchesIn(
+function toFound({ seq, at, lag, log, idx, kind, point }: MatchedRow, whole: LogEntry): Found {
+  return { seq, at, receivedAt: at + lag, log, index: idx, kind, point, ...whole }
+}
+
+/** What is taken of each match is kept, and nothing else of it: there may be many. */
+async function matchesIn<T>(
   { entry }: Searched,
   source: Source,
   filter: RowFilter,
@@ -154,22 +160,23 @@ async function matchesIn(
     test: ((entry: LogEntry) => boolean) | null
     effort: Effort
     need: number
+    take(row: MatchedRow, whole: LogEntry): T
   },
-): Promise<{ rows: Found[]; brokenOffAt: number | null }> {
-  const { test, effort, need } = wanted
+): Promise<{ rows: T[]; brokenOffAt: number | null }> {
+  const { test, effort, need, take } = wanted
   let { after } = wanted
-  const rows: Found[] = []
+  const rows: T[] = []
   for (;;) {
     const limit = test === null ? need : OPENED_AT_ONCE
     const matched = (await source.run(
       selectRows(source.tables, sliceOf(source, filter), { after, limit }),
     )) as MatchedRow[] | null
     if (matched === null) return { rows, brokenOffAt: after?.at ?? source.maxAt }
-    for (const { seq, at, lag, log, idx, kind, point } of matched) {
-      const whole = await entry(log, idx)
+    for (const row of matched) {
+      const whole = await entry(row.log, row.idx)
       effort.opened++
       if (test?.(whole) === false) continue
-      rows.push({ seq, at, receivedAt: at + lag, log, index: idx, kind, point, ...whole })
+      rows.push(take(row, whole))
       if (rows.length === need) return { rows, brokenOffAt: null }
     }
     const last = matched.at(-1)
@@ -236,16 +243,14 @@ async function only(
   { test, effort }: { test: (entry: LogEntry) => boolean; effort: Effort },
 ): Promise<RowFilter[] | null> {
   const need = Number.MAX_SAFE_INTEGER
-  const { rows, brokenOffAt } = await matchesIn(searched, source, filter, {
-    after: undefined,
-    test,
-    effort,
-    need,
+  const { rows: seqs, brokenOffAt } = await matchesIn(searched, source, filter, {
+    ...{ after: undefined, test, effort, need },
+    take: ({ seq }) => seq,
   })
   if (brokenOffAt !== null) return null
-  return Array.from({ length: Math.ceil(rows.length / SEQS_AT_ONCE) }, (_, i) => ({
+  return Array.from({ length: Math.ceil(seqs.length / SEQS_AT_ONCE) }, (_, i) => ({
     ...filter,
-    seqs: rows.slice(i * SEQS_AT_ONCE, (i + 1) * SEQS_AT_ONCE).map(({ seq }) => seq),
+    seqs: seqs.slice(i * SEQS_AT_ONCE, (i + 1) * SEQS_AT_ONCE),
   }))
 }
 

@@ -63,9 +63,8 @@ const ALERT = exported({
   },
 })
 
-/** Whatever any viewer takes for the end of a line. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-const ENDS_A_LINE = /[\0-\x1f\x7f-\x9f\u2028\u2029]/
+/** Whatever any viewer takes for the end of a line, and what hides in one. */
+const ENDS_A_LINE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 
 test('no record of any kind breaks its line, in no format, nor makes it longer than allowed', () => {
   fc.assert(

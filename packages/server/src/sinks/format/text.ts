@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '@valetkey/sdk/core'
 
 /** What ends a line, moves a cursor, hides, or turns the reading direction around, in one viewer or another. */
-const UNPRINTABLE = /[\p{Cc}\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/gu
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
 /** A text that stays on its line: what would break one becomes a space, and what is too long is cut. */
 export function plain(text: string, longest: number): string {
@@ -11,9 +11,12 @@ export function plain(text: string, longest: number): string {
 
 /** JSON on one line for every reader: characters that some of them take for the end of a line are written as escapes. */
 export function jsonLine(value: unknown): string {
-  return JSON.stringify(value).replaceAll(
-    UNPRINTABLE,
-    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  return JSON.stringify(value).replaceAll(UNPRINTABLE, character =>
+    // Of two units where it lies beyond the first 65,536.
+    character
+      .split('')
+      .map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
   )
 }
 

@@ -28,7 +28,10 @@ export function converse(receiver: TlsReceiver, text: string, limit: AbortSignal
       fault(`The connection failed: ${code ?? message}.`)
     let isSaid = false
     let hasGoodbye = false
-    limit.addEventListener('abort', () => fault('The receiver did not answer in time.'), { once: true })
+    const late = () => fault('The receiver did not answer in time.')
+    if (limit.aborted) late()
+    limit.addEventListener('abort', late, { once: true })
+    carried.on('error', failed)
     socket
       .once('secureConnect', () => socket.end(text, () => (isSaid = true)))
       .once('end', () => (hasGoodbye = true))

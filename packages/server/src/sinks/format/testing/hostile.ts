@@ -12,6 +12,10 @@ const BREAKS = [
   '\u2029',
   '\u202e',
   '\ufeff',
+  // Tags: letters that nobody sees, and that models read.
+  '\u{e0041}\u{e0042}',
+  '\u200b',
+  '\u00ad',
   '\ud800',
   '\x1b[2J',
   '|',
