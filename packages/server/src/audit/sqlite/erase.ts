@@ -24,7 +24,16 @@ export function eraseData(database: Sqlite.Database, directory: string, erasure:
   })()
   for (const segment of listSegments(database))
     if (holdsAny(database, segment, id, erasure)) replaceSegment(database, directory, segment, id, erasure)
-  if (!database.memory) database.pragma('wal_checkpoint(TRUNCATE)')
+  if (!database.memory) emptyJournal(database)
+}
+
+/** A question that is under way may be reading from the journal; what was erased is tried again until it is not there either. */
+function emptyJournal(database: Sqlite.Database): void {
+  const [result] = database.pragma('wal_checkpoint(TRUNCATE)') as { busy: number }[]
+  if (result?.busy !== 0)
+    throw new Error(
+      'What was erased is still in the journal, which a question is reading. It is tried again.',
+    )
 }
 
 function eraseIn(database: Sqlite.Database, table: string, log: number, { places }: Erasure): void {
