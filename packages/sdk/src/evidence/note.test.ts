@@ -8,7 +8,9 @@ import {
   newNoteSeed,
   openNote,
   parseVkey,
+  partNote,
   publicKeyOf,
+  signatureLine,
   signNote,
 } from './note.ts'
 import { checkReceipt, parseReceipt, writeReceipt } from './receipt.ts'
@@ -137,6 +139,14 @@ test('a receipt proves its entry and no other, and every changed byte of it is n
   expect(text.startsWith('c2sp.org/tlog-proof@v1\nindex 1\n')).toBe(true)
   expect(checkReceipt(parseReceipt(text), b, [log])).toMatchObject({ size: 3, origin: log.name })
   expect(() => checkReceipt(parseReceipt(text), c, [log])).toThrow('another one')
+  // The same key under the name of another log: what it has signed for one proves nothing about the other.
+  const other = createNoteSigner(`${log.name}-other`, 'ed25519', SEED)
+  const { signatures } = partNote(checkpoint)
+  const relabelled = text.replace(
+    /\n\u2014 .*/,
+    `\n${signatureLine(other, signatures[0]?.signature ?? Buffer.alloc(0)).trimEnd()}`,
+  )
+  expect(() => checkReceipt(parseReceipt(relabelled), b, [other])).toThrow('No key of')
   const extra = writeReceipt({ index: 1, proof: [a, c], checkpoint, entry: 'dec_1', statements: [] })
   expect(parseReceipt(extra).entry).toBe('dec_1')
   // Written in another way, with what is no text, or with something else behind the entry.

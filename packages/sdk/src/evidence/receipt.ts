@@ -62,6 +62,9 @@ export function checkReceipt(
 ): Checkpoint & { signed: ReturnType<typeof openNote>['signed'] } {
   const { text, signed } = openNote(receipt.checkpoint, known)
   const checkpoint = parseCheckpoint(text)
+  // One key may sign many logs, and a signature does not say under which name it was made.
+  if (!signed.some(({ name }) => name === checkpoint.origin))
+    throw new AppError('evidence.invalid', `No key of ${checkpoint.origin} that is trusted here has signed.`)
   const at = { index: receipt.index, size: checkpoint.size }
   if (!isIncluded(leaf, at, receipt.proof, checkpoint.root))
     throw new AppError('evidence.invalid', `Entry ${receipt.index} of the log is another one than this.`)
