@@ -1,9 +1,13 @@
 import { createBundleVerifier, parseTrust } from '@valetkey/sdk/evidence'
+import { sql } from 'kysely'
 import { expect, test } from 'vitest'
+import { KIND } from '../../packages/server/src/audit/entry.ts'
 import { record } from '../../packages/server/src/audit/index.ts'
-import { type Evidence, NOW, openEvidence } from './audit-evidence.ts'
-import { attempt, outcome } from './audit-samples.ts'
-import { describeOnBoth } from './databases.ts'
+import { openPostgresLedger } from '../../packages/server/src/audit/postgres/ledger.ts'
+import { openStore } from '../../packages/server/src/store/index.ts'
+import { type Evidence, NOW, openEvidence, openTestAudit } from './audit-evidence.ts'
+import { attempt, insertNames, outcome } from './audit-samples.ts'
+import { describeOnBoth, freshDatabase, MASTER_KEY } from './databases.ts'
 import { ship } from './shipping.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -180,3 +184,57 @@ async function exported({ audit }: Evidence) {
   verifier.push(Buffer.from(text))
   return { text, report: verifier.end() }
 }
+
+test('a hold that another node has placed meanwhile is heeded, and is placed once nothing is going any more', async () => {
+  const url = await freshDatabase()
+  const [here, there] = [
+    await openStore({ url, masterKey: MASTER_KEY }),
+    await openStore({ url, masterKey: MASTER_KEY }),
+  ]
+  await insertNames(here)
+  const audit = await openTestAudit(here, { kind: 'postgres', dialect: 'postgres', newUrl: async () => url })
+  await ship(
+    audit,
+    'pnt_1',
+    1,
+    [1, 2, 3].map(counter => attempt(counter)),
+  )
+  const ledger = await openPostgresLedger(there, { secret: there.instanceId, now: () => NOW })
+  const expiry = {
+    ...{ log: 'org_nw', kinds: [KIND.attempt], held: [], holds: [] },
+    before: Date.parse(attempt(3).at),
+  }
+  // Something goes on the other node, and is not committed yet.
+  const [going, letGo] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const portion = there.write(async tx => {
+    await ledger.standStill(tx)
+    going.resolve()
+    await letGo.promise
+  })
+  await going.promise
+  let isHeld = false
+  const holding = audit.retention
+    .hold({ organization: 'northwind', reason: 'a case' }, 'usr_maya')
+    .finally(() => {
+      isHeld = true
+    })
+  const waiting = async () => {
+    const { rows } = await sql<{ count: number }>`
+      select count(*) as count from pg_stat_activity where datname = current_database() and wait_event = 'advisory'`.execute(
+      here.db,
+    )
+    return Number(rows[0]?.count)
+  }
+  await expect.poll(waiting, { timeout: 10_000 }).toBe(1)
+  expect(isHeld).toBe(false)
+  letGo.resolve()
+  await portion
+  const { id } = await holding
+  // What had been begun before knows nothing of it, and lets nothing go all the same.
+  expect(await ledger.expire([expiry])).toBe(0)
+  await audit.retention.release({ id, reason: 'settled' }, 'usr_maya')
+  expect(await ledger.expire([expiry])).toBe(2)
+  await audit.close()
+  await here.close()
+  await there.close()
+})

@@ -88,7 +88,9 @@ test('a crash at any step of building a segment loses nothing, doubles nothing, 
   expect(await file.ingest([batch(1, 140)])).toMatchObject([{ accepted: 0, repeated: 140, conflicts: 0 }])
 
   // The same while records expire: built anew, and not put in its place.
-  const expiry = [{ log: 'org_nw', kinds: [KIND.attempt], before: Date.parse(attempt(31).at), held: [] }]
+  const expiry = [
+    { log: 'org_nw', kinds: [KIND.attempt], before: Date.parse(attempt(31).at), held: [], holds: [] },
+  ]
   expect(await file.expiring(expiry)).toEqual([head])
   await file.rebuild(head, expiry)
   expect(filesIn(directory)).toHaveLength(2)
@@ -126,7 +128,9 @@ test('a disk that fills while a segment is built: calls are recorded and found m
   await expectOnce(file, 100)
 
   // The same where the name is taken by something that cannot be removed.
-  const expiry = [{ log: 'org_nw', kinds: [KIND.attempt], before: Date.parse(attempt(11).at), held: [] }]
+  const expiry = [
+    { log: 'org_nw', kinds: [KIND.attempt], before: Date.parse(attempt(11).at), held: [], holds: [] },
+  ]
   const draft = join(directory, 'segments', `segment-${head}.1.db.draft`)
   mkdirSync(draft)
   await expect(file.rebuild(head, expiry)).rejects.toThrow()

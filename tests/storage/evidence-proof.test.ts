@@ -103,7 +103,7 @@ test('what is erased or has to go while another node packs it together is gone a
   await holding.promise
   const erasing = ledger.erase({ log: 'org_nw', generation: 1, places: [[6, 1]] })
   const going = ledger.expire([
-    { log: 'org_nw', kinds: [KIND.attempt], before: Date.parse(attempt(6).at), held: [] },
+    { log: 'org_nw', kinds: [KIND.attempt], before: Date.parse(attempt(6).at), held: [], holds: [] },
   ])
   // Both wait for the other node by now.
   const waiting = async () => {

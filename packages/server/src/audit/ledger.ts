@@ -1,3 +1,4 @@
+import type { Tx } from '../store/index.ts'
 import type { StoredData, StoredEntry } from './bundle.ts'
 import type { Batch, Entry } from './entry.ts'
 import type { Ingested } from './ingest.ts'
@@ -67,6 +68,8 @@ export interface Ledger {
   erase(erasure: Erasure): Promise<void>
   /** Takes out records that were kept for long enough: of their entries the hashes stay. Gives how many. */
   expire(expiries: readonly Expiry[]): Promise<number>
+  /** Waits for what is going on whatever node, and lets nothing go until the commit; nor anything else that stands still. */
+  standStill(tx: Tx): Promise<void>
   /** Begins another generation of a log, empty; what comes from now on goes there. */
   beginGeneration(name: string): Promise<LogState>
 

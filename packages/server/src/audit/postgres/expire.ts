@@ -28,11 +28,23 @@ export async function expireRecords(
     for (const { id } of logs)
       for (let some = -1; some !== 0; gone += some)
         some = await store.write(async tx =>
-          (await isMyTurn(tx)) ? expireSome(tx, { ...expiry, id, held }) : 0,
+          (await mayGo(tx, expiry)) ? expireSome(tx, { ...expiry, id, held }) : 0,
         )
   }
   if (gone > 0) await dropWeeks(store, Math.max(...expiries.map(({ before }) => before)))
   return gone
+}
+
+/** A hold that was placed on another node since is heeded from its commit on: it has waited for what went before. */
+async function mayGo(tx: Tx, { log, holds }: Expiry): Promise<boolean> {
+  if (!(await isMyTurn(tx))) return false
+  const { rows } = await sql<{ id: string }>`
+    select id from evidence_hold where organization_id = ${log} and released_at is null`.execute(tx)
+  return rows.every(({ id }) => holds.includes(id))
+}
+
+export async function standStill(tx: Tx): Promise<void> {
+  await sql`select pg_advisory_xact_lock(7310951)`.execute(tx)
 }
 
 async function isMyTurn(tx: Tx): Promise<boolean> {

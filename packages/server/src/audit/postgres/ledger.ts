@@ -6,7 +6,7 @@ import type { Entry } from '../entry.ts'
 import { appendEntries, type Ingested, ingestBatch } from '../ingest.ts'
 import type { Ledger } from '../ledger.ts'
 import { createTerms } from '../terms.ts'
-import { expireRecords } from './expire.ts'
+import { expireRecords, standStill } from './expire.ts'
 import {
   beginGeneration,
   eraseData,
@@ -79,6 +79,7 @@ export async function openPostgresLedger(
     entries: (log, from, to) => available(readEntries(store.db, log, from, to)),
     erase: erasure => available(store.write(tx => eraseData(tx, erasure))),
     expire: expiries => available(expireRecords(store, names, expiries)),
+    standStill,
     async beginGeneration(name) {
       await available(store.write(tx => beginGeneration(tx, name)))
       const begun = (await available(listLogs(store.db, [name]))).at(-1)

@@ -62,6 +62,8 @@ export async function eraseEvidence(parts: ProofParts, wish: ErasureWish, actor:
   }
   if (events.length > 0)
     await store.write(async tx => {
+      // A hold is either seen here, or confirmed only after this.
+      await ledger.standStill(tx)
       for (const { organization, rows } of doomed) await refuseWhatIsHeld(tx, organization, rows, persons)
       await recordAll(tx, events, now())
     })

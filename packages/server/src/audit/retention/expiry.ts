@@ -9,6 +9,8 @@ export interface Expiry {
   before: number
   /** People whose records must stay: for whom it was done, who owns the agent, who did it, or to whom it was done. */
   held: readonly string[]
+  /** Ids of the holds that stood when this was said: once others do, nothing more goes by it. */
+  holds: readonly string[]
 }
 
 /** What retention tells apart, and the kinds of records that it is about. */

@@ -24,7 +24,7 @@ export interface Retention {
 
 export function createRetention(parts: {
   store: Store
-  ledger: Pick<Ledger, 'expire'>
+  ledger: Pick<Ledger, 'expire' | 'standStill'>
   now(): number
 }): Retention {
   const { store, ledger, now } = parts
@@ -32,7 +32,7 @@ export function createRetention(parts: {
     list: ({ organization }) => listRetention(store.db, organization),
     set: (wish, actor) => setRetention(store, wish, { actor, now: now() }),
     holds: ({ organization }) => listHolds(store.db, organization),
-    hold: (wish, actor) => placeHold(store, wish, { actor, now: now() }),
+    hold: (wish, actor) => placeHold(store, ledger, wish, { actor, now: now() }),
     release: (wish, actor) => releaseHold(store, wish, { actor, now: now() }),
     expire: () => expire(store, ledger, now()),
   }
@@ -93,6 +93,7 @@ async function listHolds(db: Db, name: string | undefined): Promise<Output<Evide
 
 async function placeHold(
   store: Store,
+  ledger: Pick<Ledger, 'standStill'>,
   { organization: name, person: personName, reason }: Parsed<Evidence['hold']>,
   { actor, now }: By,
 ): Promise<Hold> {
@@ -104,6 +105,7 @@ async function placeHold(
     ...{ createdAt: isoTime(now), createdBy: actor, releasedAt: null },
   }
   await store.write(async tx => {
+    await ledger.standStill(tx)
     await tx.insertInto('evidenceHold').values(row).execute()
     const detail = { person, reason }
     await record(tx, { organization, type: 'evidence.held', actor, target: row.id, detail }, now)
@@ -153,7 +155,10 @@ async function expire(store: Store, ledger: Pick<Ledger, 'expire'>, now: number)
     if (holds.some(({ personId }) => personId === null)) continue
     const held = holds.flatMap(({ personId }) => personId ?? [])
     const before = now - days * DAY_MS
-    const expiry: Expiry = { log: organizationId, kinds: RETAINED[kind satisfies Retained], before, held }
+    const expiry: Expiry = {
+      ...{ log: organizationId, kinds: RETAINED[kind satisfies Retained], before, held },
+      holds: holds.map(({ id }) => id),
+    }
     const records = await ledger.expire([expiry])
     if (records === 0) continue
     gone += records

@@ -101,6 +101,8 @@ export async function openSqliteLedger(options: SqliteOptions): Promise<Ledger> 
     erase: erasure => available(builds.apart(() => writer.erase(erasure))),
     // Nor while one is being built from what has to go.
     expire: expiries => available(builds.apart(() => expire(expiries))),
+    // There is one process, which does both in turn.
+    standStill: async () => undefined,
     beginGeneration: name => available(writer.beginGeneration(name)),
     ask: question => available(reader.ask(question)),
     summarize: question => available(reader.summarize(question)),

@@ -30,7 +30,9 @@ async function expired(): Promise<RebuiltSegment> {
   await ship(31, 1)
   await file.publish(await file.build(1))
   const before = Date.parse(attempt(11).at)
-  const rebuilt = await file.rebuild(1, [{ log: 'org_nw', kinds: [KIND.attempt], before, held: [] }])
+  const rebuilt = await file.rebuild(1, [
+    { log: 'org_nw', kinds: [KIND.attempt], before, held: [], holds: [] },
+  ])
   await file.close()
   return rebuilt
 }
