@@ -49,8 +49,8 @@ async function anchorOne(
   { ledger, sealer, trees, witnesses, onError }: AnchorOptions,
   log: LogState,
 ): Promise<void> {
-  const { note } = log
-  if (note === null) return
+  if (log.note === null) return
+  const note = await sealer.renewed(log, log.note)
   // The note may be of an earlier size than the tree: another node is about to sign that.
   const { size } = parseCheckpoint(partNote(note).text)
   let cosigned = note

@@ -39,6 +39,8 @@ export interface Logs {
   /** The newest generation of a log; undefined before its first entry. */
   find(name: string): Promise<LogState | undefined>
   originOf(log: Pick<LogState, 'name' | 'generation'>): string
+  /** A checkpoint of a log under the keys of today. */
+  renewed(log: LogState, note: string): Promise<string>
   /** The public keys of a log, the present one first. */
   vkeys(log: Pick<LogState, 'name' | 'generation'>): string[]
   /** What a witness is told to trust, for all logs of this environment: one line a key, and one for each statement. */
@@ -91,6 +93,7 @@ export async function createLogs(options: LogsOptions): Promise<Logs> {
     list: () => ledger.logs(),
     find: async name => (await ledger.logs([name])).at(-1),
     originOf: sealer.originOf,
+    renewed: sealer.renewed,
     vkeys: log => keys.vkeys(sealer.originOf(log)),
     trust: () => [...keys.present.map(key => `${origin}/*+${key}`), ...keys.statements.map(statementLine)],
     statements: () => keys.statements,

@@ -1,5 +1,5 @@
 import { AppError } from '@valetkey/sdk/core'
-import { checkpointText, signNote } from '@valetkey/sdk/evidence'
+import { checkpointText, parseCheckpoint, partNote, signatureLine, signNote } from '@valetkey/sdk/evidence'
 import type { Ledger, LogState } from '../ledger.ts'
 import type { LogKeys } from './keys.ts'
 import type { CheckpointMemory, Remembered } from './memory.ts'
@@ -22,6 +22,11 @@ export interface Sealer {
   check(): Promise<void>
   /** Whether a log still holds a tree that was signed. */
   isContinued(log: LogState, signed: Remembered): Promise<boolean>
+  /**
+   * A checkpoint under the keys of today, with what witnesses have put under it: it may be from before a rotation, where
+   * nothing has grown since.
+   */
+  renewed(log: LogState, note: string): Promise<string>
   originOf(log: Pick<LogState, 'name' | 'generation'>): string
 }
 
@@ -57,6 +62,21 @@ export function createSealer({ ledger, trees, memory, keys, origin }: SealerOpti
     return signed
   }
 
+  async function renewed(log: LogState, note: string): Promise<string> {
+    const signers = keys().signers(originOf(log))
+    const [present] = signers
+    const { text, signatures } = partNote(note)
+    if (present && signatures.some(({ name, id }) => name === present.name && id.equals(present.id)))
+      return note
+    // Not because it stands in the database: because it is the tree.
+    const { size } = parseCheckpoint(text)
+    const root = size > log.size ? undefined : await trees.rootAt(log.id, size)
+    if (!root || text !== checkpointText({ origin: originOf(log), size, root }))
+      throw rolledBack(originOf(log), log.size, size)
+    const others = signatures.filter(({ name }) => name !== originOf(log))
+    return signNote(text, signers) + others.map(each => signatureLine(each, each.signature)).join('')
+  }
+
   /** What was grown and not signed before is signed with it: the disk had filled, or a node died in between. */
   async function seal(): Promise<LogState[]> {
     const grown = new Map<number, number>()
@@ -74,6 +94,7 @@ export function createSealer({ ledger, trees, memory, keys, origin }: SealerOpti
   return {
     originOf,
     isContinued,
+    renewed,
     seal() {
       const next = last.then(seal)
       last = next.catch(() => undefined)

@@ -47,7 +47,7 @@ export async function* exportEvidence(
 ): AsyncGenerator<string> {
   const { ledger, logs, db, now } = parts
   const log = await findLog(logs, db, query)
-  const { note, size } = newestOf(logs, log)
+  const { note, size } = await newestOf(logs, log)
   const filter = await filterOf(parts, query, log)
   const about: BundleAbout = {
     ...{ origin: logs.originOf(log), log: log.name, isWhole: filter === undefined, size },
@@ -76,10 +76,10 @@ export async function* exportEvidence(
 }
 
 /** Up to which checkpoint is exported: where witnesses are asked, the newest that one of them has seen. */
-function newestOf(logs: Logs, log: LogState): { note: string; size: number } {
+async function newestOf(logs: Logs, log: LogState): Promise<{ note: string; size: number }> {
   const note = (logs.witnesses.length > 0 ? log.cosigned : null) ?? log.note
   if (note === null) throw new AppError('audit.unavailable', 'Nothing of this log is signed yet. Try again.')
-  return { note, size: sizeOf(note) }
+  return { note: await logs.renewed(log, note), size: sizeOf(note) }
 }
 
 function sizeOf(note: string): number {

@@ -50,7 +50,7 @@ export function createProof(parts: ProofParts): Proof {
       const all = await logs.list()
       const items = all.filter(each => name === undefined || each.name === name)
       return {
-        items: items.map(each => toView(logs, each)),
+        items: await Promise.all(items.map(each => toView(logs, each))),
         trust: logs.trust(),
         witnesses: [...logs.witnesses],
       }
@@ -80,11 +80,15 @@ export function createProof(parts: ProofParts): Proof {
   }
 }
 
-function toView(logs: Logs, log: LogState): Output<AdminApi['evidence']['logs']>['items'][number] {
+async function toView(
+  logs: Logs,
+  log: LogState,
+): Promise<Output<AdminApi['evidence']['logs']>['items'][number]> {
   const { name, generation, entries, note, cosigned } = log
   const sizeOf = (text: string | null) => (text === null ? 0 : parseCheckpoint(partNote(text).text).size)
   return {
     ...{ name, generation, entries, origin: logs.originOf(log), keys: logs.vkeys(log) },
-    ...{ signed: sizeOf(note), cosigned: sizeOf(cosigned), checkpoint: note },
+    ...{ signed: sizeOf(note), cosigned: sizeOf(cosigned) },
+    checkpoint: note && (await logs.renewed(log, note)),
   }
 }

@@ -17,8 +17,9 @@ export async function receiptFor(ledger: Ledger, logs: Logs, id: string): Promis
   const [found] = await ledger.lookUp(id)
   if (!found) throw new AppError('not_found', 'No record with this id is there.')
   const log = (await logs.list()).find(each => each.id === found.log)
-  const note = log && noteOver(log, found.index)
-  if (!note) throw new AppError('audit.unavailable', 'The record is not signed yet. Try again in a moment.')
+  const signed = log && noteOver(log, found.index)
+  if (!signed) throw new AppError('audit.unavailable', 'The record is not signed yet. Try again in a moment.')
+  const note = await logs.renewed(log, signed)
   const { size } = parseCheckpoint(partNote(note).text)
   const proof = await logs.trees.inclusion(log.id, found.index, size)
   const entry = 'leaf' in found.entry ? found.entry.leaf : ''

@@ -24,7 +24,9 @@ export async function readTileFile(
   const log = (await logs.list()).find(each => each.name === name && each.generation === Number(generation))
   if (!log) return undefined
   if (file === 'checkpoint')
-    return log.note === null ? undefined : { type: 'text/plain; charset=utf-8', body: Buffer.from(log.note) }
+    return log.note === null
+      ? undefined
+      : { type: 'text/plain; charset=utf-8', body: Buffer.from(await logs.renewed(log, log.note)) }
   const [, level, rest = ''] = /^tile\/(entries|\d)\/(.+)$/.exec(file) ?? []
   const [, digits, partial] = NUMBER.exec(rest) ?? []
   const width = partial === undefined ? TILE_HASHES : Number(partial)

@@ -80,7 +80,8 @@ export function listLogs(database: Sqlite.Database, only?: readonly (number | st
 export function keepNotes(database: Sqlite.Database, notes: readonly KeptNote[]): void {
   const put = database.prepare(
     `insert into note (log, size, note, anchor, cosigned) values (?, ?, ?, ?, ?)
-     on conflict (log, size) do update set note = excluded.note, anchor = max(anchor, excluded.anchor),
+     on conflict (log, size) do update set
+       note = case when note.cosigned > excluded.cosigned then note.note else excluded.note end, anchor = max(anchor, excluded.anchor),
        cosigned = max(cosigned, excluded.cosigned)`,
   )
   const drop = database.prepare('delete from note where log = ? and size < ? and anchor = 0')
