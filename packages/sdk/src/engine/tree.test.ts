@@ -103,6 +103,20 @@ test('what is taken from the beginning, the middle and the end of a row of child
   }
 })
 
+test('two that are taken from a row of children one after the other leave the others, whichever they are', () => {
+  const row = [2, 3, 4, 5]
+  for (const first of row)
+    for (const second of row.filter(seq => seq !== first)) {
+      const tree = new ResourceTree()
+      tree.put(ORGANIZATION, [1, 'r1', null])
+      for (const seq of row) tree.put(FOLDER, [seq, `r${seq}`, 1])
+      tree.remove(first)
+      tree.remove(second)
+      const kept = row.filter(seq => seq !== first && seq !== second)
+      expectSame(tree, new Map([[1, 0], ...kept.map(seq => [seq, 1] as const)]))
+    }
+})
+
 test('a resource that is renamed is found under its new name only', () => {
   const tree = new ResourceTree()
   tree.put(ORGANIZATION, [1, 'r1', null])
@@ -188,6 +202,7 @@ test('a number that is no resource has no name and no type, and there is nothing
   expect([0, 3, 5, 10_000].map(seq => tree.externalIdOf(seq))).toEqual(['', '', '', ''])
   expect([0, 3, 5, 10_000].map(seq => tree.typeOf(seq))).toEqual([0, 0, 0, 0])
   expect([...tree.ofType(0, 0)]).toEqual([])
+  expect([tree.find(0, 'r1'), tree.find(0, '')]).toEqual([0, 0])
   for (const seq of [0, 3, 5, 10_000]) expect([...tree.ofTypeWithin(0, seq)]).toEqual([])
 })
 
