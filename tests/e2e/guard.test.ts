@@ -314,6 +314,27 @@ describe('every attempt is on record', () => {
     )
   })
 
+  test('however long a name is that a caller makes up, of whatever it asks for', async () => {
+    const long = '\\"'.repeat(250_000)
+    const asked: [status: number, method: string, params: Record<string, unknown>][] = [
+      [400, 'tools/call', { name: long }],
+      [400, 'resources/read', { uri: long }],
+      [400, long, {}],
+      [200, 'tools/call', { name: 'search', arguments: { [long]: 1 } }],
+    ]
+    for (const [expected, method, params] of asked) {
+      const { status, text } = await say(server.url, method, params, { token })
+      expect(status).toBe(expected)
+      expect(text.length).toBeLessThan(2_000)
+    }
+    const [refused] = await world.calls({ server: 'library', reason: 'arguments_invalid', limit: 1 })
+    expect(JSON.stringify(refused).length).toBeLessThan(4_000)
+    const trace = '00-2bf7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    await say(server.url, 'tools/call', search('after'), { token, headers: { traceparent: trace } })
+    const newest = async () => (await world.calls({ server: 'library', limit: 1 }))[0]
+    await expect.poll(async () => (await newest())?.trace).toBe(trace)
+  })
+
   test('a suspended agent is heard in nothing, and its attempt is on record', async () => {
     await world.api.agents.create({ name: 'intern', owner: 'maya@northwind.test', ceiling: ['invoices:*'] })
     await world.api.assignments.create({ principal: 'intern', role: 'support-agent' })

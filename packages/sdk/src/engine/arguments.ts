@@ -30,9 +30,9 @@ export function compileArguments(
       if (result.valid) return null
       // The last error is the innermost: the one that names the argument at fault.
       const fault = result.errors.at(-1)
-      return fault
-        ? `${fault.instanceLocation.replace(/^#\/?/, '') || 'arguments'}: ${fault.error}`
-        : 'No match.'
+      if (!fault) return 'No match.'
+      const at = fault.instanceLocation.replace(/^#\/?/, '') || 'arguments'
+      return `${shorten(at)}: ${shorten(fault.error)}`
     } catch {
       return 'The arguments cannot be checked against the approved input schema.'
     }
@@ -67,6 +67,13 @@ function compilePlain(schema: Schema): ((args: JsonObject) => boolean) | null {
 
 function isOfType(value: unknown, type: string | undefined): boolean {
   return type === 'integer' ? Number.isInteger(value) : type !== undefined && typeof value === type
+}
+
+/** A caller chooses how its arguments are called, and this goes on record. */
+const LONGEST_SAID = 300
+
+function shorten(text: string): string {
+  return text.length > LONGEST_SAID ? `${text.slice(0, LONGEST_SAID)}…` : text
 }
 
 /** The same schema with every object closed that names its members and does not say itself what else may be there. */

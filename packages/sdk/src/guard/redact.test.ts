@@ -13,6 +13,14 @@ describe('arguments on record', () => {
     expect(JSON.stringify(redactArguments(JSON.parse(text), null))).toBe(text)
   })
 
+  test('cut a name that is long as they cut a text, and keep two that begin alike apart', () => {
+    const [one, two] = ['a'.repeat(600), `${'a'.repeat(599)}b`]
+    const cut = redactArguments({ [one]: 1, [two]: 2 }, null)
+    expect(Object.values(cut ?? {})).toEqual([1, 2])
+    for (const name of Object.keys(cut ?? {}))
+      expect(name).toMatch(/^a{512}\[88 more characters\]\[member \d\]$/)
+  })
+
   test.each([
     'password',
     'apiKey',

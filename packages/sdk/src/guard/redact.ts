@@ -44,7 +44,7 @@ function redactObject(value: JsonObject, schemas: JsonObject, depth: number): Js
       (isObject(schema) && (schema['writeOnly'] === true || schema['format'] === 'password'))
     const shown = isSecret ? '[redacted]' : redactValue(value[key] ?? null, schema, depth)
     if (key === '__proto__') putOwn(result, key, shown)
-    else result[key] = shown
+    else result[key.length > LONGEST_TEXT ? cutName(key, count) : key] = shown
   }
   return result
 }
@@ -70,6 +70,11 @@ function redactText(text: string): string {
   const clean = near.length < 16 ? near : near.replaceAll(SECRET_VALUE, '[redacted]')
   if (text.length <= LONGEST_TEXT) return clean
   return `${clean.slice(0, LONGEST_TEXT)}[${text.length - LONGEST_TEXT} more characters]`
+}
+
+/** Two that begin alike stay two. */
+function cutName(name: string, number: number): string {
+  return `${redactText(name)}[member ${number}]`
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

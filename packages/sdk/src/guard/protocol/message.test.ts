@@ -97,6 +97,31 @@ describe('a message', () => {
     )
   })
 
+  test('names no more than a record should hold', () => {
+    const [most, more] = ['x'.repeat(8_192), 'x'.repeat(8_193)]
+    const listen = (uris: string[]) => ({
+      method: 'subscriptions/listen',
+      params: { notifications: { resourceSubscriptions: uris } },
+    })
+    for (const [name, isRefused] of [
+      [most, false],
+      [more, true],
+    ] as const)
+      for (const message of [
+        { method: name },
+        { method: 'tools/call', params: { name } },
+        { method: 'resources/read', params: { uri: name } },
+        { method: 'tasks/get', params: { taskId: name } },
+        { method: 'completion/complete', params: { ref: { type: 'ref/prompt', name } } },
+        { method: 'completion/complete', params: { ref: { type: 'ref/resource', uri: name } } },
+        { method: 'subscriptions/listen', params: { notifications: { taskIds: [name] } } },
+        listen([name]),
+      ])
+        expect(isFault(parse(message)), message.method).toBe(isRefused)
+    expect(isFault(parse(listen(Array(100).fill('a'))))).toBe(false)
+    expect(parse(listen(Array(101).fill('a')))).toMatchObject({ status: 400, code: -32602, id: 1 })
+  })
+
   test('has an id that comes back as it went, or none', () => {
     for (const id of [null, true, {}, [], [1]])
       expect(parse({ id, method: 'tools/list' }), JSON.stringify(id)).toMatchObject({ status: 400, id: null })

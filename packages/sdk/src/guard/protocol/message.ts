@@ -1,8 +1,8 @@
 import type { JsonObject } from '../../core/index.ts'
+import { findExcess, findMisspelt, isObject, META_VERSION } from './names.ts'
 import { findJsonFault } from './strict-json.ts'
 
 export const MODERN = '2026-07-28'
-const META_VERSION = 'io.modelcontextprotocol/protocolVersion'
 const MAX_DEPTH = 64
 const FLAWS = {
   duplicate_key: 'A member is named twice in the message.',
@@ -77,6 +77,8 @@ export function parseMessage(text: string, header: MessageHeaders): Message | Me
       `Write "${misspelt}" as it is written here: some programs would take yours for it.`,
       id,
     )
+  const excess = findExcess(method, params)
+  if (excess !== undefined) return fault(400, -32602, excess, id)
   const era = eraOf(params, header)
   const mismatch = headerMismatch(method, params, header, era)
   if (mismatch) return fault(400, -32020, mismatch, id)
@@ -89,41 +91,6 @@ export function parseMessage(text: string, header: MessageHeaders): Message | Me
  */
 const OF_REQUESTS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'method', 'params'])
 const OF_ANSWERS: ReadonlySet<string> = new Set(['jsonrpc', 'id', 'result', 'error'])
-
-/** What decisions are made on, and where in the parameters it stands. */
-const READ: readonly (readonly [within: string | null, names: ReadonlyMap<string, string>])[] = [
-  [null, spellings('name', 'arguments', 'uri', 'ref', 'argument', 'notifications', 'taskId', '_meta')],
-  ['ref', spellings('type', 'name', 'uri')],
-  ['argument', spellings('name', 'value')],
-  ['notifications', spellings('resourceSubscriptions')],
-  ['_meta', spellings(META_VERSION)],
-]
-
-function spellings(...names: string[]): ReadonlyMap<string, string> {
-  return new Map(names.map(name => [fold(name), name]))
-}
-
-/** Both ways, because letters from elsewhere (ſ, K) fold to those of ASCII in one of them only. */
-function fold(name: string): string {
-  return name.toUpperCase().toLowerCase()
-}
-
-/** The name that a member of the parameters has in other letters; undefined where none does. */
-function findMisspelt(params: JsonObject): string | undefined {
-  for (const [within, names] of READ) {
-    const object = within === null ? params : params[within]
-    if (!isObject(object)) continue
-    for (const key in object) {
-      const meant = names.get(fold(key))
-      if (meant !== undefined && meant !== key) return meant
-    }
-  }
-  return undefined
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return value !== null && typeof value === 'object' && !Array.isArray(value)
-}
 
 export function isFault(parsed: Message | MessageFault): parsed is MessageFault {
   return 'status' in parsed
