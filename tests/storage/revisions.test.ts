@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
+import { beginChange, prepareInsert, send, violation } from '../../packages/server/src/store/index.ts'
 import { describeOnBoth } from './databases.ts'
 import { createOrganization, readRevisions, revokeToken, revokeTokenIn } from './facts.ts'
 
 const WRITERS = 32
+const insertSettings = prepareInsert('setting', ['key', 'value'])
 
 describeOnBoth('revisions', open => {
   test('32 writers at once make revisions without a gap, each with all of its rows', async () => {
@@ -46,6 +48,40 @@ describeOnBoth('revisions', open => {
     await expect(refused).rejects.toThrow('changed its mind')
     expect(await readRevisions(store, organization)).toEqual({ head: 0, log: [], tokens: [] })
     expect(await revokeToken(store, organization, 'kept')).toBe(1)
+  })
+
+  for (const [when, goOn] of [
+    ['at the commit', false],
+    ['at the next statement', true],
+  ] as const)
+    test(`a statement that nobody waited for and that failed undoes the write, found ${when}`, async () => {
+      const store = await open()
+      const organization = await createOrganization(store, 'northwind', 1)
+      const broken = store.write(async tx => {
+        const change = await beginChange(tx, organization, { actor: 'test', now: 0 })
+        await send(tx, insertSettings(tx, [{ key: 'once', value: '1' }]))
+        await send(tx, insertSettings(tx, [{ key: 'once', value: '2' }]))
+        await change.log({ fact: 'revoked_token', id: 'lost', value: null })
+        if (goOn) await beginChange(tx, 'catalogue', { actor: 'test', now: 0 })
+      })
+      expect(violation(await broken.catch(reason => reason))).toBe('unique')
+      expect(await readRevisions(store, organization)).toEqual({ head: 0, log: [], tokens: [] })
+      const left = store.db.selectFrom('setting').select('value').where('key', '=', 'once')
+      expect(await left.execute()).toEqual([])
+      expect(await revokeToken(store, organization, 'kept')).toBe(1)
+    })
+
+  test('a statement that comes after the end of a write is not run', async () => {
+    const store = await open()
+    const late = Promise.withResolvers<void>()
+    let straggler = Promise.resolve()
+    await store.write(async tx => {
+      straggler = late.promise.then(() => insertSettings(tx, [{ key: 'late', value: '1' }]))
+    })
+    late.resolve()
+    await expect(straggler).rejects.toThrow()
+    const left = store.db.selectFrom('setting').select('value').where('key', '=', 'late')
+    expect(await left.execute()).toEqual([])
   })
 
   test('an organization that does not exist cannot be changed', async () => {

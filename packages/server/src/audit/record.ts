@@ -1,5 +1,5 @@
 import { isoTime, type JsonObject, newId } from '@valetkey/sdk/core'
-import { prepareInsert, type Tx } from '../store/index.ts'
+import { prepareInsert, send, type Tx } from '../store/index.ts'
 import { currentTrace } from './trace.ts'
 
 /** Something that was done to the policy, the identities or the settings. */
@@ -28,10 +28,8 @@ export function record(tx: Tx, event: ChangeEvent, now: number): Promise<void> {
 
 /** Records many changes, at the cost of about one. */
 export function recordAll(tx: Tx, events: readonly ChangeEvent[], now: number): Promise<void> {
-  return insertRows(
-    tx,
-    events.map(event => toRow(event, now)),
-  )
+  const rows = events.map(event => toRow(event, now))
+  return send(tx, insertRows(tx, rows))
 }
 
 const insertRows = prepareInsert('auditOutbox', ['id', 'organizationId', 'at', 'body'])

@@ -1,4 +1,5 @@
 import { AppError, CATALOGUE, type CatalogueOp, isoTime, type OrganizationOp } from '@valetkey/sdk/core'
+import { send } from './in-flight.ts'
 import { prepareInsert, prepareQuery } from './prepared.ts'
 import type { Tx } from './store.ts'
 
@@ -99,7 +100,7 @@ async function raiseRevision(
     seq,
     // What the statement reads of the row that it changes is how it was.
     catalogue: organization === CATALOGUE ? revision : (raised.catalogue ?? 0),
-    log: op => insertRows(tx, [toRow(op)]),
-    logAll: ops => insertRows(tx, ops.map(toRow)),
+    log: op => send(tx, insertRows(tx, [toRow(op)])),
+    logAll: ops => send(tx, insertRows(tx, ops.map(toRow))),
   }
 }

@@ -1,4 +1,5 @@
 import { AppError } from '@valetkey/sdk/core'
+import { AbortedTransactionError } from 'kysely'
 
 /**
  * Which rule of the tables a statement broke, on either database. To be asked outside the write that failed: on
@@ -21,6 +22,11 @@ export function violation(error: unknown): 'unique' | 'reference' | undefined {
 export function isConflict(error: unknown): boolean {
   const code = codeOf(error)
   return code === '40001' || code === '40P01'
+}
+
+/** Says no more than that an earlier statement of the transaction has failed. */
+export function isBroken(error: unknown): boolean {
+  return error instanceof AbortedTransactionError || codeOf(error) === '25P02'
 }
 
 export function isUnavailable(error: unknown): boolean {

@@ -30,6 +30,7 @@
  */
 export { beginChange, type ChangeDraft, type Raised, revisionsBy } from './change.ts'
 export { violation } from './faults.ts'
+export { send } from './in-flight.ts'
 export { openStore } from './open.ts'
 export { prepareInsert, prepareListQuery, prepareQuery } from './prepared.ts'
 export type { Database } from './schema.ts'

@@ -50,7 +50,8 @@ export function createListeningClient(url: string): Client {
 
 /** Connections for queries, whose errors are ours and which are thrown away once one of them has failed. */
 export function createPool(url: string, connections: number): PostgresPool {
-  return adapt(new Pool({ ...settings(url), ...LIMITS, max: connections, idleTimeoutMillis: 60_000 }))
+  const patience = { ...LIMITS, idleTimeoutMillis: 60_000 }
+  return adapt(new Pool({ ...settings(url), ...patience, max: connections, pipeline: true }))
 }
 
 /** One connection for a migration, whose statements (and wait for another node's migration) may take their time. */

@@ -14,9 +14,12 @@ export const openPostgres: OpenStore = async (url, { secrets, connections, now }
   const db = kyselyOver(createPool(url, connections))
   const listeners = createListeners()
   const notifications = await openNotifications(() => createListeningClient(url), listeners.hint)
-  const { outside, write, read } = createTransactions(db, organizations => {
-    listeners.committed(organizations)
-    notifications.tell(organizations)
+  const { outside, write, read } = createTransactions(db, {
+    committed(organizations) {
+      listeners.committed(organizations)
+      notifications.tell(organizations)
+    },
+    refusesBroken: true,
   })
   return {
     dialect: 'postgres',

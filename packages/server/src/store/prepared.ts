@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Compilable, CompiledQuery, DialectAdapter, Insertable } from 'kysely'
+import { execute } from './in-flight.ts'
 import type { Database } from './schema.ts'
 import type { Db } from './store.ts'
 
@@ -64,7 +65,7 @@ export function prepareListQuery<V extends Values, Item extends Value, Row>(
   }
 }
 
-/** Inserts rows into a table, all with these columns. */
+/** Inserts rows into a table, all with these columns; all statements that it takes are on their way when it returns. */
 export function prepareInsert<T extends keyof Database, C extends keyof Database[T] & string>(
   table: T,
   columns: readonly C[],
@@ -78,15 +79,18 @@ export function prepareInsert<T extends keyof Database, C extends keyof Database
     buildOnce(db => db.insertInto(table).values(placesOf(size).map(rowOf) as never)),
   )
   return async (db, rows) => {
+    const statements: Promise<unknown>[] = []
     for (let from = 0; from < rows.length; ) {
+      const start = from
       const size = SIZES.find(one => one <= rows.length - from) ?? 1
       const valueAt = (at: number) => {
-        const row = rows[from + Math.floor(at / columns.length)] as Values | undefined
+        const row = rows[start + Math.floor(at / columns.length)] as Values | undefined
         return row?.[columns[at % columns.length] ?? '']
       }
-      await run(db, compiledFor(size)(db), name => valueAt(Number(name)))
+      statements.push(run(db, compiledFor(size)(db), name => valueAt(Number(name))))
       from += size
     }
+    await Promise.all(statements)
   }
 }
 
@@ -128,7 +132,7 @@ async function run<Row>(
   const parameters = compiled.parameters.map(value =>
     value instanceof StandIn ? valueFor(value.name) : value,
   )
-  const { rows } = await db.executeQuery<Row>({ ...compiled, parameters })
+  const { rows } = await execute<Row>(db, { ...compiled, parameters })
   return rows
 }
 

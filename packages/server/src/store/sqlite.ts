@@ -26,7 +26,10 @@ export const openSqlite: OpenStore = async (path, { secrets, now }) => {
     const { instanceId } = await migrate(db, 'sqlite', now)
     await prepareSqlitePlanner(db)
     const listeners = createListeners()
-    const { outside, write, read } = createTransactions(db, listeners.committed)
+    const { outside, write, read } = createTransactions(db, {
+      committed: listeners.committed,
+      refusesBroken: false,
+    })
     return {
       dialect: 'sqlite',
       instanceId,

@@ -2,7 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '@valetkey/sdk/core'
 import { changedBy } from './change.ts'
-import { isConflict, isUnavailable } from './faults.ts'
+import { isBroken, isConflict, isUnavailable } from './faults.ts'
+import { openFlight } from './in-flight.ts'
 import type { Db, Tx } from './store.ts'
 
 /** How often a write that lost against another one is run, all told. */
@@ -16,7 +17,14 @@ export interface Transactions {
   read<T>(work: (db: Db) => Promise<T>): Promise<T>
 }
 
-export function createTransactions(db: Db, committed: (organizations: string[]) => void): Transactions {
+export interface TransactionsOptions {
+  /** Told what was changed by each write, once it is committed. */
+  committed(organizations: string[]): void
+  /** Whether the database itself refuses to commit where a statement has failed, so that a commit may follow at once. */
+  refusesBroken: boolean
+}
+
+export function createTransactions(db: Db, { committed, refusesBroken }: TransactionsOptions): Transactions {
   const running = new AsyncLocalStorage<{ open: boolean }>()
 
   function outside(): Db {
@@ -37,20 +45,28 @@ export function createTransactions(db: Db, committed: (organizations: string[]) 
 
   async function attempt<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     let organizations: string[] = []
+    let sent: readonly Promise<unknown>[] = []
     let isCommitting = false
     try {
       const result = await outside()
         .transaction()
         .execute(async tx => {
-          const value = await inside(() => work(tx))
+          const flight = await openFlight(tx)
+          sent = flight.sent
+          const value = await inside(() => work(tx)).finally(flight.end)
+          if (!refusesBroken) await Promise.all(sent)
           organizations = changedBy(tx)
           isCommitting = true
           return value
         })
+      await Promise.all(sent)
       if (organizations.length > 0) committed(organizations)
       return result
     } catch (error) {
-      throw isCommitting && isUnavailable(error) ? outcomeUnknown(error) : error
+      if (isCommitting && isUnavailable(error)) throw outcomeUnknown(error)
+      // The reason is that of a statement that nobody waited for.
+      if (isBroken(error)) await Promise.all(sent)
+      throw error
     }
   }
 

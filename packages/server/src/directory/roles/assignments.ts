@@ -1,5 +1,5 @@
 import { AppError, isId, newId } from '@valetkey/sdk/core'
-import { beginChange, type Db, prepareInsert, prepareQuery } from '../../store/index.ts'
+import { beginChange, type Db, prepareInsert, prepareQuery, send } from '../../store/index.ts'
 import type { Context } from '../context.ts'
 import { futureTime } from '../expiry.ts'
 import { assignmentFact, type Row } from '../fact-of.ts'
@@ -113,12 +113,13 @@ export async function createAssignment(
   const expiresAt = futureTime(ctx, 'The assignment', input.expiresAt)
   return ctx.store.write(async tx => {
     await lock(tx, organization.id)
-    const principal = await getPrincipalByRef(tx, organization, input.principal)
-    const role = await getRole(tx, input.role, organization.id)
-    const resource =
+    const [principal, role, resource] = await Promise.all([
+      getPrincipalByRef(tx, organization, input.principal),
+      getRole(tx, input.role, organization.id),
       input.resource === undefined
-        ? await getRoot(tx, organization.id)
-        : await getResource(tx, organization, input.resource)
+        ? getRoot(tx, organization.id)
+        : getResource(tx, organization, input.resource),
+    ])
     await refuseOtherType(tx, role, resource)
     const key = {
       organizationId: organization.id,
@@ -144,7 +145,7 @@ export async function createAssignment(
       await removeById(tx, before)
       await change.log({ fact: 'assignment', id: before.id, value: null })
     }
-    await insertRows(tx, [row])
+    await send(tx, insertRows(tx, [row]))
     await change.log({ fact: 'assignment', id: row.id, value: assignmentFact(row) })
     const assignment = toAssignment({
       ...row,
