@@ -47,9 +47,18 @@ export function createFollower(store: Store, pollMs: number, onFault: (fault: un
     )
   }
 
-  const unhook = store.onChange(organizations => {
+  /** What this node has changed itself need not be read. */
+  function take(change: Change): boolean {
+    const state = followed.get(change.organization)
+    if (!state || !append(state, change)) return false
+    for (const listener of state.listeners) listener(change.organization)
+    return true
+  }
+
+  const unhook = store.onChange((organizations, changes = []) => {
     if (!organizations) return void poll().catch(onFault)
-    void rounds.run([...organizations].filter(organization => followed.has(organization)))
+    const taken = changes.filter(take).map(({ organization }) => organization)
+    void rounds.run(organizations.filter(id => followed.has(id) && !taken.includes(id)))
   })
   const timer = setInterval(() => void poll().catch(onFault), pollMs)
   timer.unref()
@@ -90,18 +99,22 @@ async function readOn(
   const state = followed.get(organization)
   if (!state) return false
   const tail = state.head === undefined ? 'gone' : await readTail(store.db, organization, state.head)
-  let isBehind = false
   if (tail === 'gone') {
+    const head = await readHead(store, organization)
     state.recent = []
-    state.head = await readHead(store, organization)
+    state.head = head
   } else if (tail.changes.length === 0) return false
-  else {
-    state.recent = [...state.recent, ...tail.changes].slice(-MOST_RECENT)
-    state.head = tail.changes.at(-1)?.revision ?? tail.head
-    isBehind = state.head < tail.head
-  }
+  else for (const change of tail.changes) append(state, change)
   for (const listener of state.listeners) listener(organization)
-  return isBehind
+  return tail !== 'gone' && (state.head ?? 0) < tail.head
+}
+
+/** False where it is not the next one: what lies between has to be read first, and what is known already is not needed. */
+function append(state: Followed, change: Change): boolean {
+  if (state.head !== change.revision - 1) return false
+  state.recent = [...state.recent, change].slice(-MOST_RECENT)
+  state.head = change.revision
+  return true
 }
 
 async function readHead(store: Store, organization: string): Promise<number> {

@@ -1,13 +1,23 @@
-import { AppError, CATALOGUE, type CatalogueOp, isoTime, type OrganizationOp } from '@valetkey/sdk/core'
+import {
+  AppError,
+  CATALOGUE,
+  type CatalogueOp,
+  type Change,
+  isoTime,
+  type OrganizationOp,
+} from '@valetkey/sdk/core'
 import { send } from './in-flight.ts'
 import { prepareInsert, prepareQuery } from './prepared.ts'
 import type { Tx } from './store.ts'
 
 /** The revisions that a transaction makes, by organization; their followers are woken once it is committed. */
-const drafts = new WeakMap<Tx, Map<string, ChangeDraft>>()
+const drafts = new WeakMap<Tx, Map<string, LoggedDraft>>()
 
-export function changedBy(tx: Tx): string[] {
-  return [...(drafts.get(tx)?.keys() ?? [])]
+/** What a transaction changes, as its change log says it. */
+export function changesBy(tx: Tx): Change[] {
+  return [...(drafts.get(tx) ?? [])].map(
+    ([organization, { revision, ops }]) => ({ organization, revision, ops }) as Change,
+  )
 }
 
 /** By organization, the revisions that a transaction has made so far. */
@@ -32,6 +42,11 @@ export interface ChangeDraft extends Raised {
   logAll(ops: readonly (CatalogueOp | OrganizationOp)[]): Promise<void>
 }
 
+/** With all that was logged so far, in its order. */
+interface LoggedDraft extends ChangeDraft {
+  ops: readonly (CatalogueOp | OrganizationOp)[]
+}
+
 /**
  * Raises an organization's revision, which locks its row: writers of one organization queue up, so that its revisions
  * are committed in order and without gaps. Called first in every write that changes facts: what is read after it cannot
@@ -43,7 +58,7 @@ export async function beginChange(
   organization: string,
   by: { actor: string; now: number },
 ): Promise<ChangeDraft> {
-  const begun = drafts.get(tx) ?? new Map<string, ChangeDraft>()
+  const begun = drafts.get(tx) ?? new Map<string, LoggedDraft>()
   const draft = begun.get(organization) ?? (await raiseRevision(tx, organization, by))
   drafts.set(tx, begun.set(organization, draft))
   return draft
@@ -80,15 +95,15 @@ async function raiseRevision(
   tx: Tx,
   organization: string,
   by: { actor: string; now: number },
-): Promise<ChangeDraft> {
+): Promise<LoggedDraft> {
   const [raised] = await raise(tx, { id: organization })
   if (!raised) throw new AppError('not_found', `No organization "${organization}".`)
   const { revision, seq } = raised
-  let ord = 0
+  const logged: (CatalogueOp | OrganizationOp)[] = []
   const toRow = (op: CatalogueOp | OrganizationOp) => ({
     organizationId: organization,
     revision,
-    ord: ord++,
+    ord: logged.push(op) - 1,
     fact: op.fact,
     factId: op.id,
     value: op.value === null ? null : JSON.stringify(op.value),
@@ -100,6 +115,7 @@ async function raiseRevision(
     seq,
     // What the statement reads of the row that it changes is how it was.
     catalogue: organization === CATALOGUE ? revision : (raised.catalogue ?? 0),
+    ops: logged,
     log: op => send(tx, insertRows(tx, [toRow(op)])),
     logAll: ops => send(tx, insertRows(tx, ops.map(toRow))),
   }

@@ -1,3 +1,4 @@
+import type { Change } from '@valetkey/sdk/core'
 import type { ChangeListener } from './store.ts'
 
 /** Those in this process who want to know of commits. */
@@ -10,15 +11,15 @@ export interface Listeners {
    * Calls those who want hints before whoever awaited the write goes on. Each runs on its own, so that a fault in one
    * reaches neither the others nor the write, which is committed already, and is loud all the same.
    */
-  hint(organizations: readonly string[] | undefined): void
+  hint: ChangeListener
   /** The same for a commit of this node, which the others hear of later. */
-  committed(organizations: readonly string[]): void
+  committed(changes: readonly Change[]): void
 }
 
 export function createListeners(): Listeners {
   const [prompt, late] = [new Set<ChangeListener>(), new Set<() => void>()]
-  function hint(organizations: readonly string[] | undefined): void {
-    for (const listener of prompt) queueMicrotask(() => listener(organizations))
+  const hint: ChangeListener = (organizations, changes) => {
+    for (const listener of prompt) queueMicrotask(() => listener(organizations, changes))
   }
   function tellLate(): void {
     for (const listener of late) queueMicrotask(listener)
@@ -27,8 +28,9 @@ export function createListeners(): Listeners {
     add: listener => addTo(prompt, listener),
     addLate: listener => addTo(late, listener),
     hint,
-    committed(organizations) {
-      hint(organizations)
+    committed(changes) {
+      const organizations = changes.map(({ organization }) => organization)
+      hint(organizations, changes)
       setImmediate(tellLate)
     },
   }

@@ -15,9 +15,9 @@ export const openPostgres: OpenStore = async (url, { secrets, connections, now }
   const listeners = createListeners()
   const notifications = await openNotifications(() => createListeningClient(url), listeners.hint)
   const { outside, write, read } = createTransactions(db, {
-    committed(organizations) {
-      listeners.committed(organizations)
-      notifications.tell(organizations)
+    committed(changes) {
+      listeners.committed(changes)
+      notifications.tell(changes.map(({ organization }) => organization))
     },
     refusesBroken: true,
   })

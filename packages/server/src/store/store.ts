@@ -1,3 +1,4 @@
+import type { Change } from '@valetkey/sdk/core'
 import type { Kysely, RawBuilder, Transaction } from 'kysely'
 import type { Database } from './schema.ts'
 import type { SecretBox } from './secret-box.ts'
@@ -6,8 +7,11 @@ import type { SecretBox } from './secret-box.ts'
 export type Db = Kysely<Database>
 export type Tx = Transaction<Database>
 
-/** Told which organizations changed; undefined means "look at all". */
-export type ChangeListener = (organizations: readonly string[] | undefined) => void
+/** Told which organizations changed, and how, where it was this node; undefined means "look at all". */
+export type ChangeListener = (
+  organizations: readonly string[] | undefined,
+  changes?: readonly Change[],
+) => void
 
 export interface Store {
   readonly dialect: 'sqlite' | 'postgres'
@@ -34,7 +38,7 @@ export interface Store {
   time(): RawBuilder<number>
   /**
    * Calls back after commits, here and (PostgreSQL) on other nodes, with the organizations that changed; undefined
-   * means "look at all". A hint: it may come late, twice or not at all, so listeners read revisions from the database
+   * means "look at all". Of a commit of this node the changes come along, not always in the order of revisions. A hint: it may come late, twice or not at all, so listeners read revisions from the database
    * and also look by themselves from time to time.
    */
   onChange(listener: ChangeListener): () => void

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AppError } from '@valetkey/sdk/core'
-import { changedBy } from './change.ts'
+import { AppError, type Change } from '@valetkey/sdk/core'
+import { changesBy } from './change.ts'
 import { isBroken, isConflict, isUnavailable } from './faults.ts'
 import { openFlight } from './in-flight.ts'
 import type { Db, Tx } from './store.ts'
@@ -19,7 +19,7 @@ export interface Transactions {
 
 export interface TransactionsOptions {
   /** Told what was changed by each write, once it is committed. */
-  committed(organizations: string[]): void
+  committed(changes: readonly Change[]): void
   /** Whether the database itself refuses to commit where a statement has failed, so that a commit may follow at once. */
   refusesBroken: boolean
 }
@@ -44,7 +44,7 @@ export function createTransactions(db: Db, { committed, refusesBroken }: Transac
   }
 
   async function attempt<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    let organizations: string[] = []
+    let changes: readonly Change[] = []
     let sent: readonly Promise<unknown>[] = []
     let isCommitting = false
     try {
@@ -55,12 +55,12 @@ export function createTransactions(db: Db, { committed, refusesBroken }: Transac
           sent = flight.sent
           const value = await inside(() => work(tx)).finally(flight.end)
           if (!refusesBroken) await Promise.all(sent)
-          organizations = changedBy(tx)
+          changes = changesBy(tx)
           isCommitting = true
           return value
         })
       await Promise.all(sent)
-      if (organizations.length > 0) committed(organizations)
+      if (changes.length > 0) committed(changes)
       return result
     } catch (error) {
       if (isCommitting && isUnavailable(error)) throw outcomeUnknown(error)
