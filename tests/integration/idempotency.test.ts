@@ -51,6 +51,19 @@ test('a key is forgotten after a day', async () => {
   expect((await create('two')).status).toBe(200)
 })
 
+test('a key that is a day old is free also where nobody has swept it away yet', async () => {
+  await using product = await start()
+  const create = (slug: string, key: string) =>
+    product.request('POST', '/organizations', { slug, name: 'N' }, { 'idempotency-key': key })
+  await create('one', 'old')
+  product.passTime(24 * 3600_000 - 60_000)
+  await create('two', 'sweeps')
+  product.passTime(60_000)
+  expect(await product.store.db.selectFrom('idempotency').select('key').execute()).toHaveLength(2)
+  expect((await create('three', 'old')).body.slug).toBe('three')
+  expect((await create('three', 'old')).body.slug).toBe('three')
+})
+
 test('400: a key with control characters or without end', async () => {
   await using product = await start()
   const create = (key: string) =>

@@ -1,7 +1,7 @@
 import type { AdminApi, Output, Parsed, Route } from '@valetkey/sdk/contract'
 import { isoTime } from '@valetkey/sdk/core'
 import { type ChangeEvent, record } from '../audit/index.ts'
-import { prepareQuery, type Tx } from '../store/index.ts'
+import { prepareQuery, send, type Tx } from '../store/index.ts'
 import type { Context } from './context.ts'
 
 type RouteOf<G extends keyof AdminApi, O extends keyof AdminApi[G]> = AdminApi[G][O] & Route
@@ -15,8 +15,9 @@ export type OutputOf<G extends keyof AdminApi, O extends keyof AdminApi[G]> = Ou
  * Queues up behind the other writers of an organization (or the catalogue), so that what is read next is still so when
  * it is written. Raises no revision: there may turn out to be nothing to change.
  */
-export async function lock(tx: Tx, organizationId: string): Promise<void> {
-  await lockRow(tx, { id: organizationId })
+export function lock(tx: Tx, organizationId: string): Promise<void> {
+  // What comes after it on the connection waits for it there.
+  return send(tx, lockRow(tx, { id: organizationId }))
 }
 
 const lockRow = prepareQuery((db, { id }: { id: string }) =>

@@ -1,6 +1,14 @@
 import { AppError, canonicalJson, isoTime } from '@valetkey/sdk/core'
 import type { Context } from '../directory/index.ts'
-import { hashSecret, prepareQuery, type Store, type Tx } from '../store/index.ts'
+import {
+  hashSecret,
+  prepareInsert,
+  prepareQuery,
+  type Store,
+  send,
+  type Tx,
+  violation,
+} from '../store/index.ts'
 
 interface Call {
   key: string
@@ -39,15 +47,19 @@ export function createRunOnce(): RunOnce {
           return answer
         }),
     }
-    try {
-      const answer = await run({ ...ctx, store })
-      if (now >= nextSweep) nextSweep = now + SWEEP_EVERY_MS
-      return answer
-    } catch (error) {
-      if (error instanceof AppError && error.status >= 500) throw error
-      const first = await findAnswer(ctx, call, requestHash)
-      if (first) return first.answer
-      throw error
+    for (let isAgain = false; ; isAgain = true) {
+      try {
+        const answer = await run({ ...ctx, store })
+        if (now >= nextSweep) nextSweep = now + SWEEP_EVERY_MS
+        return answer
+      } catch (error) {
+        if (error instanceof AppError && error.status >= 500) throw error
+        const first = await findAnswer(ctx, call, requestHash)
+        if (first) return first.answer
+        if (isAgain || violation(error) !== 'unique') throw error
+        // What is in the way is older than keys are kept.
+        await ctx.store.write(tx => forgetOld(tx, ctx))
+      }
     }
   }
 }
@@ -61,28 +73,9 @@ const findRow = prepareQuery((db, of: { actor: string; key: string; oldest: stri
     .where('createdAt', '>', of.oldest),
 )
 
-type Kept = {
-  actor: string
-  key: string
-  operation: string
-  requestHash: string
-  sealedAnswer: string
-  createdAt: string
-  oldest: string
-}
-
-/** Nothing comes back where the key is taken; one that is too old to be is as good as none. */
-const keepAnswer = prepareQuery((db, of: Kept) => {
-  const { operation, requestHash, sealedAnswer, createdAt } = of
-  const row = { operation, requestHash, sealedAnswer, createdAt }
-  return db
-    .insertInto('idempotency')
-    .values({ actor: of.actor, key: of.key, ...row })
-    .onConflict(conflict =>
-      conflict.columns(['actor', 'key']).doUpdateSet(row).where('idempotency.createdAt', '<=', of.oldest),
-    )
-    .returning('key')
-})
+const insertRows = prepareInsert('idempotency', [
+  ...(['actor', 'key', 'operation', 'requestHash', 'sealedAnswer', 'createdAt'] as const),
+])
 
 async function findAnswer(
   ctx: Context,
@@ -109,8 +102,7 @@ async function keep(
   const sealedAnswer = ctx.store.secrets.seal(JSON.stringify(answer), place(ctx, key))
   const createdAt = isoTime(ctx.now())
   const row = { actor: ctx.actor.id, key, operation, requestHash, sealedAnswer, createdAt }
-  const [kept] = await keepAnswer(tx, { ...row, oldest: oldest(ctx) })
-  if (!kept) throw new AppError('conflict.state', 'This idempotency key is in use.')
+  await send(tx, insertRows(tx, [row]))
 }
 
 function oldest(ctx: Context): string {

@@ -1,5 +1,5 @@
 import { AppError, type JsonObject, newId } from '@valetkey/sdk/core'
-import { beginChange, type Db, prepareQuery } from '../../store/index.ts'
+import { beginChange, type Db, prepareQuery, send } from '../../store/index.ts'
 import type { Context } from '../context.ts'
 import { agentFact, principalFact, type Row } from '../fact-of.ts'
 import { byWhom, type InputOf, lock, type OutputOf, recordBy, timeOf } from '../operation.ts'
@@ -181,7 +181,7 @@ async function setStatus(
     if (before.status === status) return toAgent(before)
     refuseTransition(before, status)
     const change = await beginChange(tx, organizationId, byWhom(ctx))
-    await setPrincipalStatus(tx, { id, status })
+    await send(tx, setPrincipalStatus(tx, { id, status }))
     const after = { ...before, status }
     await change.log({ fact: 'principal', id, value: principalFact({ ...after, kind: 'agent' }) })
     await recordBy(ctx, tx, {

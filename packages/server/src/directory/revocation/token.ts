@@ -1,5 +1,5 @@
 import { AppError, isoTime } from '@valetkey/sdk/core'
-import { beginChange, prepareInsert, prepareQuery } from '../../store/index.ts'
+import { beginChange, prepareInsert, prepareQuery, send } from '../../store/index.ts'
 import type { Context } from '../context.ts'
 import { type Row, revokedTokenFact } from '../fact-of.ts'
 import { byWhom, recordBy } from '../operation.ts'
@@ -55,7 +55,7 @@ export async function denyToken(
     const change = await beginChange(tx, organizationId, byWhom(ctx))
     if (known)
       await tx.updateTable('revokedToken').set({ frozen: row.frozen }).where('id', '=', row.id).execute()
-    else await insertTokens(tx, [row])
+    else await send(tx, insertTokens(tx, [row]))
     await change.log({ fact: 'revoked_token', id: row.id, value: revokedTokenFact(row) })
     const ended = await forgetEnded(tx, { organization: organizationId, now: isoTime(ctx.now()) })
     await change.logAll(ended.map(({ id }) => ({ fact: 'revoked_token', id, value: null })))

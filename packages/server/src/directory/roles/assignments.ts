@@ -215,9 +215,11 @@ export async function removeAssignment(
   const { id, organizationId } = before
   const assignment = toAssignment(before)
   return ctx.store.write(async tx => {
-    const change = await beginChange(tx, organizationId, byWhom(ctx))
+    const [change, [removed]] = await Promise.all([
+      beginChange(tx, organizationId, byWhom(ctx)),
+      removeById(tx, { id }),
+    ])
     // It never changes while it stands; another one may have taken it away by now.
-    const [removed] = await removeById(tx, { id })
     if (!removed) throw notFound(id)
     await change.log({ fact: 'assignment', id, value: null })
     await recordBy(ctx, tx, {
