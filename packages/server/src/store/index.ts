@@ -16,6 +16,10 @@
  * then: what must hold from one statement to the next rests on `beginChange` or on a constraint of the tables.
  * References between rows carry the organization, so that no row can point into another organization.
  *
+ * **What nobody waits for.** A statement that is given to `send` goes with those after it, at the latest with the commit,
+ * and is worked off in its place; if it fails, so does the write, with its reason. The change log and the audit event are
+ * sent so.
+ *
  * **When the database goes away.** Every call fails with `store.unavailable`, reads too; the connections come back by
  * themselves with the database. A write that failed before its commit did not happen. If the answer to the commit
  * itself is missing, nobody here can know: the write fails, the message says so, and it is never tried again silently.
