@@ -64,6 +64,7 @@ export const MODULES: Record<string, Module> = {
   'server/people': {
     imports: [
       'server/store',
+      'server/outbound',
       'server/audit',
       'server/directory',
       'server/oauth',
@@ -102,6 +103,7 @@ export const MODULES: Record<string, Module> = {
   'server/signals': {
     imports: [
       'server/store',
+      'server/outbound',
       'server/audit',
       'server/directory',
       'server/oauth',
@@ -109,7 +111,7 @@ export const MODULES: Record<string, Module> = {
       'sdk/core',
       'sdk/contract',
     ],
-    packages: ['hono', 'jose', 'kysely', 'zod'],
+    packages: ['hono', 'jose', 'kysely', 'openid-client', 'zod'],
   },
   'server/gateway': {
     imports: ['sdk/core', 'sdk/guard', 'sdk/agent'],
@@ -124,6 +126,7 @@ export const MODULES: Record<string, Module> = {
       'server/policy',
       'server/oauth',
       'server/mail',
+      'server/outbound',
       'server/people',
       'server/feed',
       'server/pdp',

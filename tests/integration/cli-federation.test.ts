@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { makeKey } from './federation/saml-craft.ts'
 import { northwind, start } from './product.ts'
+import { openTransmitterPartner } from './signals/transmitter-partner.ts'
 import { openTerminal } from './terminal.ts'
 
 const SECRET = 'the-secret-of-the-client'
@@ -229,6 +230,27 @@ test('a provider whose security events count is named with its keys, and put out
   expect((await valetkey(['signal', 'source', 'ls', '-o', 'name'])).out).toBe('okta\n')
   expect((await valetkey(['signal', 'source', 'rm', 'okta', '--yes'])).code).toBe(0)
   expect((await admin.signalSources.list({})).items).toEqual([])
+})
+
+test('a client of a transmitter has an id and one proof, from a file, and none of it is shown', async () => {
+  await using stage = await open()
+  const { admin, valetkey, directory } = stage
+  await valetkey([...OKTA, '--public'])
+  const partner = await openTransmitterPartner([{ client_id: 'us', client_secret: SECRET }])
+  writeFileSync(join(directory, 'secret'), `${SECRET}\n`)
+  writeFileSync(join(directory, 'bad.jwk'), '{"kty":"EC"}')
+  const add = ['signal', 'source', 'add', 'okta', '--idp', 'okta', '--issuer', partner.issuer]
+  expect((await valetkey([...add, '--client-id', 'us'])).code).toBe(2)
+  expect((await valetkey([...add, '--client-secret-file', 'secret'])).code).toBe(2)
+  const bad = await valetkey([...add, '--client-id', 'us', '--client-key-file', 'bad.jwk'])
+  expect(bad).toMatchObject({ code: 2, err: expect.stringContaining('no private key') })
+  // This authority is one that others reach: it asks nobody on this machine.
+  const refused = await valetkey([...add, '--client-id', 'us', '--client-secret-file', 'secret'])
+  expect(refused.code).toBeGreaterThan(0)
+  expect(refused.err).toContain('/.well-known/ssf-configuration')
+  expect(refused.out + refused.err).not.toContain(SECRET)
+  expect((await admin.signalSources.list({})).items).toEqual([])
+  await partner.close()
 })
 
 test('an issuer for workloads is trusted, its jobs made agents, and put out; one for people likewise', async () => {

@@ -1,6 +1,7 @@
 import { isoTime, newId } from '@valetkey/sdk/core'
 import { expect, test, vi } from 'vitest'
 import { prune } from '../../packages/server/src/feed/index.ts'
+import { createFetch, createReach } from '../../packages/server/src/outbound/index.ts'
 import {
   createReceiver,
   createSignals,
@@ -27,6 +28,7 @@ function openNode(
   return createSignals({
     ...{ store, issuer: ISSUER, now, pollMs: 50, addressOf: () => 'somewhere' },
     guess: { refuseIfMany: () => undefined, failed: () => undefined },
+    fetch: createFetch(createReach({ privateHosts: [] })),
     readBody: request => request.json(),
     onFault,
   })

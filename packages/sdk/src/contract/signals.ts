@@ -8,6 +8,20 @@ const OrganizationPage = s.Page.extend(inOrganization)
 /** A whole header value, for example `Bearer …`. */
 const Authorization = z.string().regex(/^[\x21-\x7e][\x20-\x7e]{0,2047}$/, 'Write one header value.')
 
+/** An OAuth client of a transmitter, and what it proves itself by: one of the two. */
+const SourceClient = z
+  .object({
+    id: z.string().min(1).max(512),
+    secret: z.string().min(1).max(2048).optional(),
+    privateJwk: z.looseObject({ kty: z.enum(['EC', 'OKP', 'RSA']), d: z.string() }).optional(),
+    /** Who issues its tokens; found at the transmitter, and to be named where that is another host. */
+    authorizationServer: s.SignalAddress.optional(),
+  })
+  .refine(
+    ({ secret, privateJwk }) => (secret === undefined) !== (privateJwk === undefined),
+    'Send a secret or a private key.',
+  )
+
 /** A receiver with its client secret, which nothing shows again. */
 const NewSecret = s.SignalReceiver.extend({ secret: z.string() })
 
@@ -121,8 +135,10 @@ export const signals = {
         audience: z.string().min(1).max(512).optional(),
         /** Where it is polled; left out where it pushes. */
         pollUrl: s.SignalAddress.optional(),
-        /** What its polling endpoint wants as `Authorization`. */
+        /** What its polling endpoint wants as `Authorization`, where it gives out nothing but a header that does not change. */
         authorization: Authorization.optional(),
+        /** As which OAuth client it is polled; then its stream is found, or opened, unless `pollUrl` is said. */
+        client: SourceClient.optional(),
       }),
       returns: s.SignalSource,
     },

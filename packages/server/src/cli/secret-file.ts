@@ -1,5 +1,6 @@
 import { open, readFile, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import * as z from 'zod'
 import { type Io, UsageError } from './terminal/index.ts'
 
 /**
@@ -29,6 +30,20 @@ export async function reserveSecretFile(io: Pick<Io, 'cwd'>, file: string) {
     },
   }
 }
+
+/** A private key as JWK, from a file. */
+export async function readKey(
+  io: Pick<Io, 'cwd'>,
+  file: string,
+): Promise<{ kty: 'EC' | 'OKP' | 'RSA'; d: string }> {
+  const text = await readFile(resolve(io.cwd, file), 'utf8')
+  try {
+    return PrivateJwk.parse(JSON.parse(text))
+  } catch {
+    throw new UsageError(`${file} is no private key as JWK.`, 'It has "kty" and "d".')
+  }
+}
+const PrivateJwk = z.looseObject({ kty: z.enum(['EC', 'OKP', 'RSA']), d: z.string() })
 
 /** One line of a file or of the standard input: never an argument, which everyone on the machine can read. */
 export async function readValue(io: Io, file: string | undefined): Promise<string> {

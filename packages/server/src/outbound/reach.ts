@@ -1,10 +1,12 @@
 import { lookup } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
-import { isPublicAddress } from './public-address.ts'
+import { isOwnAddress, isPublicAddress } from './public-address.ts'
 
 export interface ReachOptions {
   /** Hosts (with a port where it is not the scheme's) that may lie on this machine or in this network. */
   privateHosts: readonly string[]
+  /** This node is heard on this machine alone: whoever can ask it is here too, and may name what is here. */
+  isOwnMachine?: boolean | undefined
   /** All addresses of a host name. */
   resolve?: ((host: string) => Promise<string[]>) | undefined
 }
@@ -20,12 +22,13 @@ export type Reach = (
   limit: AbortSignal,
 ) => Promise<{ ok: true; addresses: string[] } | NotReachable>
 
-export function createReach({ privateHosts, resolve = resolveAll }: ReachOptions): Reach {
+export function createReach({ privateHosts, isOwnMachine, resolve = resolveAll }: ReachOptions): Reach {
+  const isOpen = (address: string) => isPublicAddress(address) || (isOwnMachine && isOwnAddress(address))
   return async (url, limit) => {
     const addresses = await Promise.race([addressesOf(url, resolve), whenAborted(limit)])
     if (!addresses || addresses.length === 0)
       return { ok: false, reason: limit.aborted ? 'timeout' : 'host_unknown' }
-    const isAllowed = privateHosts.includes(url.host) || addresses.every(isPublicAddress)
+    const isAllowed = privateHosts.includes(url.host) || addresses.every(isOpen)
     return isAllowed ? { ok: true, addresses } : { ok: false, reason: 'address' }
   }
 }

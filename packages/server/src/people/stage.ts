@@ -8,6 +8,7 @@ import { judgeProof } from './factor/proof.ts'
 import { createRecoveryCodes } from './factor/recovery-codes.ts'
 import { createSecondFactor } from './factor/second-factor.ts'
 import { afterSignOut, leaveFor } from './federation/federation.ts'
+import { createRemoteKeys } from './federation/remote-keys.ts'
 import { isLiveThere } from './federation/sessions.ts'
 import type { FederationSite } from './federation/site.ts'
 import { type Form, isFromElsewhere, isOwnForm, readForm, sealForm } from './form.ts'
@@ -61,7 +62,8 @@ export function createStage(options: StageOptions) {
 
   const newReference = () => newId('request', now())
   const { enter, open } = createEntrance(parts, createSecondFactor(parts))
-  const federation: FederationSite = { ...parts, newReference, enter }
+  const keysAt = createRemoteKeys(options.fetch)
+  const federation: FederationSite = { ...parts, newReference, enter, keysAt }
   const site: SignInSite = {
     ...parts,
     enter,
@@ -80,7 +82,7 @@ export function createStage(options: StageOptions) {
 
   return {
     ...parts,
-    ...{ enter, open },
+    ...{ enter, open, keysAt },
     showSignIn: (place: SignInPlace, extra?: Parameters<typeof showSignIn>[2]) =>
       showSignIn(parts, place, extra),
     signIn: (c: Ask, place: SignInPlace, form: Form, next: string) => signIn(site, c, place, form, next),

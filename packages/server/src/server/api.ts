@@ -6,6 +6,7 @@ import { type Audit, auditHandlers } from '../audit/index.ts'
 import type { Baseline } from '../baseline/index.ts'
 import { createBootstrapCode, type ResolveTxt, type WaitForPoints } from '../directory/index.ts'
 import type { Mailer } from '../mail/index.ts'
+import { createFetch, createReach, type LimitedFetch } from '../outbound/index.ts'
 import { applyPolicy, whatIfPolicy } from '../policy/index.ts'
 import type { Sinks } from '../sinks/index.ts'
 import type { Store } from '../store/index.ts'
@@ -27,6 +28,8 @@ export interface ApiOptions {
   barrier: WaitForPoints
   /** Asks DNS; the resolvers of the machine unless said otherwise. */
   resolveTxt?: ResolveTxt
+  /** How transmitters of security events are reached: at public addresses unless said otherwise. */
+  fetch?: LimitedFetch
   log: Logger
   mailer?: Mailer | undefined
   /** Where a request comes from; the other end of its connection unless said otherwise. */
@@ -43,13 +46,14 @@ export interface AdminApiServer {
 export async function createApi(options: ApiOptions): Promise<AdminApiServer> {
   const { store, audit, sinks, baseline, now, issuer, isDev, barrier, log, mailer } = options
   const { addressOf = createAddressOf([]), resolveTxt = createResolveTxt([]) } = options
+  const { fetch = createFetch(createReach({ privateHosts: [] })) } = options
   const handlers = createHandlers({
     evidence: auditHandlers(audit),
     sinks: sinks.handlers,
     alerts: baseline.handlers,
     policy: { apply: applyPolicy, whatIf: whatIfPolicy },
     waitForPoints: barrier,
-    resolveTxt,
+    ...{ resolveTxt, fetch },
     issuer,
     mailer,
     dev: isDev,

@@ -6,6 +6,7 @@ import { limitIndex } from '../directory/index.ts'
 import { createFeed, type RecordSink } from '../feed/index.ts'
 import type { Mail } from '../mail/index.ts'
 import { createAuthorizationServer } from '../oauth/index.ts'
+import { createFetch, createReach } from '../outbound/index.ts'
 import { createAskedMail, problemPage } from '../people/index.ts'
 import { openStore, type Store } from '../store/index.ts'
 import { createApi } from './api.ts'
@@ -19,6 +20,7 @@ import { openObserving, openSending } from './outward.ts'
 import { openPages } from './pages.ts'
 import { openPdp } from './pdp.ts'
 import { createResolveTxt } from './resolve-txt.ts'
+import { isLoopback } from './safety.ts'
 import { openScim } from './scim.ts'
 import { createServerNames } from './server-names.ts'
 import type { Config } from './settings.ts'
@@ -102,17 +104,19 @@ async function startNode(config: Config, options: AuthorityOptions, opened: Open
     it => it.close(),
   )
   const resolveTxt = createResolveTxt(config.dnsServers)
+  const isOwnMachine = isLoopback(new URL(issuer).hostname)
+  const fetch = createFetch(createReach({ privateHosts: issuerPrivateHosts, isOwnMachine }))
   const api = await createApi({
     ...{ store, audit, sinks, baseline, now, issuer, isDev, barrier, log, addressOf },
-    ...{ resolveTxt, mailer },
+    ...{ resolveTxt, fetch, mailer },
   })
   limitIndex(store, config.indexMemoryMb * 2 ** 20)
   const pdp = openPdp({ store, now, issuer, log })
   const scim = openScim({ store, now, issuer, addressOf, log })
-  const signals = openSignals({ store, now, issuer, addressOf, log })
+  const signals = openSignals({ store, now, issuer, addressOf, fetch, log })
   const pages = opened.add(
     await openPages({
-      ...{ config, store, now, addressOf, log, mail },
+      ...{ config, store, now, addressOf, log, fetch, mail },
       ...{ oauth, evidence: audit },
     }),
     it => it.close(),

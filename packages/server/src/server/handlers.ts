@@ -12,6 +12,7 @@ import {
   rotateSigningKey,
   takeSigningKey,
 } from '../oauth/index.ts'
+import type { LimitedFetch } from '../outbound/index.ts'
 import { invite, listFactorsOf, removeFactorOf, signOutPerson } from '../people/index.ts'
 import * as signals from '../signals/index.ts'
 
@@ -32,6 +33,7 @@ export interface HandlerParts {
   policy: Handlers['policy'] & Pick<Handlers['access'], 'whatIf'>
   waitForPoints: directory.WaitForPoints
   resolveTxt: directory.ResolveTxt
+  fetch: LimitedFetch
   issuer: string
   mailer: Mailer | undefined
   dev: boolean
@@ -49,6 +51,7 @@ const REVOKE_ELSEWHERE: directory.RevokeElsewhere = {
 export function createHandlers(parts: HandlerParts): Handlers {
   const { evidence, sinks, alerts, policy, waitForPoints, resolveTxt, issuer, mailer, dev, installation } =
     parts
+  const { fetch } = parts
   return {
     session: {
       bootstrap: directory.claimBootstrapCode,
@@ -114,7 +117,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
     },
     signalSources: {
       list: signals.listSources,
-      create: (ctx, input) => signals.createSource(ctx, input, issuer),
+      create: (ctx, input) => signals.createSource(ctx, input, { issuer, fetch }),
       remove: signals.removeSource,
     },
     signalKeys: { list: signals.listSignalKeys, rotate: signals.rotateSignalKey },

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import type { Audit } from '../audit/index.ts'
 import { type AuthorizationServer, openKeptSecret } from '../oauth/index.ts'
+import type { LimitedFetch } from '../outbound/index.ts'
 import { createPages, openAccounts, type Pages } from '../people/index.ts'
 import type { Store } from '../store/index.ts'
 import type { MailRoom } from './mail.ts'
@@ -15,11 +16,12 @@ export async function openPages(options: {
   now(): number
   addressOf(request: IncomingMessage): string
   log: Logger
+  fetch: LimitedFetch
   mail: MailRoom
   oauth: Pick<AuthorizationServer, 'requests' | 'waiting'>
   evidence: Pick<Audit, 'calls' | 'who'>
 }): Promise<Pages & { close(): Promise<void> }> {
-  const { config, store, now, addressOf, log, mail, oauth, evidence } = options
+  const { config, store, now, addressOf, log, fetch, mail, oauth, evidence } = options
   const { requests, waiting } = oauth
   const { issuer, passwordCost } = config
   const secret = await openKeptSecret(store, 'sessions')
@@ -31,7 +33,8 @@ export async function openPages(options: {
   const onFault = (fault: unknown, reference: string) =>
     log.error({ err: fault, requestId: reference }, 'a page failed')
   const pages = createPages({
-    ...{ store, accounts, issuer, secret, now, addressOf, onFault, requests, waiting, evidence, ...mail },
+    ...{ store, accounts, issuer, secret, now, addressOf, fetch, onFault, requests, waiting, evidence },
+    ...mail,
     onRefusal: ({ reference, ...page }) => log.info({ requestId: reference, ...page }, 'a page said no'),
     mayAdopt: config.consentMayAdoptAgents,
     takesCodes: config.deviceGrant,

@@ -52,7 +52,8 @@ export function missingIn({ issuer, mailUrl }: Config): string[] {
   return sentences
 }
 
-function isLoopback(host: string): boolean {
+/** Whether a host is this machine alone. */
+export function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(host)
 }
 

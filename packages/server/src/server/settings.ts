@@ -194,7 +194,7 @@ export const SETTINGS = {
     takes: 'host names, each with its port where it is not 443, for example kubernetes.default.svc',
     default: '',
     meaning:
-      'Hosts of trusted issuers (`valetkey issuer`) whose keys may come from this machine or from a private network, as those of a Kubernetes cluster do.',
+      'Hosts of identity providers (`valetkey idp`), of what tells of their security events, and of trusted issuers (`valetkey issuer`) that may lie on this machine or in a private network, as one of your own or a Kubernetes cluster does. All others are reached at public addresses only.',
   },
   deviceGrant: {
     schema: BOOLEAN,

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
+import type { LimitedFetch } from '../outbound/index.ts'
 import { createSignals, type Signals } from '../signals/index.ts'
 import type { Store } from '../store/index.ts'
 import { createAttempts } from './attempts.ts'
@@ -14,6 +15,7 @@ export function openSignals(options: {
   now(): number
   issuer: string
   addressOf(request: IncomingMessage): string
+  fetch: LimitedFetch
   log: Logger
 }): Signals {
   const { log, ...rest } = options

@@ -7,7 +7,7 @@ import {
   type ProviderRow,
   samlSettings,
 } from '../directory/index.ts'
-import { endAtProvider } from '../people/index.ts'
+import { endAtProvider, type RemoteKeys } from '../people/index.ts'
 import { type Db, hashSecret, type Store } from '../store/index.ts'
 import { caepName } from './event.ts'
 import { type Heard, readSecurityEvent, type SubjectId } from './security-event.ts'
@@ -30,11 +30,11 @@ interface Outcome {
  * transaction with the mark that it was taken. An event that comes again changes nothing.
  */
 export async function hear(
-  { store, now }: { store: Store; now(): number },
+  { store, now, keysAt }: { store: Store; now(): number; keysAt: RemoteKeys },
   { source, provider }: { source: SourceRow; provider: ProviderRow },
   token: string,
 ): Promise<void> {
-  const heard = await readSecurityEvent(source, token, now())
+  const heard = await readSecurityEvent(source, token, { now: now(), keysAt })
   const actor = { id: provider.id, name: provider.name, permissions: [] }
   await asOneChange({ store, now, actor }, [source.organizationId], async ctx => {
     if (!(await isFirst(ctx, source, heard))) return

@@ -3,11 +3,14 @@ import type { Hono, Context as HttpContext } from 'hono'
 import * as z from 'zod'
 import { record } from '../audit/index.ts'
 import type { ProviderRow } from '../directory/index.ts'
-import { cappedFetch } from '../people/index.ts'
+import { type LimitedFetch, OutboundFault } from '../outbound/index.ts'
+import type { RemoteKeys } from '../people/index.ts'
 import type { Store } from '../store/index.ts'
 import { hear } from './hear.ts'
-import { SignalRefusal } from './security-event.ts'
-import { findSource, pollPlace, type SourceRow } from './sources.ts'
+import { REFUSAL_CODES, SignalRefusal } from './security-event.ts'
+import { tokenFault } from './source-client.ts'
+import type { SourceTokens } from './source-tokens.ts'
+import { findSource, type SourceRow } from './sources.ts'
 
 /** A token with a subject and one event has less than two kilobytes. */
 const MOST_BYTES = 64 * 1024
@@ -18,6 +21,9 @@ const MOST_EVENTS = 100
 export interface ReceiverParts {
   store: Store
   now(): number
+  fetch: LimitedFetch
+  keysAt: RemoteKeys
+  tokens: SourceTokens
   guess: { refuseIfMany(address: string): void; failed(address: string): void }
   addressOf(c: HttpContext): string
 }
@@ -132,24 +138,66 @@ async function take(
 }
 
 async function ask(
-  { store }: ReceiverParts,
-  { id, pollUrl, sealedAuthorization: sealed }: SourceRow,
+  parts: ReceiverParts,
+  source: SourceRow,
   { ack, setErrs }: Answered,
 ): Promise<z.output<typeof PollAnswer> | undefined> {
-  const headers = {
-    ...{ 'content-type': 'application/json', accept: 'application/json' },
-    ...(sealed !== null && { authorization: store.secrets.open(sealed, pollPlace(id)) }),
-  }
   const body = JSON.stringify({ maxEvents: MOST_EVENTS, returnImmediately: true, ack, setErrs })
   let fault: string
   try {
-    const response = await cappedFetch(pollUrl ?? '', { method: 'POST', headers, body })
+    const response = await post(parts, source, body)
     const answer = PollAnswer.safeParse(response.ok ? await response.json() : undefined)
-    if (answer.success) return answer.data
+    if (answer.success) {
+      await noteFault(parts, source, null)
+      return answer.data
+    }
     fault = response.ok ? 'another form' : `status ${response.status}`
-  } catch {
-    fault = 'no answer'
+  } catch (cause) {
+    fault = faultOf(cause)
   }
-  await store.db.updateTable('signalSource').set({ lastFault: fault }).where('id', '=', id).execute()
+  await noteFault(parts, source, fault)
   return undefined
+}
+
+/** A token may have been taken back before it ended: then one more is asked for, once. */
+async function post(
+  parts: Pick<ReceiverParts, 'fetch' | 'tokens'>,
+  source: SourceRow,
+  body: string,
+  isAgain = false,
+): Promise<Response> {
+  const authorization = await parts.tokens.authorize(source, { isNew: isAgain }).catch(cause => {
+    throw new TokenFault(cause)
+  })
+  const headers = {
+    ...{ 'content-type': 'application/json', accept: 'application/json' },
+    ...(authorization !== undefined && { authorization }),
+  }
+  const response = await parts.fetch(source.pollUrl ?? '', { method: 'POST', headers, body })
+  if (response.status !== 401 || source.client === null || isAgain) return response
+  return post(parts, source, body, true)
+}
+
+class TokenFault extends Error {
+  override name = 'TokenFault'
+  constructor(cause: unknown) {
+    super('no token', { cause })
+  }
+}
+
+function faultOf(cause: unknown): string {
+  if (cause instanceof TokenFault) return `no token: ${tokenFault(cause.cause)}`
+  return cause instanceof OutboundFault ? `no answer: ${cause.reason}` : 'another form'
+}
+
+/** Why polling came to nothing; null where it did not, which says nothing of an event that was refused. */
+async function noteFault(
+  { store }: ReceiverParts,
+  { id }: SourceRow,
+  lastFault: string | null,
+): Promise<void> {
+  let update = store.db.updateTable('signalSource').set({ lastFault }).where('id', '=', id)
+  if (lastFault === null)
+    update = update.where('lastFault', 'is not', null).where('lastFault', 'not in', REFUSAL_CODES)
+  await update.execute()
 }

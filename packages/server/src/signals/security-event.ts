@@ -1,12 +1,13 @@
 import { errors, jwtVerify } from 'jose'
 import * as z from 'zod'
-import { keysAt, SIGNATURE_ALGORITHMS } from '../people/index.ts'
+import { type RemoteKeys, SIGNATURE_ALGORITHMS } from '../people/index.ts'
 import type { SourceRow } from './sources.ts'
 
 const TOLERANCE_SECONDS = 60
 
 /** Why an event was not taken, in the words of RFC 8935 section 2.4. */
-export type RefusalCode = 'invalid_request' | 'invalid_key' | 'invalid_issuer' | 'invalid_audience'
+export const REFUSAL_CODES = ['invalid_request', 'invalid_key', 'invalid_issuer', 'invalid_audience'] as const
+export type RefusalCode = (typeof REFUSAL_CODES)[number]
 
 export class SignalRefusal extends Error {
   override name = 'SignalRefusal'
@@ -46,8 +47,12 @@ export interface Heard {
  * Reads a Security Event Token (RFC 8417): signed by the source, for us, about one thing. One does not expire; what an old
  * one can end is what was there when it was made.
  */
-export async function readSecurityEvent(source: SourceRow, token: string, now: number): Promise<Heard> {
-  const { jti, iat, sub_id, events } = await verify(source, token, now)
+export async function readSecurityEvent(
+  source: SourceRow,
+  token: string,
+  { now, keysAt }: { now: number; keysAt: RemoteKeys },
+): Promise<Heard> {
+  const { jti, iat, sub_id, events } = await verify(source, token, { now, keysAt })
   const [first, ...others] = Object.entries(events)
   if (!first || others.length > 0)
     throw new SignalRefusal('invalid_request', 'A token tells of exactly one event.')
@@ -58,7 +63,11 @@ export async function readSecurityEvent(source: SourceRow, token: string, now: n
   return { jti, type, subject: sub_id, payload, at: Math.min(now, seconds * 1000) }
 }
 
-async function verify(source: SourceRow, token: string, now: number): Promise<z.output<typeof Claims>> {
+async function verify(
+  source: SourceRow,
+  token: string,
+  { now, keysAt }: { now: number; keysAt: RemoteKeys },
+): Promise<z.output<typeof Claims>> {
   try {
     const { payload } = await jwtVerify(token, keysAt(source.jwksUri), {
       ...{ issuer: source.issuer, audience: source.audience, algorithms: SIGNATURE_ALGORITHMS },

@@ -1,11 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import { AppError, newId } from '@valetkey/sdk/core'
 import { Hono, type Context as HttpContext } from 'hono'
+import type { LimitedFetch } from '../outbound/index.ts'
+import { createRemoteKeys, type RemoteKeys } from '../people/index.ts'
 import type { Store } from '../store/index.ts'
 import { collectEvents } from './collect.ts'
 import { createSetKeys } from './keys.ts'
 import { findPushable, pushStream } from './push.ts'
 import { addReceiver, findPollable, pollSource, type ReceiverParts } from './receiver.ts'
+import { createSourceTokens, type SourceTokens } from './source-tokens.ts'
 import { metadataPaths } from './stream-config.ts'
 import { addTransmitter, type TransmitterOptions } from './transmitter.ts'
 
@@ -13,6 +16,8 @@ export interface SignalsOptions extends Pick<TransmitterOptions, 'readBody'>, Pi
   store: Store
   issuer: string
   now(): number
+  /** How transmitters are reached. */
+  fetch: LimitedFetch
   addressOf(request: IncomingMessage): string
   /** How often what waits is looked at when no hint came. */
   pollMs?: number
@@ -38,10 +43,11 @@ export function createSignals(options: SignalsOptions): Signals {
     return incoming ? options.addressOf(incoming) : 'unknown'
   }
   const keys = createSetKeys(store, now)
-  const rounds = startRounds({ ...options, keys, addressOf })
+  const heard = { keysAt: createRemoteKeys(options.fetch), tokens: createSourceTokens(options) }
+  const rounds = startRounds({ ...options, ...heard, keys, addressOf })
   app.onError((fault, c) => answerFault(options, fault, c))
   addTransmitter(app, { ...options, keys, sleep: rounds.sleep })
-  addReceiver(app, { ...options, addressOf })
+  addReceiver(app, { ...options, ...heard, addressOf })
   app.all('*', () => {
     throw new AppError('not_found', 'There is nothing at this address.')
   })
@@ -56,6 +62,8 @@ export function createSignals(options: SignalsOptions): Signals {
 type Rounds = Omit<SignalsOptions, 'addressOf'> & {
   keys: ReturnType<typeof createSetKeys>
   addressOf: ReceiverParts['addressOf']
+  keysAt: RemoteKeys
+  tokens: SourceTokens
 }
 
 /** Turns changes into events, pushes and polls, for as long as the node runs. The next round mends what one could not do. */

@@ -19,6 +19,7 @@ import * as history from './migrations/0018-history.ts'
 import * as sinks from './migrations/0020-sinks.ts'
 import * as baseline from './migrations/0021-baseline.ts'
 import * as forwards from './migrations/0022-forwards.ts'
+import * as sourceClients from './migrations/0023-source-clients.ts'
 import * as logKeyStatements from './migrations/0025-log-key-statements.ts'
 import type { Database } from './schema.ts'
 import type { Tx } from './store.ts'
@@ -43,6 +44,7 @@ const MIGRATIONS: readonly Migration[] = [
   sinks,
   baseline,
   forwards,
+  sourceClients,
   logKeyStatements,
 ]
 

@@ -520,7 +520,10 @@ interface SignalSourceTable {
   audience: string
   /** Where it is polled; null: it pushes. */
   pollUrl: string | null
-  sealedAuthorization: string | null
+  /** As which OAuth client it is polled, as JSON; null where it wants a header that does not change, or none. */
+  client: string | null
+  /** The client's secret or private key, or the header. */
+  sealedCredential: string | null
   createdAt: ColumnType<string, string, never>
   createdBy: string
   lastHeardAt: string | null

@@ -54,6 +54,16 @@ export const SignalSource = z.object({
   /** Where it pushes to: a path below our issuer. */
   path: z.string(),
   pollUrl: z.string().nullable(),
+  /** As which OAuth client it is polled, and where the tokens come from; null: by a header, or not at all. */
+  client: z
+    .object({
+      id: z.string(),
+      method: z.enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt']),
+      authorizationServer: z.string(),
+      tokenUrl: z.string(),
+      resource: z.string().nullable(),
+    })
+    .nullable(),
   createdAt: Time,
   createdBy: z.string(),
   lastHeardAt: Time.nullable(),

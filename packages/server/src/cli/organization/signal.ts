@@ -2,9 +2,9 @@ import type { AdminApi, Output } from '@valetkey/sdk/contract'
 import { type Command, Option } from 'commander'
 import { addConfirmOptions, type ConfirmOptions, confirm } from '../confirm.ts'
 import { findIdentityProvider, findOwnOrganization, findSignalReceiver, findSignalSource } from '../find.ts'
-import { readValue, reserveSecretFile } from '../secret-file.ts'
+import { readKey, readValue, reserveSecretFile } from '../secret-file.ts'
 import { addCommand, addGroup, allPages, collect, type Session, withSession } from '../session.ts'
-import type { Io, View } from '../terminal/index.ts'
+import { type Io, UsageError, type View } from '../terminal/index.ts'
 
 type Receiver = Output<AdminApi['signalReceivers']['list']>['items'][number]
 type Source = Output<AdminApi['signalSources']['list']>['items'][number]
@@ -46,6 +46,7 @@ const sourceView: View<Source> = {
     { header: 'FAULT', value: source => source.lastFault ?? '' },
     { header: 'ID', value: source => source.id },
     { header: 'POLLED AT', value: source => source.pollUrl ?? '', wide: true },
+    { header: 'CLIENT', value: source => source.client?.id ?? '', wide: true },
     { header: 'KEYS', value: source => source.jwksUri, wide: true },
     { header: 'AUDIENCE', value: source => source.audience, wide: true },
   ],
@@ -189,8 +190,8 @@ function registerSources(group: Command, io: Io): void {
     examples: [
       ['valetkey signal source add okta --idp okta --issuer https://northwind.okta.com', 'it pushes'],
       [
-        'valetkey signal source add okta --idp okta --issuer https://northwind.okta.com --poll-url https://northwind.okta.com/poll --authorization-file okta.header',
-        'it is polled',
+        'valetkey signal source add okta --idp okta --issuer https://northwind.okta.com --client-id 0oa1 --client-secret-file okta.secret',
+        'it is polled, as an OAuth client',
       ],
     ],
   })
@@ -200,6 +201,10 @@ function registerSources(group: Command, io: Io): void {
     .option('--audience <text>', 'what its events name as their audience; else the address that it pushes to')
     .option('--poll-url <url>', 'where it is polled; else it pushes')
     .option('--authorization-file <file>', 'file that holds what polling wants as Authorization')
+    .option('--client-id <id>', 'as which OAuth client it is polled; its stream is found or opened')
+    .option('--client-secret-file <file>', 'file that holds the secret of that client')
+    .option('--client-key-file <file>', 'or its private key, as JWK')
+    .option('--authorization-server <url>', 'who issues its tokens, where that is another host')
     .action(withSession(io, addSource))
   addConfirmOptions(
     addCommand(sources, 'rm <source>', {
@@ -326,10 +331,11 @@ async function addSource(
     audience?: string
     pollUrl?: string
     authorizationFile?: string
-  },
+  } & ClientOptions,
 ): Promise<void> {
   const { api, io, print } = session
-  const { idp, authorizationFile: file, ...wish } = options
+  const { idp, issuer: at, jwksUri, audience, pollUrl, authorizationFile: file } = options
+  const wish = { issuer: at, jwksUri, audience, pollUrl, client: await readClient(io, options) }
   const { id: provider, organization } = await findIdentityProvider(session, idp)
   const authorization = file === undefined ? undefined : await readValue(io, file)
   const source = await api.signalSources.create({ organization, name, provider, authorization, ...wish })
@@ -337,6 +343,29 @@ async function addSource(
   const { issuer } = await api.session.whoami({})
   if (source.pollUrl === null) print.note(`Tell the provider: push to ${issuer}${source.path}`)
   print.note(`Its events have to name the audience ${source.audience}`)
+}
+
+interface ClientOptions {
+  clientId?: string
+  clientSecretFile?: string
+  clientKeyFile?: string
+  authorizationServer?: string
+}
+
+/** The client that a transmitter knows us as, with what it proves itself by from a file. */
+async function readClient(io: Io, options: ClientOptions) {
+  const { clientId: id, clientSecretFile, clientKeyFile, authorizationServer } = options
+  const files = [clientSecretFile, clientKeyFile].filter(file => file !== undefined)
+  if (id === undefined && files.length === 0 && authorizationServer === undefined) return undefined
+  if (id === undefined || files.length !== 1)
+    throw new UsageError(
+      'A client has an id and one thing that it proves itself by.',
+      'It gets its tokens by these.',
+      'Name --client-id, and --client-secret-file or --client-key-file.',
+    )
+  if (clientKeyFile === undefined)
+    return { id, authorizationServer, secret: await readValue(io, clientSecretFile) }
+  return { id, authorizationServer, privateJwk: await readKey(io, clientKeyFile) }
 }
 
 async function removeSource(session: Session, text: string, options: ConfirmOptions): Promise<void> {

@@ -2,7 +2,7 @@ import { jwtVerify } from 'jose'
 import * as z from 'zod'
 import { oidcSettings } from '../../directory/index.ts'
 import { type OidcProvider, oidcKeysOf } from './oidc.ts'
-import { keysAt, SIGNATURE_ALGORITHMS } from './remote-keys.ts'
+import { type RemoteKeys, SIGNATURE_ALGORITHMS } from './remote-keys.ts'
 import { FederationError } from './said.ts'
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
@@ -30,7 +30,11 @@ export interface Logout {
 }
 
 /** Checks a logout token, in the order of OpenID Connect Back-Channel Logout 1.0 section 2.6. Replay is the caller's. */
-export async function readLogoutToken(provider: OidcProvider, token: string, now: number): Promise<Logout> {
+export async function readLogoutToken(
+  provider: OidcProvider,
+  token: string,
+  { now, keysAt }: { now: number; keysAt: RemoteKeys },
+): Promise<Logout> {
   const { issuer, jwksUri, algorithms } = await oidcKeysOf(provider, now)
   try {
     const { payload } = await jwtVerify(token, keysAt(jwksUri), {

@@ -1,6 +1,6 @@
 import * as client from 'openid-client'
 import { type OidcSettings, oidcSettings, type ProviderRow } from '../../directory/index.ts'
-import { cappedFetch } from './capped-fetch.ts'
+import type { LimitedFetch } from '../../outbound/index.ts'
 import { FederationError, type Said, textOf, textsOf } from './said.ts'
 
 /** What the browser keeps of a sign-in under way, sealed. */
@@ -10,10 +10,11 @@ export interface OidcKept {
   verifier: string
 }
 
-/** A provider with its secret open. */
+/** A provider with its secret open, and how it is reached. */
 export interface OidcProvider {
   row: ProviderRow
   secret: string | undefined
+  fetch: LimitedFetch
 }
 
 const KEPT_MS = 10 * 60_000
@@ -21,11 +22,11 @@ const MOST_KEPT = 100
 const configurations = new Map<string, { until: number; configuration: Promise<client.Configuration> }>()
 
 /** What a provider publishes of itself, asked once in ten minutes; anew where its settings have changed. */
-function configurationOf({ row, secret }: OidcProvider, now: number): Promise<client.Configuration> {
+function configurationOf({ row, secret, fetch }: OidcProvider, now: number): Promise<client.Configuration> {
   const key = JSON.stringify([row.id, row.settings, row.sealedSecret])
   const kept = configurations.get(key)
   if (kept && kept.until > now) return kept.configuration
-  const configuration = discover(oidcSettings(row), secret)
+  const configuration = discover(oidcSettings(row), secret, fetch)
   configurations.delete(key)
   const [oldest] = configurations.keys()
   if (configurations.size >= MOST_KEPT && oldest !== undefined) configurations.delete(oldest)
@@ -37,6 +38,7 @@ function configurationOf({ row, secret }: OidcProvider, now: number): Promise<cl
 async function discover(
   { issuer, clientId }: OidcSettings,
   secret: string | undefined,
+  fetch: LimitedFetch,
 ): Promise<client.Configuration> {
   const isClear = issuer.startsWith('http:')
   const configuration = await client.discovery(
@@ -45,7 +47,7 @@ async function discover(
     { redirect_uris: [] },
     secret === undefined ? client.None() : bySecret(secret),
     {
-      [client.customFetch]: (url, init) => cappedFetch(url, init as RequestInit),
+      [client.customFetch]: (url, init) => fetch(url, init as RequestInit),
       execute: isClear ? [client.allowInsecureRequests] : [],
     },
   )

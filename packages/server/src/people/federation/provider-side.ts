@@ -7,11 +7,11 @@ import type { FederationSite } from './site.ts'
 export const loadOidc = () => import('./oidc.ts')
 export const loadSaml = () => import('./saml.ts')
 
-/** A provider with its secret open. */
-export function opened({ store }: Pick<FederationSite, 'store'>, row: ProviderRow) {
+/** A provider with its secret open, and how it is reached. */
+export function opened({ store, fetch }: Pick<FederationSite, 'store' | 'fetch'>, row: ProviderRow) {
   const secret =
     row.sealedSecret === null ? undefined : store.secrets.open(row.sealedSecret, secretPlace(row))
-  return { row, secret }
+  return { row, secret, fetch }
 }
 
 /** How a SAML provider knows us. */

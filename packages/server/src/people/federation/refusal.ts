@@ -1,4 +1,5 @@
 import type { ProviderRow } from '../../directory/index.ts'
+import { OutboundFault, type OutboundReason } from '../../outbound/index.ts'
 import { messagePage } from '../pages/account.ts'
 import { wordsFor } from '../pages/languages.ts'
 import { toResponse } from '../pages/layout.ts'
@@ -10,6 +11,15 @@ import type { FederationSite } from './site.ts'
 const OF_LIBRARY =
   /^(AuthorizationResponseError|ResponseBodyError|ClientError|OperationProcessingError|UnsupportedOperationError|WWWAuthenticateChallengeError)$/
 const MOST_CHARACTERS = 300
+/** What it means that a provider could not be asked. */
+const NOT_FETCHED: Record<OutboundReason, string> = {
+  address: 'provider_inside',
+  host_unknown: 'provider_unreachable',
+  redirect: 'provider_redirects',
+  timeout: 'provider_slow',
+  too_large: 'provider_answer_too_large',
+  unreachable: 'provider_unreachable',
+}
 
 /** Says that it went wrong: to the person what to do and where to begin again, to the record why. A fault of ours goes on. */
 export async function refuse(
@@ -54,6 +64,7 @@ function reasonOf(fault: unknown): string | undefined {
   if (fault instanceof FederationError) return fault.reason
   if (!(fault instanceof Error)) return undefined
   if (fault.cause instanceof FederationError) return fault.cause.reason
+  for (const one of [fault, fault.cause]) if (one instanceof OutboundFault) return NOT_FETCHED[one.reason]
   if (!OF_LIBRARY.test(fault.name)) return undefined
   return (fault as { error?: unknown }).error === 'access_denied' ? 'denied_there' : 'provider_refused'
 }

@@ -1,5 +1,5 @@
 import { createRemoteJWKSet, customFetch } from 'jose'
-import { cappedFetch } from './capped-fetch.ts'
+import type { LimitedFetch } from '../../outbound/index.ts'
 
 /** By which what a provider signs is verified: asymmetric ones only, nobody but the provider can sign. */
 export const SIGNATURE_ALGORITHMS = [
@@ -17,18 +17,22 @@ export const SIGNATURE_ALGORITHMS = [
 ]
 
 type KeySet = ReturnType<typeof createRemoteJWKSet>
-const keySets = new Map<string, KeySet>()
 const MOST_KEY_SETS = 100
 
 /** The keys that a provider publishes at an address, fetched within limits and again where one is missing. */
-export function keysAt(url: string): KeySet {
-  const known = keySets.get(url)
-  if (known) return known
-  const [oldest] = keySets.keys()
-  if (keySets.size >= MOST_KEY_SETS && oldest !== undefined) keySets.delete(oldest)
-  const keys = createRemoteJWKSet(new URL(url), {
-    [customFetch]: (at: string, init: RequestInit) => cappedFetch(at, init),
-  })
-  keySets.set(url, keys)
-  return keys
+export type RemoteKeys = (url: string) => KeySet
+
+export function createRemoteKeys(fetch: LimitedFetch): RemoteKeys {
+  const keySets = new Map<string, KeySet>()
+  return url => {
+    const known = keySets.get(url)
+    if (known) return known
+    const [oldest] = keySets.keys()
+    if (keySets.size >= MOST_KEY_SETS && oldest !== undefined) keySets.delete(oldest)
+    const keys = createRemoteJWKSet(new URL(url), {
+      [customFetch]: (at: string, init: RequestInit) => fetch(at, init),
+    })
+    keySets.set(url, keys)
+    return keys
+  }
 }

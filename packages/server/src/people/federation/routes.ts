@@ -193,7 +193,8 @@ async function backchannelLogout(c: Ask, site: FederationSite): Promise<Response
   try {
     const token = (await readForm(c.req.raw))?.one('logout_token') ?? ''
     const { readLogoutToken } = await import('./logout-token.ts')
-    const { jti, expiresAt, sub, sid } = await readLogoutToken(opened(site, provider), token, site.now())
+    const options = { now: site.now(), keysAt: site.keysAt }
+    const { jti, expiresAt, sub, sid } = await readLogoutToken(opened(site, provider), token, options)
     const message = { id: `logout-token:${provider.id}:${jti}`, expiresAt }
     await takeSignOut(site, provider, message, { subject: sub, sid })
     await site.limit.forgive(tries)

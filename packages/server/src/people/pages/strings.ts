@@ -98,6 +98,8 @@ export const STRINGS = {
       provider_gone: 'There is no such identity provider here any more. Go back to the sign-in page.',
       provider_slow: 'Your identity provider does not answer. Try again in a moment.',
       provider_unreachable: 'Your identity provider does not answer. Try again in a moment.',
+      provider_inside:
+        'Your identity provider lies where this authority does not go. Ask your administrator to name its host to whoever runs this.',
       person_unknown:
         'Your identity provider knows you, but nobody has let you in here yet. Ask your administrator to add you.',
       person_inactive: 'Your account here is suspended. Ask your administrator.',

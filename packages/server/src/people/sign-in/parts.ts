@@ -3,6 +3,7 @@ import type { JsonObject } from '@valetkey/sdk/core'
 import type { Context as HttpContext } from 'hono'
 import type { ProviderRow } from '../../directory/index.ts'
 import type { Mailer } from '../../mail/index.ts'
+import type { LimitedFetch } from '../../outbound/index.ts'
 import type { Store } from '../../store/index.ts'
 import type { Accounts, Session } from '../account/accounts.ts'
 import type { Home, Person } from '../account/person.ts'
@@ -29,6 +30,8 @@ export interface StageOptions {
   mailer: Mailer | undefined
   now(): number
   addressOf(request: IncomingMessage): string
+  /** How identity providers are reached. */
+  fetch: LimitedFetch
   /** Told of what is a fault of ours; people see the reference. */
   onFault(fault: unknown, reference: string): void
 }
