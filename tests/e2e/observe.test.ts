@@ -219,7 +219,7 @@ describe.each(['guard', 'gateway'])('%s', kind => {
     await world.api.points.wait({})
     const frozen = await call(place(), { authorization: `Bearer ${LEGACY}` })
     expect(JSON.stringify(frozen.body)).toContain('"reason":"frozen"')
-    await world.api.servers.update({ id: place().name, status: 'active' })
+    await world.api.servers.update({ id: place().name, status: 'active', reason: 'looked into' })
     expect(place().arrived).toEqual([])
   })
 

@@ -72,7 +72,7 @@ describe('check', () => {
     expect(await reason({})).toBe('suspended')
     await admin.assignments.create({ principal: 'agent:bot', role: 'auditor' })
     expect(await reason({ principal: 'agent:bot' }), 'its owner is gone').toBe('suspended')
-    await admin.people.update({ id: 'ada@northwind.test', status: 'active' })
+    await admin.people.update({ id: 'ada@northwind.test', status: 'active', reason: 'looked into' })
     expect(await reason({})).toBe('permitted')
     await admin.organizations.freeze({ id: 'northwind' })
     expect(await reason({})).toBe('frozen')

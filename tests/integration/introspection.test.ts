@@ -112,7 +112,7 @@ test('nor is one whose server is frozen, whose agent is suspended, whose person 
   for (const [end, mend] of [
     [
       () => stage.api.servers.update({ id: 'billing', status: 'frozen' }),
-      () => stage.api.servers.update({ id: 'billing', status: 'active' }),
+      () => stage.api.servers.update({ id: 'billing', status: 'active', reason: 'looked into' }),
     ],
     [
       () => stage.api.agents.suspend({ id: bot.id }),
@@ -120,7 +120,7 @@ test('nor is one whose server is frozen, whose agent is suspended, whose person 
     ],
     [
       () => stage.api.people.update({ id: 'maya@northwind.test', status: 'suspended' }),
-      () => stage.api.people.update({ id: 'maya@northwind.test', status: 'active' }),
+      () => stage.api.people.update({ id: 'maya@northwind.test', status: 'active', reason: 'looked into' }),
     ],
     [
       () => stage.api.organizations.freeze({ id: 'northwind' }),

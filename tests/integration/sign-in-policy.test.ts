@@ -143,7 +143,7 @@ test('the sessions of a person who was suspended do not come back with the perso
   const { browser } = await site.signIn({ email: 'lea@northwind.test' })
   await site.api.people.update({ id: lea.id, status: 'suspended' })
   expect(await browser.open('/account')).toMatchObject({ url: `${site.url}/sign-in` })
-  await site.api.people.update({ id: lea.id, status: 'active' })
+  await site.api.people.update({ id: lea.id, status: 'active', reason: 'looked into' })
   expect(await browser.open('/account')).toMatchObject({ url: `${site.url}/sign-in` })
   expect((await site.signIn({ email: 'lea@northwind.test' })).page.url).toBe(`${site.url}/account`)
 })

@@ -55,10 +55,10 @@ describe('freezing', () => {
       const { api, b } = stage
       const at = await stand()
       const id = of(at)
-      const revisions = [await heads()]
       // The introspection endpoint itself asks for a proof that some of these take away, so the server asks.
+      const { key } = await api.serverKeys.create({ server: 'billing' })
+      const revisions = [await heads()]
       const asServer = async () => {
-        const { key } = await api.serverKeys.create({ server: 'billing' })
         const headers = { authorization: `Bearer ${key}` }
         return (await stage.send('/token/introspection', { token: at.token }, headers))['active'] === true
       }
@@ -108,6 +108,31 @@ describe('freezing', () => {
       await api.freezes.thaw({ kind, id, reason: `cleared ${name}` })
       const reasons = (await stage.events()).map(({ detail }) => (detail as { reason?: string }).reason)
       expect(reasons).toContain(`cleared ${name}`)
+    }
+    // By whatever way it is let act again.
+    const stopped: [
+      (status: 'active' | 'suspended' | 'frozen', reason?: string) => Promise<unknown>,
+      string,
+    ][] = [
+      [
+        (status, reason) =>
+          api.people.update({ id: 'maya@northwind.test', status: status as 'active', reason }),
+        'suspended',
+      ],
+      [
+        (status, reason) => api.servers.update({ id: 'billing', status: status as 'active', reason }),
+        'frozen',
+      ],
+    ]
+    for (const [set, stop] of stopped) {
+      await set(stop as 'frozen')
+      for (const reason of [undefined, '', ' '])
+        await expect(set('active', reason)).rejects.toMatchObject({ status: 400, path: 'reason' })
+      await set('active', `let on after ${stop}`)
+      // Nothing to say where nothing changes.
+      await set('active')
+      const reasons = (await stage.events()).map(({ detail }) => (detail as { reason?: string }).reason)
+      expect(reasons).toContain(`let on after ${stop}`)
     }
     await api.agents.suspend({ id: 'bravo' })
     await expect(api.agents.resume({ id: 'bravo', reason: ' ' })).rejects.toMatchObject({ status: 400 })

@@ -308,7 +308,7 @@ describe('by the name of a person', () => {
     await stage.api.agents.update({ id: other.id, owner: 'jon@northwind.test' })
     await stage.api.people.update({ id: EMAIL, status: 'suspended' })
     expect(await last.poll()).toMatchObject({ error: 'access_denied' })
-    await stage.api.people.update({ id: EMAIL, status: 'active' })
+    await stage.api.people.update({ id: EMAIL, status: 'active', reason: 'looked into' })
   })
 
   test('what is taken back for good is not asked for any more, also once agent and person are back', async () => {
@@ -327,7 +327,7 @@ describe('by the name of a person', () => {
     await stage.api.people.create({ email: 'kim@northwind.test', name: 'Kim' })
     const asked = await ask({ login_hint: 'kim@northwind.test' })
     await stage.api.revocations.create({ kind: 'person', id: 'kim@northwind.test' })
-    await stage.api.people.update({ id: 'kim@northwind.test', status: 'active' })
+    await stage.api.people.update({ id: 'kim@northwind.test', status: 'active', reason: 'looked into' })
     expect(await asked.poll()).toMatchObject({ error: 'access_denied' })
   })
 })

@@ -143,7 +143,7 @@ test('what an administrator has taken out, a directory does not let in again by 
   ])
     expect(await send()).toMatchObject({ status: 200, body: { active: false } })
   expect(await site.api.people.get({ id })).toMatchObject({ status: 'suspended' })
-  await site.api.people.update({ id, status: 'active' })
+  await site.api.people.update({ id, status: 'active', reason: 'looked into' })
   expect((await directory.get(`/Users/${id}`)).body.active).toBe(true)
 })
 
@@ -189,9 +189,11 @@ test('who is deleted is gone for good, and who comes back under the name inherit
   expect(again).not.toBe(id)
   expect(await mayRead(again)).toBe(false)
   expect(await mayRead(id)).toBe(false)
-  await expect(site.api.people.update({ id, status: 'active' })).rejects.toMatchObject({
-    code: 'conflict.state',
-  })
+  await expect(site.api.people.update({ id, status: 'active', reason: 'looked into' })).rejects.toMatchObject(
+    {
+      code: 'conflict.state',
+    },
+  )
 })
 
 test('409: a userName is one person’s, in whatever spelling', async () => {

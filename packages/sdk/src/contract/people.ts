@@ -49,6 +49,8 @@ export const people = {
         ...inOrganization,
         name: s.Title.optional(),
         status: z.enum(['active', 'suspended', 'retired']).optional(),
+        /** Why; who lets a person act again has to say it. */
+        reason: s.Note.optional(),
       }),
       returns: s.Person,
     },

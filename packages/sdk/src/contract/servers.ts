@@ -46,6 +46,8 @@ export const servers = {
         mode: Mode.optional(),
         observeUntil,
         status: z.enum(['active', 'frozen']).optional(),
+        /** Why; who lets a server be called again has to say it. */
+        reason: s.Note.optional(),
       }),
       returns: s.McpServer,
     },

@@ -1,5 +1,5 @@
 import type { AdminApi, Output, Parsed, Route } from '@valetkey/sdk/contract'
-import { isoTime } from '@valetkey/sdk/core'
+import { AppError, isoTime } from '@valetkey/sdk/core'
 import { type ChangeEvent, record } from '../audit/index.ts'
 import { prepareQuery, send, type Tx } from '../store/index.ts'
 import type { Context } from './context.ts'
@@ -26,6 +26,15 @@ const lockRow = prepareQuery((db, { id }: { id: string }) =>
     .set(eb => ({ revision: eb.ref('revision') }))
     .where('id', '=', id),
 )
+
+/** What was stopped acts again only with a reason, which goes on record beside why it was stopped. */
+export function requireReason(
+  { before, after }: { before: string; after: string },
+  reason: string | undefined,
+): void {
+  if (before === 'active' || after !== 'active' || reason?.trim()) return
+  throw new AppError('request.invalid', 'Say why: it goes on record.', { path: 'reason' })
+}
 
 /** Who makes a change and when, as `beginChange` takes it. */
 export function byWhom(ctx: Context): { actor: string; now: number } {

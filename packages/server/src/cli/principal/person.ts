@@ -49,7 +49,10 @@ export function register(program: Command, io: Io): void {
     summary: 'Rename, suspend or reinstate a person; the agents of a person who is gone are refused',
     examples: [
       ['valetkey person set maya@northwind.dev --status suspended', 'stops the agents that she owns, too'],
-      ['valetkey person set maya@northwind.dev --name "Maya Lindqvist"', 'another name'],
+      [
+        'valetkey person set maya@northwind.dev --status active --reason "back from leave"',
+        'lets her in again',
+      ],
     ],
   })
     .option('--name <text>', 'name for people')
@@ -60,6 +63,7 @@ export function register(program: Command, io: Io): void {
         'retired',
       ]),
     )
+    .option('--reason <text>', 'why, for the record; who reinstates somebody has to say it')
     .action(withSession(io, set))
   registerAccess(group, io)
 }
@@ -79,9 +83,9 @@ async function create(
 async function set(
   session: Session,
   text: string,
-  changes: Partial<Pick<Person, 'name' | 'status'>>,
+  changes: Partial<Pick<Person, 'name' | 'status'>> & { reason?: string },
 ): Promise<void> {
   const { id, organization } = await findPerson(session, text)
-  const { name, status } = changes
-  session.print.item(view, await session.api.people.update({ id, organization, name, status }))
+  const { name, status, reason } = changes
+  session.print.item(view, await session.api.people.update({ id, organization, name, status, reason }))
 }

@@ -106,6 +106,7 @@ export function register(program: Command, io: Io): void {
     .addOption(
       new Option('--status <status>', 'whether calls are decided at all').choices(['active', 'frozen']),
     )
+    .option('--reason <text>', 'why, for the record; who thaws a server has to say it')
     .action(withSession(io, set))
   registerScan(group, io)
   registerKeys(group, io)
@@ -166,7 +167,11 @@ async function get(session: Session, text: string): Promise<void> {
   session.print.item(view, await findServer(session, text))
 }
 
-type Settings = Partial<Pick<McpServer, 'url' | 'mode'>> & { status?: 'active' | 'frozen'; until?: string }
+type Settings = Partial<Pick<McpServer, 'url' | 'mode'>> & {
+  status?: 'active' | 'frozen'
+  until?: string
+  reason?: string
+}
 
 async function add(session: Session, name: string, settings: Settings & { url: string }): Promise<void> {
   const { url, mode } = settings
@@ -177,10 +182,10 @@ async function add(session: Session, name: string, settings: Settings & { url: s
 }
 
 async function set(session: Session, text: string, settings: Settings): Promise<void> {
-  const { url, mode, status } = settings
+  const { url, mode, status, reason } = settings
   const observeUntil = endOf(session, settings)
   const { id } = await findServer(session, text)
-  session.print.item(view, await session.api.servers.update({ id, url, mode, observeUntil, status }))
+  session.print.item(view, await session.api.servers.update({ id, url, mode, observeUntil, status, reason }))
 }
 
 /** Observation without an end would be no mode but a hole. */

@@ -4,7 +4,7 @@ import type { Context } from '../context.ts'
 import { refuseDuplicate } from '../duplicate.ts'
 import { principalFact, type Row } from '../fact-of.ts'
 import { revokeGrant } from '../grants/grants.ts'
-import { byWhom, type InputOf, lock, type OutputOf, recordBy } from '../operation.ts'
+import { byWhom, type InputOf, lock, type OutputOf, recordBy, requireReason } from '../operation.ts'
 import { endSessions, takeMailedBack } from '../organizations/sessions.ts'
 import { readPage } from '../page.ts'
 import { getOrganization, getPrincipal, locatePrincipal, quote } from '../reference.ts'
@@ -82,16 +82,15 @@ function externalIdOf({ email, externalId }: InputOf<'people', 'create'>): strin
  * Renames or suspends a person. The agents of an owner who is not active are refused from the next revision on, and the
  * person's sessions have ended, for good.
  */
-export async function updatePerson(
-  ctx: Context,
-  input: InputOf<'people', 'update'> & { reason?: string },
-): Promise<Person> {
+export async function updatePerson(ctx: Context, input: InputOf<'people', 'update'>): Promise<Person> {
   const found = await locatePrincipal(ctx.store.db, 'user', input.id, input.organization)
   const organization = await getOrganization(ctx.store.db, found.organizationId)
   return ctx.store.write(async tx => {
     await lock(tx, organization.id)
     const before = await getPrincipal(tx, organization, 'user', found.id)
     const { name = before.name, status = before.status, reason } = input
+    // What is final comes first.
+    if (before.status !== 'retired') requireReason({ before: before.status, after: status }, reason)
     return toPerson(await changePerson(ctx, tx, before, { name, status }, reason))
   })
 }

@@ -3,7 +3,7 @@ import { beginChange, type Tx } from '../../store/index.ts'
 import type { Context } from '../context.ts'
 import { refuseDuplicate } from '../duplicate.ts'
 import { parseObject, type Row, serverFact } from '../fact-of.ts'
-import { byWhom, type InputOf, lock, type OutputOf, recordBy, timeOf } from '../operation.ts'
+import { byWhom, type InputOf, lock, type OutputOf, recordBy, requireReason, timeOf } from '../operation.ts'
 import { readPage } from '../page.ts'
 import { foldName, getServer, quote } from '../reference.ts'
 import { logForwardsOf } from './forwards.ts'
@@ -87,10 +87,7 @@ export async function createServer(ctx: Context, input: InputOf<'servers', 'crea
   })
 }
 
-export async function updateServer(
-  ctx: Context,
-  input: InputOf<'servers', 'update'> & { reason?: string },
-): Promise<McpServer> {
+export async function updateServer(ctx: Context, input: InputOf<'servers', 'update'>): Promise<McpServer> {
   const { id } = await getServer(ctx.store.db, input.id)
   return ctx.store.write(async tx => {
     await lock(tx, CATALOGUE)
@@ -104,6 +101,7 @@ export async function updateServer(
       status: input.status ?? before.status,
     }
     if (canonicalJson(update) === canonicalJson(was)) return toServer(ctx, before)
+    requireReason({ before: before.status, after: update.status }, input.reason)
     const change = await beginChange(tx, CATALOGUE, byWhom(ctx))
     await refuseDuplicate(
       tx.updateTable('server').set(update).where('id', '=', id).execute(),
