@@ -207,7 +207,7 @@ describe('who takes a token that was exchanged', () => {
   /** A token that the desk could have, bound to a key of ours. */
   async function stolen(session: DpopSession) {
     const token = await bot.token(desk.resource)
-    const { key } = await world.api.serverKeys.create({ server: 'desk' })
+    const { id, key } = await world.api.serverKeys.create({ server: 'desk' })
     const htu = `${world.url}/token`
     const send = async () => {
       const response = await fetch(htu, {
@@ -227,14 +227,15 @@ describe('who takes a token that was exchanged', () => {
       return (await response.json()) as { access_token?: string }
     }
     await send()
-    return { inbound: token, token: String((await send()).access_token) }
+    return { inbound: token, token: String((await send()).access_token), key: id }
   }
 
   /** Shows a token with a proof, and once more with the nonce where one is asked for. */
-  async function show(token: string, session: DpopSession) {
+  async function show(token: string, session: DpopSession, call?: { name: string; arguments: object }) {
     const send = async () => {
       const dpop = await session.buildProof({ htm: 'POST', htu: library.resource, accessToken: token })
-      return say1('', { authorization: `DPoP ${token}`, dpop })
+      const headers = { authorization: `DPoP ${token}`, dpop }
+      return call ? say(library.url, 'tools/call', call, { token: '', headers }) : say1('', headers)
     }
     const first = await send()
     const nonce = first.headers.get('dpop-nonce')
@@ -255,7 +256,7 @@ describe('who takes a token that was exchanged', () => {
     const steps: [() => Promise<unknown>, () => Promise<unknown>][] = [
       [
         () => api.servers.update({ id: 'desk', status: 'frozen' }),
-        () => api.servers.update({ id: 'desk', status: 'active' }),
+        () => api.servers.update({ id: 'desk', status: 'active', reason: 'looked into' }),
       ],
       [
         () => api.forwards.disallow({ server: 'desk', to: 'library' }),
@@ -272,6 +273,25 @@ describe('who takes a token that was exchanged', () => {
     expect(await status()).toBe(401)
   })
 
+  test('has it for as long as the key is there that it was got by: calls under way are cut, and no other token of the server is', async () => {
+    const { api } = world
+    const session = await DpopSession.create()
+    const { token, key } = await stolen(session)
+    const own = await bot.token(desk.resource)
+    expect((await show(token, session)).status).toBe(200)
+    expect(await passOn(own, library.resource)).toBe('ok')
+    const before = books.ran.filter(one => one === 'wait was cancelled').length
+    const waits = books.ran.filter(one => one === 'wait').length
+    const pending = show(token, session, { name: 'wait', arguments: { ms: 20_000 } })
+    await expect.poll(() => books.ran.filter(one => one === 'wait').length).toBe(waits + 1)
+    await api.serverKeys.revoke({ server: 'desk', id: key })
+    expect((await pending).body).toBeNull()
+    await expect.poll(() => books.ran.filter(one => one === 'wait was cancelled').length).toBe(before + 1)
+    await api.points.wait({})
+    expect((await show(token, session)).status).toBe(401)
+    expect(await passOn(own, library.resource)).toBe('ok')
+  })
+
   test('cannot use it without the key: as it is, with another key, or with what bound it cut out', async () => {
     const [own, other] = [await DpopSession.create(), await DpopSession.create()]
     const { token } = await stolen(own)
@@ -280,14 +300,19 @@ describe('who takes a token that was exchanged', () => {
     expect(await show(token, own)).toMatchObject({ status: 200 })
     const signer = await openTokenSigner(world)
     // Signed by the authority's own key, so that only what the point knows stands against it.
-    const { fwd } = claimsOf(token) as { fwd?: { srv: string; jti: string }[] }
+    const { fwd } = claimsOf(token) as { fwd?: { srv: string; key: string; jti: string }[] }
+    const [hop] = fwd ?? []
     const unbound = (change: object) => signer.change(token, { cnf: undefined, ...change })
     expect((await say1(unbound({}))).status).toBe(200)
     const elsewhere = (await world.api.servers.get({ id: 'reports' })).id
     for (const forged of [
-      [{ srv: elsewhere, jti: fwd?.[0]?.jti }],
-      [...(fwd ?? []), { srv: elsewhere, jti: fwd?.[0]?.jti }],
-      [{ srv: elsewhere, jti: 'atk_x' }, ...(fwd ?? [])],
+      [{ ...hop, srv: elsewhere }],
+      [hop, { ...hop, srv: elsewhere }],
+      [{ ...hop, srv: elsewhere, jti: 'atk_x' }, hop],
+      // Of nobody, of another server, and left out.
+      [{ ...hop, key: 'sky_x' }],
+      [{ ...hop, key: (await world.api.serverKeys.list({ server: 'reports' })).items[0]?.id }],
+      [{ ...hop, key: undefined }],
     ])
       expect((await say1(unbound({ fwd: forged }))).status, JSON.stringify(forged)).toBe(401)
     for (const aud of [world.billing.resource, desk.resource])

@@ -50,6 +50,8 @@ async function inbound(hand = stage.a, more: More = {}): Promise<string> {
 
 const claimsOf = ({ access_token: token }: Answered) => decodeJwt<Record<string, unknown>>(String(token))
 const server = async (id: string) => (await stage.api.servers.get({ id })).id
+/** The first key of a server. */
+const keyOf = async (server: string) => (await stage.api.serverKeys.list({ server })).items[0]?.id
 
 describe('a server that must call another one', () => {
   test('gets a token for it, for the same agent and person, bound to a key of its own', async () => {
@@ -64,7 +66,8 @@ describe('a server that must call another one', () => {
     const claims = claimsOf(answer)
     expect(claims).toMatchObject({
       ...{ aud: CRM, sub: grant.person, gid: grant.id, agent: a.id, cred: before['cred'] },
-      ...{ cnf: { jkt: billing.jkt }, fwd: [{ srv: await server('billing'), jti: before['jti'] }] },
+      cnf: { jkt: billing.jkt },
+      fwd: [{ srv: await server('billing'), key: await keyOf('billing'), jti: before['jti'] }],
       act: {
         ...{ iss: url, sub: await server('billing'), sub_profile: 'service' },
         act: { iss: url, sub: a.id, sub_profile: 'ai_agent' },
@@ -114,8 +117,8 @@ describe('a server that must call another one', () => {
     const first = await forward(billing, await inbound())
     const second = await forward(crm, first['access_token'], { resource: LEDGER })
     expect(claimsOf(second)['fwd']).toEqual([
-      { srv: await server('billing'), jti: expect.any(String) },
-      { srv: await server('crm'), jti: claimsOf(first)['jti'] },
+      { srv: await server('billing'), key: await keyOf('billing'), jti: expect.any(String) },
+      { srv: await server('crm'), key: await keyOf('crm'), jti: claimsOf(first)['jti'] },
     ])
     expect(await isActive(second['access_token'], ledger)).toBe(true)
     const { answer } = await chainOf([a, b, c, d])
@@ -255,12 +258,12 @@ describe('what it rests on ends, and so does it, and nothing else', () => {
     [
       'the server that called, frozen',
       () => stage.api.servers.update({ id: 'billing', status: 'frozen' }),
-      () => stage.api.servers.update({ id: 'billing', status: 'active' }),
+      () => stage.api.servers.update({ id: 'billing', status: 'active', reason: 'looked into' }),
     ],
     [
       'the server that is called, frozen',
       () => stage.api.servers.update({ id: 'crm', status: 'frozen' }),
-      () => stage.api.servers.update({ id: 'crm', status: 'active' }),
+      () => stage.api.servers.update({ id: 'crm', status: 'active', reason: 'looked into' }),
     ],
     [
       'everything',
@@ -283,6 +286,26 @@ describe('what it rests on ends, and so does it, and nothing else', () => {
     expect((await forward(billing, token)).status).toBe(400)
     await mend(jti)
     expect(await standing()).toEqual([true, true])
+  })
+
+  test('the key by which the server asked, revoked: what it got by it, and what others got by that; no more', async () => {
+    const { api } = stage
+    const { id, key } = await api.serverKeys.create({ server: 'billing' })
+    const short = await openService(stage, 'billing', key ?? '')
+    const token = await inbound()
+    const [gone, stays] = [await forward(short, token), await forward(billing, token)]
+    const onward = await forward(crm, gone['access_token'], { resource: LEDGER })
+    const standing = async () => [
+      await isActive(gone['access_token'], crm),
+      await isActive(onward['access_token'], ledger),
+      await isActive(stays['access_token'], crm),
+      await isActive(token, billing),
+    ]
+    expect(await standing()).toEqual([true, true, true, true])
+    await api.serverKeys.revoke({ server: 'billing', id })
+    expect(await standing()).toEqual([false, false, true, true])
+    expect(await forward(crm, gone['access_token'], { resource: LEDGER })).toMatchObject(UNACCEPTABLE)
+    expect((await forward(billing, token)).status).toBe(200)
   })
 
   test('the token that was shown, revoked; another one of the same agent goes on', async () => {
@@ -362,7 +385,7 @@ test('who followed every change knows of the same rules as who loads them now', 
     const rows = await db
       .selectFrom('changeLog')
       .select(['factId', 'value'])
-      .where('fact', '=', 'forward')
+      .where('fact', 'in', ['forward', 'server_key'])
       .orderBy('revision')
       .orderBy('ord')
       .execute()
@@ -371,16 +394,19 @@ test('who followed every change knows of the same rules as who loads them now', 
   }
   const load = async () => {
     const { ops } = await loadCatalogue(db)
-    return ops.flatMap(op => (op.fact === 'forward' && op.value ? [op.value] : []))
+    return ops.flatMap(op =>
+      (op.fact === 'forward' || op.fact === 'server_key') && op.value ? [op.value] : [],
+    )
   }
   const sorted = (facts: object[]) => facts.map(fact => JSON.stringify(fact)).sort()
   await api.forwards.allow({ server: 'ledger', to: 'crm' })
   for (const status of ['frozen', 'active', 'frozen'] as const) {
-    await api.servers.update({ id: 'crm', status })
+    await api.servers.update({ id: 'crm', status, reason: 'looked into' })
     expect(sorted(await follow())).toEqual(sorted(await load()))
   }
   const before = await load()
   await api.revocations.create({ kind: 'server', id: 'ledger' })
   expect(sorted(await follow())).toEqual(sorted(await load()))
-  expect(await load()).toHaveLength(before.length - 1)
+  // With its rule goes its key.
+  expect(await load()).toHaveLength(before.length - 2)
 })

@@ -84,9 +84,9 @@ export const WRITES: Record<
     'facts',
     c => c.servers.setUpstreamCredential({ id: 'billing', value: 'Bearer upstream-s3cret' }),
   ],
-  'serverKeys.create': ['event', c => c.serverKeys.create({ server: 'billing' })],
+  'serverKeys.create': ['facts', c => c.serverKeys.create({ server: 'billing' })],
   'serverKeys.revoke': [
-    'event',
+    'facts',
     async c => {
       const { id } = await c.serverKeys.create({ server: 'billing' })
       return c.serverKeys.revoke({ server: 'billing', id })

@@ -35,6 +35,7 @@ afterAll(() => stage[Symbol.asyncDispose]())
 
 const PERMISSIONS = ['invoices:read', 'invoices:refund', 'tickets:read']
 const MOST_LINKS = 4
+let changedKeys = 0
 
 /** A link that somebody took up. */
 interface Made {
@@ -50,6 +51,8 @@ interface Made {
   token: string
   /** What a server was given for the next one, when it was shown that token. */
   forwarded: string | undefined
+  /** Whether the key by which it was given that was taken back. */
+  isKeyGone: boolean
   isRevoked: boolean
 }
 
@@ -59,6 +62,7 @@ const command = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('begin' as const), from: agent, to: agent }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('exchange' as const), which: fc.nat(50) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('revoke' as const), which: fc.nat(50) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('change key' as const) }) },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('wait' as const), seconds: fc.integer({ min: 1, max: 90 }) }),
@@ -103,7 +107,7 @@ async function handOn(from: number, to: number, parent: Made | undefined, { scop
   const id = String(offer['delegation_id'])
   const shown = await stage.api.delegations.get({ id })
   const made: Made = {
-    ...{ id, from, to, above: chain, hops: Number(more.hops), isRevoked: false },
+    ...{ id, from, to, above: chain, hops: Number(more.hops), isRevoked: false, isKeyGone: false },
     scopes: String(offer['scope']).split(' '),
     on: shown.resources.find(one => !one.startsWith('organization/')) ?? null,
     endsAt: Date.parse(String(offer['delegation_expires_at'])),
@@ -151,7 +155,9 @@ async function forward(link: Made, answer: Parameters<typeof claimsOf>[0]): Prom
   expect(claims.scope.split(' ').sort()).toEqual(shared.sort())
   expect(claims.exp).toBeLessThanOrEqual(before.exp ?? 0)
   expect([claims.sub, claims.agent, claims.dlg]).toEqual([before.sub, before.agent, before.dlg])
-  link.forwarded ??= String(next['access_token'])
+  if (link.forwarded !== undefined && !link.isKeyGone) return
+  link.forwarded = String(next['access_token'])
+  link.isKeyGone = false
 }
 
 test('whatever is asked for, no exchange gives more than its chain, and exactly the live chains give something', async () => {
@@ -173,6 +179,9 @@ test('whatever is asked for, no exchange gives more than its chain, and exactly 
           const link = pick(what.which)
           if (link) await stage.api.delegations.revoke({ id: link.id })
           if (link) link.isRevoked = true
+        } else if (what.kind === 'change key') {
+          await changeKey()
+          for (const link of made) link.isKeyGone = link.forwarded !== undefined
         } else await exchange(pick(what.which))
       }
       for (const link of made) {
@@ -186,6 +195,7 @@ test('whatever is asked for, no exchange gives more than its chain, and exactly 
     { numRuns: 25, endOnFailure: true },
   )
   expect(counts.deepest).toBeGreaterThan(1)
+  expect(changedKeys).toBeGreaterThan(5)
   expect(Math.min(counts.live, counts.over, counts.forwarded), JSON.stringify(counts)).toBeGreaterThan(5)
 })
 
@@ -202,10 +212,21 @@ async function exchange(link: Made | undefined): Promise<void> {
   if (wasLive !== isLive(link)) return
   expect(answer.status === 200, JSON.stringify([answer, link, before])).toBe(wasLive)
   if (!wasLive) expect([isGood, isNextGood]).toEqual([false, false])
-  if (isGood && link.forwarded !== undefined && before < expiryOf(link.forwarded))
+  if (link.isKeyGone) expect(isNextGood, 'by a key that was taken back').toBe(false)
+  else if (isGood && link.forwarded !== undefined && before < expiryOf(link.forwarded))
     expect(isNextGood).toBe(true)
   if (answer.status === 200) holdToken(link, answer)
   if (answer.status === 200) await forward(link, answer)
+}
+
+/** The server that is called goes on with another key; what it was given by the one before is over. */
+async function changeKey(): Promise<void> {
+  const { items } = await stage.api.serverKeys.list({ server: 'billing', limit: 200 })
+  const next = await openService(stage, 'billing')
+  for (const { id, status } of items)
+    if (status === 'live') await stage.api.serverKeys.revoke({ server: 'billing', id })
+  billing = next
+  changedKeys++
 }
 
 /** A second before it ends, so that the clock may go on meanwhile. */

@@ -17,8 +17,8 @@ export const Actor: z.ZodType<Actor> = z.object({
   },
 })
 
-/** A server that handed the call on, and the token that it had for it. */
-export const Forwarded = z.object({ srv: z.string(), jti: z.string() })
+/** A server that handed the call on, by which of its keys, and the token that it had for it. */
+export const Forwarded = z.object({ srv: z.string(), key: z.string(), jti: z.string() })
 
 /**
  * What an access token says (RFC 9068, and who acted by which credential); times in seconds since 1970. The authority
@@ -48,7 +48,7 @@ export const AccessTokenClaims = z.object({
   cnf: z.strictObject({ jkt: z.string() }).optional(),
   /** Who acts, and who acted before (RFC 8693 §4.1): for people to read. Decisions rest on `dlg`. */
   act: Actor.optional(),
-  /** By which servers the call was handed on to this audience, the first one first: each must be let do so, and no token be taken back. */
+  /** By which servers the call was handed on to this audience, the first one first: each must be let do so, and no token or key be taken back. */
   fwd: z.array(Forwarded).min(1).max(16).optional(),
   /** The revision of the organization that it was issued at: whoever is behind that catches up first. */
   rev: z.number().optional(),

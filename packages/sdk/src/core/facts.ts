@@ -237,6 +237,10 @@ export const SigningKeyFact = z.object({
 })
 export type SigningKeyFact = z.infer<typeof SigningKeyFact>
 
+/** A key by which an MCP server proves itself, as when it hands a call on. Without it nothing counts that the key got. */
+export const ServerKeyFact = z.object({ id: z.string(), server: z.string() })
+export type ServerKeyFact = z.infer<typeof ServerKeyFact>
+
 /** One MCP server may call another for those who have called it; no fact while the one that calls is frozen or retired. */
 export const ForwardFact = z.object({ from: z.string(), to: z.string() })
 export type ForwardFact = z.infer<typeof ForwardFact>
@@ -258,6 +262,7 @@ export const CatalogueOp = z.discriminatedUnion('fact', [
   put('role', RoleFact),
   put('signing_key', SigningKeyFact),
   put('forward', ForwardFact),
+  put('server_key', ServerKeyFact),
   put('environment', EnvironmentFact),
 ])
 export type CatalogueOp = z.infer<typeof CatalogueOp>

@@ -74,8 +74,8 @@ export const AttemptRecord = z.object({
   person: text,
   grant: text,
   chain: z.array(z.string()).default([]),
-  /** The servers that handed the call on to this one, the first one first, and the tokens that they had for it. */
-  forwarded: z.array(z.object({ server: z.string(), token: z.string() })).optional(),
+  /** The servers that handed the call on to this one, the first one first, by which of their keys, and the tokens that they had for it. */
+  forwarded: z.array(z.object({ server: z.string(), key: z.string(), token: z.string() })).optional(),
   token: text,
   /** What the token allowed, as an upper bound. */
   scopes: z.array(z.string()).default([]),

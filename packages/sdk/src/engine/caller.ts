@@ -16,7 +16,9 @@ export function callerOf(claims: AccessTokenClaims, key: string | undefined): Ca
     grant: claims.gid ?? null,
     ...(claims.authorization_details && { bounds: boundsOf(claims.authorization_details) }),
     chain: claims.dlg ?? [],
-    ...(claims.fwd && { forwarded: claims.fwd.map(({ srv, jti }) => ({ server: srv, token: jti })) }),
+    ...(claims.fwd && {
+      forwarded: claims.fwd.map(({ srv, key, jti }) => ({ server: srv, key, token: jti })),
+    }),
     ...(claims.cnf && { isBound: true }),
     ...(claims.rev !== undefined && { revision: claims.rev }),
   }

@@ -9,6 +9,7 @@ import {
   ROOT_TYPE,
   type RoleFact,
   type ServerFact,
+  type ServerKeyFact,
   type SigningKeyFact,
   type ToolFact,
 } from '../core/index.ts'
@@ -74,6 +75,8 @@ export interface CatalogueView {
   signingKeys: Map<string, SigningKeyFact>
   /** Which server may call which for those who called it, by the fact's id. */
   forwards: Map<string, ForwardFact>
+  /** The keys of servers that count, by id. */
+  serverKeys: Map<string, ServerKeyFact>
 }
 
 const NOTHING = new Int32Array(0)
@@ -101,6 +104,7 @@ export function emptyCatalogue(): CatalogueView {
     isFrozen: false,
     signingKeys: new Map(),
     forwards: new Map(),
+    serverKeys: new Map(),
   }
 }
 
@@ -163,6 +167,10 @@ export function applyToCatalogue(view: CatalogueView, op: CatalogueOp): void {
       if (op.value) view.forwards.set(op.id, op.value)
       else view.forwards.delete(op.id)
       return
+    case 'server_key':
+      if (op.value) view.serverKeys.set(op.id, op.value)
+      else view.serverKeys.delete(op.id)
+      return
     default:
       throw new AppError('internal', `unreachable: ${JSON.stringify(op satisfies never)}`)
   }
@@ -178,6 +186,7 @@ export function catalogueOps(view: CatalogueView): CatalogueOp[] {
   if (view.isFrozen) ops.push({ fact: 'environment', id: ENVIRONMENT, value: { status: 'frozen' } })
   for (const [id, fact] of view.signingKeys) ops.push({ fact: 'signing_key', id, value: fact })
   for (const [id, fact] of view.forwards) ops.push({ fact: 'forward', id, value: fact })
+  for (const [id, fact] of view.serverKeys) ops.push({ fact: 'server_key', id, value: fact })
   for (const { rules } of view.servers.values())
     for (const named of Object.values(rules))
       for (const { fact } of named.values()) ops.push({ fact: 'tool', id: fact.id, value: fact })

@@ -34,8 +34,8 @@ export interface Caller {
   bounds?: DetailBounds
   /** The delegations by which it acts for another agent, the first one first; empty where it acts for none. */
   chain: readonly string[]
-  /** The servers that handed its call on to this one, the first one first, and the tokens that they had for it. */
-  forwarded?: readonly { server: string; token: string }[]
+  /** The servers that handed its call on to this one, the first one first, by which of their keys, and the tokens that they had for it. */
+  forwarded?: readonly { server: string; key: string; token: string }[]
   /** What was found of it when it called last; looked at only while nothing has changed. Not for who makes a caller. */
   found?: Found
   /** Set where the caller has no identity here: what its credential is known by, null where it shows none. */

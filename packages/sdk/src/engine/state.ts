@@ -95,9 +95,10 @@ function refuseAgent({ isSigned, organization, seat }: Parties, caller: Caller, 
 }
 
 /** Whether the servers that handed the call on still may, and the tokens that they had for it are good. */
-function refuseWay({ isLetOn, organization }: Parties, { forwarded }: Caller): Refusal | null {
+function refuseWay({ isLetOn, isByLiveKeys, organization }: Parties, { forwarded }: Caller): Refusal | null {
   if (!forwarded) return null
   if (!isLetOn) return { reason: 'revoked', detail: 'that one server may call the other' }
+  if (!isByLiveKeys) return { reason: 'revoked', detail: 'the key of a server that handed the call on' }
   for (const { token } of forwarded) {
     if (organization?.frozenTokens.has(token)) return { reason: 'frozen', detail: 'the token before it' }
     if (organization?.revokedTokens.has(token)) return { reason: 'revoked', detail: 'the token before it' }

@@ -40,6 +40,8 @@ export interface Parties {
   readonly bounds: Bounds
   /** Whether each server that handed the call on may call the next one. */
   readonly isLetOn: boolean
+  /** Whether each of them did so by a key that still counts. */
+  readonly isByLiveKeys: boolean
   /** The delegations by which it acts for other agents, from the root on. */
   readonly chain: readonly Hop[]
   readonly standing: Standing
@@ -131,6 +133,7 @@ function findParties(
     person: grant && organization && personOf(organization, grant),
     bounds: boundsOn(organization, grant?.fact, caller),
     isLetOn: isLetOn(snapshot, server, caller),
+    isByLiveKeys: isByLiveKeys(snapshot, caller),
     chain: chainOf(organization, caller),
     // Not known for any moment yet.
     standing: { refusal: null, from: 0, until: 0, carried: '', carriedUntil: 0 },
@@ -142,6 +145,11 @@ function isLetOn({ catalogue }: Snapshot, server: string, { forwarded = [] }: Ca
   return forwarded.every(({ server: from }, n) =>
     catalogue.forwards.has(forwardId({ from, to: forwarded[n + 1]?.server ?? server })),
   )
+}
+
+/** Whether every server that handed the call on did so by a key of its own that counts. */
+function isByLiveKeys({ catalogue }: Snapshot, { forwarded = [] }: Caller): boolean {
+  return forwarded.every(({ server, key }) => catalogue.serverKeys.get(key)?.server === server)
 }
 
 /** What is known of the delegations that a caller names. */

@@ -16,6 +16,7 @@ import {
   type RevokedTokenFact,
   type RoleFact,
   type ServerFact,
+  type ServerKeyFact,
   type SigningKeyFact,
   type ToolFact,
 } from '@valetkey/sdk/core'
@@ -166,6 +167,15 @@ export function forwardFact({
   status,
 }: Pick<Row<'forward'>, 'fromId' | 'toId'> & Pick<Row<'server'>, 'status'>): ForwardFact | null {
   return status === 'active' ? { from, to } : null
+}
+
+/** Null where it was revoked. */
+export function serverKeyFact({
+  id,
+  serverId: server,
+  revokedAt,
+}: Pick<Row<'serverKey'>, 'id' | 'serverId' | 'revokedAt'>): ServerKeyFact | null {
+  return revokedAt === null ? { id, server } : null
 }
 
 export function signingKeyFact(row: Pick<Row<'signingKey'>, 'kid' | 'alg' | 'publicJwk'>): SigningKeyFact {

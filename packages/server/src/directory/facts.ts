@@ -25,6 +25,7 @@ import {
   revokedTokenFact,
   roleFact,
   serverFact,
+  serverKeyFact,
   signingKeyFact,
   toolFact,
 } from './fact-of.ts'
@@ -59,6 +60,9 @@ export function loadCatalogue(db: Db): Promise<CatalogueChange> {
       const value = forwardFact(row)
       if (value) ops.push({ fact: 'forward', id: forwardId(value), value })
     }
+    const serverKeys = tx.selectFrom('serverKey').where('revokedAt', 'is', null)
+    for (const row of await serverKeys.selectAll().orderBy('id').execute())
+      ops.push({ fact: 'server_key', id: row.id, value: serverKeyFact(row) })
     return { organization: CATALOGUE, revision, ops }
   })
 }

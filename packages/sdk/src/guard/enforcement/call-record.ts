@@ -44,7 +44,7 @@ export function toAttempt(
     definition: decision.definition,
     detail: decision.detail,
     enforced: isEnforced,
-    forwarded: caller.forwarded?.map(({ server, token }) => ({ server, token })),
+    forwarded: caller.forwarded?.map(({ server, key, token }) => ({ server, key, token })),
     grant: who.grant,
     id: decision.id,
     kind: target.kind,

@@ -1,8 +1,8 @@
-import { AppError, isId, newId, newSecret } from '@valetkey/sdk/core'
-import { type Db, hashSecret } from '../../store/index.ts'
+import { AppError, CATALOGUE, isId, newId, newSecret } from '@valetkey/sdk/core'
+import { beginChange, type Db, hashSecret } from '../../store/index.ts'
 import type { Context } from '../context.ts'
-import type { Row } from '../fact-of.ts'
-import { type InputOf, type OutputOf, recordBy, timeOf } from '../operation.ts'
+import { type Row, serverKeyFact } from '../fact-of.ts'
+import { byWhom, type InputOf, lock, type OutputOf, recordBy, timeOf } from '../operation.ts'
 import { readPage } from '../page.ts'
 import { getServer, quote } from '../reference.ts'
 
@@ -71,20 +71,26 @@ export async function createServerKey(
     lastUsedAt: null,
   }
   return ctx.store.write(async tx => {
+    const change = await beginChange(tx, CATALOGUE, byWhom(ctx))
     await tx.insertInto('serverKey').values(row).execute()
+    await change.log({ fact: 'server_key', id: row.id, value: serverKeyFact(row) })
     const detail = { server: server.id, label: row.label }
     await recordBy(ctx, tx, { organization: null, type: 'server_key.created', target: row.id, detail })
     return { ...toServerKey(row), key }
   })
 }
 
-/** Revokes a server key: the guards and gateways that came in with it get no lease any more. */
+/**
+ * Revokes a server key: the guards and gateways that came in with it get no lease any more, and what it got for other
+ * servers is refused there at once.
+ */
 export async function revokeServerKey(
   ctx: Context,
   input: InputOf<'serverKeys', 'revoke'>,
 ): Promise<ServerKey> {
   const server = await getServer(ctx.store.db, input.server)
   return ctx.store.write(async tx => {
+    await lock(tx, CATALOGUE)
     const revoked = await tx
       .updateTable('serverKey')
       .set({ revokedAt: timeOf(ctx) })
@@ -94,6 +100,8 @@ export async function revokeServerKey(
       .returningAll()
       .executeTakeFirst()
     if (revoked) {
+      const change = await beginChange(tx, CATALOGUE, byWhom(ctx))
+      await change.log({ fact: 'server_key', id: revoked.id, value: null })
       const detail = { server: server.id, label: revoked.label }
       await recordBy(ctx, tx, { organization: null, type: 'server_key.revoked', target: revoked.id, detail })
       return toServerKey(revoked)

@@ -182,9 +182,11 @@ async function revokeServer(ctx: Context, { id: ref, reason }: Input): Promise<D
       .where('revokedAt', 'is', null)
       .returning('id')
       .execute()
+    const ids = keys.map(key => key.id).sort()
+    await change.logAll(ids.map(id => ({ fact: 'server_key', id, value: null })))
     await recordBy(ctx, tx, {
       ...{ organization: null, type: 'server.retired', target: id },
-      detail: { before: before.status, keys: keys.map(key => key.id).sort(), reason },
+      detail: { before: before.status, keys: ids, reason },
     })
   })
 }

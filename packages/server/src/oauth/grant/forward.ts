@@ -185,7 +185,7 @@ function describe(
     cnf: jkt === undefined ? undefined : { jkt },
     act: actorOf(issuer, by, claims),
     rev: snapshot.revisionOf(claims.org),
-    fwd: [...(claims.fwd ?? []), { srv: by.server.id, jti: claims.jti }],
+    fwd: [...(claims.fwd ?? []), { srv: by.server.id, key: by.id, jti: claims.jti }],
   }
 }
 
