@@ -1,6 +1,11 @@
 /** Hides the OAuth protocol: how agents prove who they are, and how tokens are issued, verified and taken back. */
 export { grantedOf } from './authorization/details.ts'
-export type { AuthorizationRequest, AuthorizationRequests, OpenRequest } from './authorization/requests.ts'
+export type {
+  AuthorizationRequest,
+  AuthorizationRequests,
+  OpenRequest,
+  Yes,
+} from './authorization/requests.ts'
 export {
   type AuthorizationServer,
   type AuthorizationServerOptions,

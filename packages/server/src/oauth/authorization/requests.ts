@@ -53,19 +53,27 @@ export interface AuthorizationRequests {
   at(request: IncomingMessage, response: ServerResponse): OpenRequest
 }
 
+/** What a person has agreed to. */
+export interface Yes {
+  person: string
+  grant: string
+  scopes: readonly string[]
+  isOffline: boolean
+}
+
 /** One request, while somebody is at it. */
 export interface OpenRequest {
   /** Undefined where it has ended, or there never was one. */
   find(): Promise<AuthorizationRequest | undefined>
   /** The request with the agent that stands behind its client in an organization: a client of a document has one in each. */
   within(request: AuthorizationRequest, organization: string): Promise<AuthorizationRequest>
-  /** Answers with a grant, and says where the browser goes on. */
-  allow(answer: {
-    person: string
-    grant: string
-    scopes: readonly string[]
-    isOffline: boolean
-  }): Promise<string>
+  /**
+   * Keeps a yes where its client comes for it, in the transaction that writes the grant down. False where it is answered
+   * already, was cancelled, or is over: then nothing may come of the yes.
+   */
+  keep(store: Store, answer: Yes): Promise<boolean>
+  /** Says where the browser goes on after a yes that was kept. */
+  allow(answer: Yes): Promise<string>
   /** Answers `access_denied`, and says where the browser goes on. */
   deny(by: { person: string; organization: string }): Promise<string>
 }
@@ -99,6 +107,8 @@ export function createAuthorizationRequests(options: Options): AuthorizationRequ
         return interaction && describe(interaction, options)
       },
       within: (asked, organization) => withinOrganization(options, asked, organization),
+      // The browser that asked takes it along.
+      keep: async () => true,
       async allow({ person, grant: id, scopes, isOffline }) {
         const { params, uid } = await provider.interactionDetails(request, response)
         const jti = ofRequest(id, uid)

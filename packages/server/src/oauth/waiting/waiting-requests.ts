@@ -47,11 +47,11 @@ export function createWaitingRequests(options: Options): WaitingRequests {
         return waiting && waiting.expiresAt > now() ? describe(waiting, options) : undefined
       },
       within: (request, organization) => withinOrganization(options, request, organization),
-      async allow({ grant, scopes, isOffline }) {
+      keep(within, { grant, scopes, isOffline }) {
         const given: Given = { grant, scopes, isOffline }
-        await store.write(tx => answerWaiting(tx, id, given, now()))
-        return answeredPath
+        return within.write(tx => answerWaiting(tx, id, given, now()))
       },
+      allow: async () => answeredPath,
       async deny({ person: actor, organization }) {
         await store.write(async tx => {
           if (!(await answerWaiting(tx, id, 'denied', now()))) return

@@ -1,5 +1,5 @@
 import { agree, asOneChange, type StandingGrant } from '../../directory/index.ts'
-import { grantedOf } from '../../oauth/index.ts'
+import { grantedOf, type Yes } from '../../oauth/index.ts'
 import { noteConsent, wasEndedThere } from '../federation/sessions.ts'
 import { refuseForm } from '../pages/account.ts'
 import { redirectTo } from '../pages/layout.ts'
@@ -28,21 +28,21 @@ export async function allow(visit: Visit, choice: Choice): Promise<Response> {
   if (terms.token.length === 0) return again('nothing', choice)
   const resources = await resourcesOf(visit, terms, choice, grant)
   if (resources === undefined) return again('nowhere', choice)
-  const id = await grantOnce(visit, standing, terms, resources)
-  return id === undefined ? whenAnswered(visit) : goOn(visit, id, terms.token)
+  const yes = await grantOnce(visit, standing, terms, resources)
+  return yes === undefined ? whenAnswered(visit) : redirectTo(await visit.open.allow(yes))
 }
 
 /** Answers with what the person has agreed to before. */
-export function passOn(visit: Visit, { offer, grant }: Situation): Promise<Response> {
+export async function passOn(visit: Visit, { offer, grant }: Situation): Promise<Response> {
   const asked = offer.scopes.filter(({ isAsked, isGranted }) => isAsked && isGranted)
   const scopes = asked.map(({ slug }) => slug)
-  return goOn(visit, grant?.id ?? '', scopes)
+  const yes = yesOf(visit, grant?.id ?? '', scopes)
+  const { open, stage } = visit
+  return (await open.keep(stage.store, yes)) ? redirectTo(await open.allow(yes)) : whenAnswered(visit)
 }
 
-async function goOn(visit: Visit, grant: string, scopes: string[]): Promise<Response> {
-  const { open, request, person } = visit
-  const given = { person: person.id, grant, scopes, isOffline: request.isOffline }
-  return redirectTo(await open.allow(given))
+function yesOf({ request, person }: Visit, grant: string, scopes: readonly string[]): Yes {
+  return { person: person.id, grant, scopes, isOffline: request.isOffline }
 }
 
 /** The resources that are agreed to; none is the whole organization, undefined is that nothing was chosen. */
@@ -59,20 +59,20 @@ async function resourcesOf(
   return held.length > 0 ? held : undefined
 }
 
-/** Writes the grant down, and takes the agent on where there is none, as one change; undefined where this request has its answer, or nobody is signed in any more. */
+/** Writes the grant down, and takes the agent on where there is none, as one change; undefined where this request has its answer or was cancelled, or nobody is signed in any more. */
 async function grantOnce(
   visit: Visit,
   standing: Situation['standing'],
   terms: Terms,
   resources: string[],
-): Promise<string | undefined> {
-  const { request, person, stage } = visit
+): Promise<Yes | undefined> {
+  const { request, person, stage, open } = visit
   const organization = person.organization.id
   const { scopes, elevated, expiresAt } = terms
   const isLending = standing.kind === 'new' || (standing.kind === 'agent' && standing.ceiling === null)
   const all = [...scopes, ...Object.keys(elevated)]
   const lent = isLending ? await readLent(visit.ctx, person, all) : []
-  return asOneChange(visit.ctx, [organization], async ctx => {
+  const change = asOneChange(visit.ctx, [organization], async ctx => {
     // A sign-out that came in between has taken back what it found, and would not find this.
     if (await wasEndedThere(ctx.store.db, visit.session.id)) return undefined
     const first = await ctx.store.db
@@ -97,8 +97,20 @@ async function grantOnce(
     })
     await noteConsent(ctx, visit.session.id, grant.id)
     if (isLending) await lend(ctx, { agent, person, scopes: all, lent, grant: grant.id, expiresAt })
-    return grant.id
+    const yes = yesOf(visit, grant.id, terms.token)
+    // What was cancelled meanwhile is not granted, and what is granted can be cancelled no more.
+    if (!(await open.keep(ctx.store, yes))) throw new Overtaken()
+    return yes
   })
+  return change.catch(fault => {
+    if (fault instanceof Overtaken) return undefined
+    throw fault
+  })
+}
+
+/** Takes back all that was written down for a yes that came too late. */
+class Overtaken extends Error {
+  override name = 'Overtaken'
 }
 
 /** Goes where the answer leads that was given by another click, or back to the question. */
