@@ -9,6 +9,7 @@ import {
   listSignalKeys,
   rotateSignalKey,
   startStream,
+  updateStream,
 } from '../../packages/server/src/signals/index.ts'
 import { beginChange, type Store } from '../../packages/server/src/store/index.ts'
 import { openReceiverPartner } from '../integration/signals/receiver-partner.ts'
@@ -62,9 +63,13 @@ describeOnBoth('security events', open => {
     const ctx = { store, now, actor: { id: 'tok_admin', name: 'admin', permissions: ['*'] } }
     const input = { organization, name: 'siem', pushOrigin: partner.origin, subjects: 'iss_sub' as const }
     const { audience } = await createReceiver(ctx, input, ISSUER)
-    await startStream(ctx, {
-      ...{ organization, receiver: 'siem', endpoint: `${partner.origin}/events`, description: '' },
-    })
+    await startStream(
+      ctx,
+      {
+        ...{ organization, receiver: 'siem', endpoint: `${partner.origin}/events`, description: '' },
+      },
+      ISSUER,
+    )
     const reader = openNode(store)
     const keys = await reader.app.request('/signals/jwks.json')
     partner.know((await keys.json()) as never, audience)
@@ -97,7 +102,7 @@ describeOnBoth('security events', open => {
     const organizations = [await addOrganization(store), await addOrganization(store, 'contoso', 2)]
     for (const organization of organizations) {
       await createReceiver(ctx, { organization, name: 'siem', subjects: 'iss_sub' }, ISSUER)
-      await startStream(ctx, { organization, receiver: 'siem', description: '' })
+      await startStream(ctx, { organization, receiver: 'siem', description: '' }, ISSUER)
       await revoke(store, organization, ['atk_one'])
     }
     // Those of the first are read first.
@@ -118,12 +123,53 @@ describeOnBoth('security events', open => {
     await node.close()
   })
 
+  test('a stream is told of what happens while it is enabled, however late that is collected', async () => {
+    const store = await open()
+    const organization = await addOrganization(store)
+    const ctx = { store, now, actor: { id: 'tok_admin', name: 'admin', permissions: ['*'] } }
+    const begin = async (name: string) => {
+      await createReceiver(ctx, { organization, name, subjects: 'iss_sub' }, ISSUER)
+      await startStream(ctx, { organization, receiver: name, description: '' }, ISSUER)
+    }
+    const set = (status: 'enabled' | 'paused' | 'disabled') =>
+      updateStream(ctx, { organization, receiver: 'crm', status, reason: status }, ISSUER)
+    // No node runs: nothing is collected before the last of it.
+    await begin('crm')
+    await revoke(store, organization, ['atk_before'])
+    await set('disabled')
+    await revoke(store, organization, ['atk_disabled'])
+    await set('enabled')
+    await revoke(store, organization, ['atk_enabled'])
+    await set('paused')
+    await revoke(store, organization, ['atk_paused'])
+    // One that is opened now has nothing from before, though others are behind.
+    await begin('siem')
+    await set('enabled')
+    await revoke(store, organization, ['atk_last'])
+    const node = openNode(store)
+    const told = async (receiver: string) => {
+      const rows = await store.db
+        .selectFrom('signalEvent')
+        .innerJoin('signalStream', 'signalStream.id', 'signalEvent.streamId')
+        .innerJoin('signalReceiver', 'signalReceiver.id', 'signalStream.receiverId')
+        .where('signalReceiver.name', '=', receiver)
+        .where('signalEvent.isControl', '=', 0)
+        .select('signalEvent.body')
+        .orderBy('signalEvent.sequence')
+        .execute()
+      return rows.map(({ body }) => (JSON.parse(body) as { sub_id: { jti: string } }).sub_id.jti)
+    }
+    await vi.waitFor(async () => expect(await told('siem')).toEqual(['atk_last']), { timeout: 10_000 })
+    expect(await told('crm')).toEqual(['atk_enabled', 'atk_paused', 'atk_last'])
+    await node.close()
+  })
+
   test('what is not told yet is not pruned', async () => {
     const store = await open()
     const organization = await addOrganization(store)
     const ctx = { store, now, actor: { id: 'tok_admin', name: 'admin', permissions: ['*'] } }
     await createReceiver(ctx, { organization, name: 'crm', subjects: 'iss_sub' }, ISSUER)
-    await startStream(ctx, { organization, receiver: 'crm', description: '' })
+    await startStream(ctx, { organization, receiver: 'crm', description: '' }, ISSUER)
     await revoke(store, organization, named(0, 3))
     await prune(store, now() + 30 * 24 * 3600 * 1000)
     const node = openNode(store)

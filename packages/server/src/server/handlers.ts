@@ -111,7 +111,7 @@ export function createHandlers(parts: HandlerParts): Handlers {
       remove: signals.removeReceiver,
     },
     signalStreams: {
-      start: signals.startStream,
+      start: (ctx, input) => signals.startStream(ctx, input, issuer),
       update: (ctx, input) => signals.updateStream(ctx, input, issuer),
       verify: (ctx, input) => signals.verifyStream(ctx, input, issuer),
     },

@@ -45,6 +45,17 @@ interface Round {
   now: number
 }
 
+/**
+ * Turns into events all that an organization and the catalogue have changed until now, for streams as they are now. For a
+ * transaction that holds both: what it then changes of a stream counts from here on.
+ */
+export async function catchUp(tx: Tx, { organization, ...by }: Round): Promise<void> {
+  for (const id of [CATALOGUE, organization]) {
+    let isMore = true
+    while (isMore) isMore = await collectSome(tx, { ...by, organization: id })
+  }
+}
+
 async function collectAll(store: Store, round: Round): Promise<void> {
   let isMore = true
   while (isMore) isMore = await store.write(tx => collectSome(tx, round))

@@ -134,10 +134,14 @@ export async function removeReceiver(
 }
 
 /** Sets the stream of a receiver up for it, or has the one that it has go elsewhere. */
-export async function startStream(ctx: Context, input: InputOf<'signalStreams', 'start'>): Promise<Receiver> {
+export async function startStream(
+  ctx: Context,
+  input: InputOf<'signalStreams', 'start'>,
+  issuer: string,
+): Promise<Receiver> {
   const { endpoint, authorization, description, events = ALL_EVENTS } = input
   return change(ctx, input, async (tx, row) => {
-    const wish = { endpoint, authorization, description, events }
+    const wish = { endpoint, authorization, description, events, issuer }
     await ((await findStream(tx, row)) ? changeStream : openStream)(ctx, tx, row, wish)
     return read(tx, row)
   })

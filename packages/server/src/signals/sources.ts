@@ -131,7 +131,7 @@ async function findOut(
   const stream = await findOrOpenStream(fetch, metadata, { token, description: input.name }).catch(cause => {
     throw cause instanceof AppError ? cause : invalid(`${input.issuer} shows no stream.`, cause)
   })
-  return { jwksUri, ...stream, client }
+  return { jwksUri, pollUrl: stream.pollUrl, audience: input.audience ?? stream.audience, client }
 }
 
 export async function removeSource(ctx: Context, input: InputOf<'signalSources', 'remove'>): Promise<Source> {

@@ -1,7 +1,7 @@
 import { AppError, CATALOGUE, newId } from '@valetkey/sdk/core'
 import { type Context, checkAddress, lock, quote, type Row, recordBy, timeOf } from '../directory/index.ts'
 import type { Db, Tx } from '../store/index.ts'
-import { MOST_WAITING, streamUpdated } from './collect.ts'
+import { catchUp, MOST_WAITING, streamUpdated } from './collect.ts'
 import { VERIFICATION } from './event.ts'
 import { EVENT_NAMES, type EventName } from './happening.ts'
 import { enqueue, type StreamRow } from './queue.ts'
@@ -34,9 +34,13 @@ async function requireStream(db: Db, receiver: ReceiverRow): Promise<StreamRow> 
  * Opens the one stream of a receiver. What happens from now on is in it, nothing from before. Holds the organization's row, so
  * that the beginning lies between two revisions.
  */
-export async function openStream(ctx: Context, tx: Tx, receiver: ReceiverRow, wish: StreamWish) {
-  await lock(tx, CATALOGUE)
-  await lock(tx, receiver.organizationId)
+export async function openStream(
+  ctx: Context,
+  tx: Tx,
+  receiver: ReceiverRow,
+  { issuer, ...wish }: StreamWish & { issuer: string },
+) {
+  await catchUpAndHold(ctx, tx, receiver, issuer)
   if (await findStream(tx, receiver))
     throw new AppError('conflict.exists', `${quote(receiver.name)} has a stream already.`)
   const id = newId('signalStream', ctx.now())
@@ -68,8 +72,13 @@ async function followFromNow(tx: Tx, organizationId: string): Promise<void> {
 }
 
 /** Has a stream go elsewhere, or tell of something else, from the next event on. */
-export async function changeStream(ctx: Context, tx: Tx, receiver: ReceiverRow, wish: StreamWish) {
-  await lock(tx, receiver.organizationId)
+export async function changeStream(
+  ctx: Context,
+  tx: Tx,
+  receiver: ReceiverRow,
+  { issuer, ...wish }: StreamWish & { issuer: string },
+) {
+  await catchUpAndHold(ctx, tx, receiver, issuer)
   const stream = await requireStream(tx, receiver)
   const values = { ...columnsOf(ctx, receiver, stream.id, wish), failures: 0, nextTryAt: 0, lastFault: null }
   await tx.updateTable('signalStream').set(values).where('id', '=', stream.id).execute()
@@ -111,6 +120,18 @@ function requireOwnEndpoint({ pushOrigin }: ReceiverRow, endpoint: string): void
   )
 }
 
+/** Tells of all that both have changed until now whose changes a stream tells of, and holds them: what it is from here on counts for what comes. */
+async function catchUpAndHold(
+  ctx: Context,
+  tx: Tx,
+  { organizationId: organization }: ReceiverRow,
+  issuer: string,
+): Promise<void> {
+  await lock(tx, CATALOGUE)
+  await lock(tx, organization)
+  await catchUp(tx, { organization, issuer, now: ctx.now() })
+}
+
 /** What is paused keeps what waits; what is disabled drops it, and is told nothing of what happens meanwhile. */
 export async function setStatus(
   ctx: Context,
@@ -118,10 +139,12 @@ export async function setStatus(
   receiver: ReceiverRow,
   to: { status: StreamRow['status']; reason: string; issuer: string; tellsReceiver: boolean },
 ): Promise<void> {
+  await lock(tx, CATALOGUE)
   await lock(tx, receiver.organizationId)
   const stream = await requireStream(tx, receiver)
   const { status, reason } = to
   if (stream.status === status && stream.reason === reason) return
+  if (stream.status === 'disabled') await catchUpAndHold(ctx, tx, receiver, to.issuer)
   if (status === 'disabled') await tx.deleteFrom('signalEvent').where('streamId', '=', stream.id).execute()
   const values = { status, reason, failures: 0, nextTryAt: 0 }
   await tx.updateTable('signalStream').set(values).where('id', '=', stream.id).execute()

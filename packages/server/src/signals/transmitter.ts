@@ -93,7 +93,7 @@ function addStreams(app: Hono, options: TransmitterOptions): void {
     const receiver = await authenticate(c, options, 'ssf.manage')
     const request = parse(StreamRequest, await readBody(c.req.raw))
     const wish = toWish(request, undefined)
-    await store.write(tx => openStream(contextOf(options, receiver), tx, receiver, wish))
+    await store.write(tx => openStream(contextOf(options, receiver), tx, receiver, { ...wish, issuer }))
     return c.json(await show(receiver), 201)
   })
   const change = (isWhole: boolean) => async (c: HttpContext) => {
@@ -102,7 +102,7 @@ function addStreams(app: Hono, options: TransmitterOptions): void {
     const stream = await requireOwn(options, receiver, request.stream_id ?? '')
     refuseForeign(request, issuer, receiver)
     const wish = toWish(request, isWhole ? undefined : wishOf(store, stream))
-    await store.write(tx => changeStream(contextOf(options, receiver), tx, receiver, wish))
+    await store.write(tx => changeStream(contextOf(options, receiver), tx, receiver, { ...wish, issuer }))
     return c.json(await show(receiver))
   }
   app.patch(path, change(false))
