@@ -42,6 +42,9 @@ export async function openKeyStore(options: { directory?: string } = {}): Promis
   return keyring ?? openFiles(options.directory ?? join(homedir(), '.config', 'valetkey', 'agents'))
 }
 
+/** As a text, so that whoever compiles this with their own program need not have it. */
+const KEYRING: string = '@napi-rs/keyring'
+
 /** What of `@napi-rs/keyring` is used. The Linux kernel's own keyring forgets at a restart, so it is not taken. */
 interface Keyring {
   AsyncEntry: new (
@@ -59,7 +62,7 @@ async function openKeyring(): Promise<KeyStore | undefined> {
   const entry = (keyring: Keyring, name: string) =>
     new keyring.AsyncEntry(SERVICE, name, { linux: { store: 'secret-service' } })
   try {
-    const keyring = (await import('@napi-rs/keyring')) as unknown as Keyring
+    const keyring = (await import(KEYRING)) as Keyring
     await entry(keyring, 'probe').getPassword()
     return {
       place: 'the keyring of this system',

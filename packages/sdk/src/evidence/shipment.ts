@@ -1,4 +1,4 @@
-import { createPublicKey, type JsonWebKey, type KeyObject, sign, verify } from 'node:crypto'
+import { createPublicKey, type JsonWebKeyInput, type KeyObject, sign, verify } from 'node:crypto'
 import {
   AppError,
   CallRecord,
@@ -57,7 +57,7 @@ export function isSignedShipment(terms: ShipmentTerms, signature: string, key: K
 }
 
 /** The public key of an enforcement point, as it registered it. */
-export function pointKey(jwk: JsonWebKey): KeyObject {
+export function pointKey(jwk: JsonWebKeyInput['key']): KeyObject {
   return createPublicKey({ key: jwk, format: 'jwk' })
 }
 

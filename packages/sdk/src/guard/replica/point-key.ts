@@ -1,4 +1,4 @@
-import { createPrivateKey, type JsonWebKey, type KeyObject, randomUUID } from 'node:crypto'
+import { createPrivateKey, type JsonWebKeyInput, type KeyObject, randomUUID } from 'node:crypto'
 import { chmod, mkdir, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
@@ -30,7 +30,7 @@ export async function loadPointKeys(directory: string): Promise<PointKeys> {
   return {
     signing: {
       ...(await toKey(stored.signing as JWK, 'ES256')),
-      key: createPrivateKey({ key: stored.signing as JsonWebKey, format: 'jwk' }),
+      key: createPrivateKey({ key: stored.signing as JsonWebKeyInput['key'], format: 'jwk' }),
     },
     sealing: await toKey(stored.sealing as JWK, 'ECDH-ES'),
   }
