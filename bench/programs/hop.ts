@@ -1,6 +1,11 @@
 import { createServer } from 'node:http'
-import { Pool } from 'undici'
+import { createRequire } from 'node:module'
+import type * as undici from 'undici'
 import { serve, settings } from '../child.ts'
+
+/** The gateway's own: the tests' dependencies bring another version, which is the one that this folder would find. */
+const ofGateway = createRequire(new URL('../../packages/server/package.json', import.meta.url))
+const { Pool } = ofGateway('undici') as typeof undici
 
 /** The least that a proxy in Node can do: `node:http` in front, undici's dispatch behind, nothing decided or recorded. */
 const { upstream } = settings<{ upstream: string }>()
