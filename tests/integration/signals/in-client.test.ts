@@ -1,3 +1,5 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { api as contract, createClient } from '@valetkey/sdk/contract'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { sql } from 'kysely'
@@ -340,7 +342,7 @@ test('a token is renewed before it ends', async () => {
 })
 
 /** An authority that others reach, with an organization that has a provider. */
-async function openPublic(issuerPrivateHosts: string[]) {
+async function openPublic(issuerPrivateHosts: string[], providerIssuer = idp.issuer) {
   const issuer = 'https://auth.test'
   const config = readConfig({
     flags: {
@@ -354,9 +356,9 @@ async function openPublic(issuerPrivateHosts: string[]) {
   const { token } = await claim.session.bootstrap({ name: 'admin' })
   const api = createClient(contract, { baseUrl, token: () => token })
   await api.organizations.create({ slug: 'northwind', name: 'Northwind' })
-  const oidc = { issuer: idp.issuer, clientId: 'valetkey' }
-  await api.identityProviders.create({ name: 'idp', oidc })
-  return { api, baseUrl, [Symbol.asyncDispose]: () => authority.close() }
+  const oidc = { issuer: providerIssuer, clientId: 'valetkey' }
+  const { id: provider } = await api.identityProviders.create({ name: 'idp', oidc })
+  return { api, provider, baseUrl, [Symbol.asyncDispose]: () => authority.close() }
 }
 
 test('an authority that others reach asks nobody in its own network, unless the host is named', async () => {
@@ -370,4 +372,26 @@ test('an authority that others reach asks nobody in its own network, unless the 
   expect(partner.tokens()).toBe(0)
   await using open = await openPublic([new URL(partner.issuer).host])
   expect(await open.api.signalSources.create(wish)).toMatchObject({ client: { id: 'by-secret' } })
+})
+
+test('nor an identity provider there', async () => {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '')
+    response.writeHead(404).end()
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const inside = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  // Whoever says that somebody has signed out there has the provider asked for its keys.
+  const signOut = ({ baseUrl, provider }: Awaited<ReturnType<typeof openPublic>>) =>
+    fetch(`${baseUrl}/federation/${provider}/backchannel-logout`, {
+      ...{ method: 'POST', body: new URLSearchParams({ logout_token: 'a.b.c' }) },
+    })
+  await using closed = await openPublic([], inside)
+  expect((await signOut(closed)).ok).toBe(false)
+  expect(asked).toEqual([])
+  await using open = await openPublic([new URL(inside).host], inside)
+  expect((await signOut(open)).ok).toBe(false)
+  expect(asked).toContain('/.well-known/openid-configuration')
+  await new Promise(resolve => server.close(resolve))
 })

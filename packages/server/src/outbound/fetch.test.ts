@@ -57,6 +57,13 @@ test('a name is looked up once, and all that it leads to must be open', async ()
   })
 })
 
+test('in clear nothing leaves this machine, whatever its host was allowed', async () => {
+  const resolve = async () => ['93.184.216.34']
+  await expect(fetchWith({ resolve })('http://idp.test/keys')).rejects.toMatchObject({ reason: 'address' })
+  const inside = fetchWith({ privateHosts: ['idp.test'], resolve: async () => ['10.0.0.7'] })
+  await expect(inside('http://idp.test/keys')).rejects.toMatchObject({ reason: 'address' })
+})
+
 test('who is heard on this machine alone also asks there, and nowhere else in this network', async () => {
   const url = await serve((_, response) => response.end('here'))
   const fetch = fetchWith({ isOwnMachine: true })

@@ -1,5 +1,6 @@
 import { type IncomingMessage, request as requestInClear } from 'node:http'
 import { request as requestByTls } from 'node:https'
+import { isOwnAddress } from './public-address.ts'
 import { type NotReachable, pinnedLookup, type Reach } from './reach.ts'
 
 const TIMEOUT_MS = 5_000
@@ -23,7 +24,8 @@ export type LimitedFetch = (url: string, init?: RequestInit) => Promise<Response
 
 /**
  * Asks an address that an administrator has named, or that was found there: looked up once and then connected to, five
- * seconds and half a megabyte at most, and never anywhere else than where it was asked for.
+ * seconds and half a megabyte at most, by https (within this machine also in clear), and never anywhere else than where it
+ * was asked for.
  */
 export function createFetch(reach: Reach): LimitedFetch {
   return async (text, init = {}) => {
@@ -34,6 +36,9 @@ export function createFetch(reach: Reach): LimitedFetch {
       const url = new URL(sent.url)
       const found = await reach(url, limit)
       if (!found.ok) throw new OutboundFault(found.reason)
+      // What is found somewhere may name addresses in clear; nothing leaves this machine so.
+      if (url.protocol !== 'https:' && !found.addresses.every(isOwnAddress))
+        throw new OutboundFault('address')
       return await read(await send(url, sent, found.addresses, limit))
     } catch (cause) {
       if (cause instanceof OutboundFault) throw cause

@@ -247,6 +247,7 @@ async function revokeKey(
   const live = points.filter(point => point.server === server.id && point.live).length
   const preview = [
     `Guards and gateways of ${server.name} that use this key are shut out; ${live} are running, with any key.`,
+    'What they got by it to call other servers for their callers is refused at once.',
   ]
   if (!(await confirm(session, { name: key.id, preview }, options))) return
   const { reason } = options
