@@ -6,16 +6,12 @@ export type {
   OpenRequest,
   Yes,
 } from './authorization/requests.ts'
-export {
-  type AuthorizationServer,
-  type AuthorizationServerOptions,
-  createAuthorizationServer,
-  type TokenOutcome,
-} from './authorization-server.ts'
+export { type AuthorizationServer, createAuthorizationServer } from './authorization-server.ts'
 export type { Returning } from './client/redirect-uri.ts'
 export { registerClient } from './client/register-client.ts'
 export { openKeptSecret } from './keys/kept-secret.ts'
 export { listSigningKeys, retireSigningKey, rotateSigningKey, takeSigningKey } from './keys/signing-keys.ts'
+export type { AuthorizationServerOptions, TokenOutcome } from './parts.ts'
 export {
   readReceiverToken,
   SIGNAL_SCOPES,
