@@ -58,7 +58,10 @@ async function anchorOne(
   for (const witness of witnesses) {
     try {
       const prove = (from: number) => trees.consistency(log.id, from, size)
-      cosigned += await witness.cosign({ origin: sealer.originOf(log), size, note, prove })
+      cosigned += await witness.cosign({
+        ...{ origin: sealer.originOf(log), size, note, prove },
+        known: cosignedBy(witness.name, log.cosigned),
+      })
       isCosigned = true
     } catch (error) {
       // A witness that is away is no reason to stop; one that has seen more than there is, is.
@@ -67,6 +70,13 @@ async function anchorOne(
     }
   }
   await ledger.keepNotes([{ log: log.id, size, note: cosigned, isAnchor: true, isCosigned }])
+}
+
+/** How many entries the witness has cosigned, as far as its newest signature here tells. */
+function cosignedBy(witness: string, cosigned: string | null): number {
+  if (cosigned === null) return 0
+  const { text, signatures } = partNote(cosigned)
+  return signatures.some(({ name }) => name === witness) ? parseCheckpoint(text).size : 0
 }
 
 const MOST_HEADS = 400

@@ -78,7 +78,7 @@ export async function createLogs(options: LogsOptions): Promise<Logs> {
     await memory.close()
     throw error
   }
-  const clients = witnesses.map(createWitnessClient)
+  const clients = witnesses.map(address => createWitnessClient({ ...address, onForgotten: onError }))
   const anchor = createAnchor({ ledger, sealer, trees, witnesses: clients, now, onError })
   return {
     async seal() {

@@ -9,6 +9,8 @@ export interface WitnessClient {
     origin: string
     size: number
     note: string
+    /** How many entries it is known to have cosigned; 0 where nothing is known. */
+    known: number
     /** Proves that the tree began as one of that size. */
     prove(from: number): Promise<Buffer[]>
   }): Promise<string>
@@ -17,13 +19,17 @@ export interface WitnessClient {
 export interface WitnessOptions {
   vkey: string
   url: string
+  /** Told where it remembers less than it has cosigned: what it cosigns from then on may be a second history. */
+  onForgotten(error: AppError): void
   fetch?: typeof fetch
 }
 
 const TIMEOUT_MS = 5_000
 
 /** Speaks `POST /add-checkpoint` (C2SP tlog-witness). */
-export function createWitnessClient({ vkey, url, fetch: send = fetch }: WitnessOptions): WitnessClient {
+export function createWitnessClient(options: WitnessOptions): WitnessClient {
+  const { vkey, url, onForgotten, fetch: send = fetch } = options
+
   const verifier = parseVkey(vkey)
   if (verifier.kind !== 'cosignature')
     throw new AppError('config.invalid', `The key of the witness ${verifier.name} is none for cosignatures.`)
@@ -40,9 +46,9 @@ export function createWitnessClient({ vkey, url, fetch: send = fetch }: WitnessO
 
   return {
     name: verifier.name,
-    async cosign({ origin, size, note, prove }) {
+    async cosign({ origin, size, note, known, prove }) {
       for (let attempt = 0; attempt < 3; attempt++) {
-        const old = seen.get(origin) ?? 0
+        const old = seen.get(origin) ?? known
         const proof = old === 0 ? [] : await prove(old)
         const lines = proof.map(hash => `${hash.toString('base64')}\n`).join('')
         const { status, text } = await post(`old ${old}\n${lines}\n${note}`)
@@ -58,6 +64,7 @@ export function createWitnessClient({ vkey, url, fetch: send = fetch }: WitnessO
             'audit.rolled_back',
             `The witness ${verifier.name} has cosigned ${theirs} entries of ${origin}, and there are ${size}: the evidence was restored from an older copy, or cut.`,
           )
+        if (theirs < old) onForgotten(forgotten(verifier.name, { origin, old, theirs }))
         seen.set(origin, theirs)
       }
       throw refused(verifier.name, 'it sees another size each time')
@@ -70,6 +77,13 @@ function verified(verifier: NoteVerifier, note: string, lines: string): string {
   const cosigned = note + lines
   openNote(cosigned, [verifier])
   return lines
+}
+
+function forgotten(name: string, { origin, old, theirs }: { origin: string; old: number; theirs: number }) {
+  return new AppError(
+    'audit.unavailable',
+    `The witness ${name} has cosigned ${old} entries of ${origin} and remembers ${theirs}: its memory was restored from an older copy, or is another one. Ask whoever runs it why.`,
+  )
 }
 
 function refused(name: string, why: string): AppError {
