@@ -9,28 +9,37 @@ import type { Sealer } from './sealer.ts'
 /** How an operator says that a loss is known and accepted: by giving the memory of what was signed this ending. */
 const ACCEPTED = '.accepted'
 
+interface AcceptanceParts {
+  ledger: Ledger
+  sealer: Sealer
+  facts: FactsWatch
+  /** What is remembered from now on. */
+  memory: CheckpointMemory
+  /** What all logs are named below. */
+  origin: string
+  now(): number
+}
+
 /**
  * Goes on after a loss that an operator has accepted. A log that fell behind what was signed can never be continued
  * under its name without two histories: it ends where it is, and another generation begins, whose first entry says so.
  */
-export async function acceptLoss(
-  memoryPath: string,
-  parts: {
-    ledger: Ledger
-    sealer: Sealer
-    facts: FactsWatch
-    /** What is remembered from now on. */
-    memory: CheckpointMemory
-    /** What all logs are named below. */
-    origin: string
-    now(): number
-  },
-): Promise<void> {
-  const { ledger, sealer, facts, memory, now } = parts
+export async function acceptLoss(memoryPath: string, parts: AcceptanceParts): Promise<void> {
   const path = `${memoryPath}${ACCEPTED}`
   if (!existsSync(path)) return
-  const lost: CheckpointMemory = await openMemory(path)
-  await beginMissing(lost, parts)
+  const lost = await openMemory(path)
+  try {
+    await beginMissing(lost, parts)
+    await endLost(lost, parts)
+    await recordFacts(lost, parts)
+  } finally {
+    await lost.close()
+  }
+  renameSync(path, `${path}.${parts.now()}`)
+}
+
+async function endLost(lost: CheckpointMemory, parts: AcceptanceParts): Promise<void> {
+  const { ledger, sealer, memory, now } = parts
   for (const log of await ledger.logs()) {
     const origin = sealer.originOf(log)
     const signed = lost.get(origin)
@@ -47,26 +56,19 @@ export async function acceptLoss(
     const entry = eventEntry({ ...event, id: newId('event', now()), at })
     await ledger.append([{ ...entry, log: log.name }])
   }
-  const behind = await facts.loss(lost)
-  if (behind) {
-    const at = isoTime(now())
-    const event = {
-      organization: null,
-      type: 'facts.restored',
-      actor: 'system',
-      target: 'facts',
-      detail: behind,
-    }
-    await ledger.append([eventEntry({ ...event, id: newId('event', now()), at })])
-  }
-  await lost.close()
-  renameSync(path, `${path}.${now()}`)
+}
+
+async function recordFacts(lost: CheckpointMemory, { ledger, facts, now }: AcceptanceParts): Promise<void> {
+  const detail = await facts.loss(lost)
+  if (!detail) return
+  const event = { organization: null, type: 'facts.restored', actor: 'system', target: 'facts', detail }
+  await ledger.append([eventEntry({ ...event, id: newId('event', now()), at: isoTime(now()) })])
 }
 
 /** A log of which nothing is left is there again, empty: so it has lost something like any other, and its name is not taken twice. */
 async function beginMissing(
   lost: CheckpointMemory,
-  { ledger, sealer, origin }: { ledger: Ledger; sealer: Sealer; origin: string },
+  { ledger, sealer, origin }: AcceptanceParts,
 ): Promise<void> {
   for (const [known, { size }] of lost.all()) {
     const [name = '', generation = '1'] = known.slice(origin.length + 1).split('/')

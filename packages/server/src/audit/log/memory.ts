@@ -1,6 +1,6 @@
-import { type FileHandle, open, readFile, rename } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { AppError } from '@valetkey/sdk/core'
+import { openAppendFile } from './append-file.ts'
 
 /** What is remembered of a log outside the database: the largest tree that was ever signed here. */
 export interface Remembered {
@@ -28,43 +28,17 @@ const LINE = /^(\S+) (\d{1,16}) ([A-Za-z0-9+/]{43}=)$/
 export async function openMemory(path: string | undefined): Promise<CheckpointMemory> {
   const known = new Map<string, Remembered>()
   let lines = path === undefined ? 0 : await load(path, known)
-  let file = path === undefined ? undefined : await open(path, 'a', 0o600)
-  // Whatever a crash or a full disk left of a last line must not run into the next one.
-  let isTorn = true
+  const file = path === undefined ? undefined : await openAppendFile(path)
   let last: Promise<unknown> = Promise.resolve()
-
-  async function append(handle: FileHandle, text: string): Promise<void> {
-    const before = isTorn ? '\n' : ''
-    isTorn = true
-    await handle.appendFile(before + text)
-    await handle.sync()
-    isTorn = false
-  }
-
-  /** Begins the file anew with what counts of it. */
-  async function rewrite(to: string): Promise<void> {
-    const draft = `${to}.draft`
-    const fresh = await open(draft, 'w', 0o600)
-    try {
-      await fresh.appendFile([...known].map(([origin, each]) => lineOf(origin, each)).join(''))
-      await fresh.sync()
-      await rename(draft, to)
-    } catch (error) {
-      await fresh.close()
-      throw error
-    }
-    await file?.close()
-    file = fresh
-    if (process.platform !== 'win32') await syncDirectory(dirname(to))
-    lines = known.size
-  }
 
   async function put(entries: readonly (Remembered & { origin: string })[]): Promise<void> {
     try {
-      if (file) await append(file, entries.map(({ origin, ...each }) => lineOf(origin, each)).join(''))
+      await file?.append(entries.map(({ origin, ...each }) => lineOf(origin, each)).join(''))
       for (const { origin, size, root } of entries) known.set(origin, { size, root })
       lines += entries.length
-      if (path !== undefined && lines > MOST_LINES + known.size) await rewrite(path)
+      if (lines <= MOST_LINES + known.size) return
+      await file?.replace([...known].map(([origin, each]) => lineOf(origin, each)).join(''))
+      lines = known.size
     } catch (cause) {
       // Nothing is signed that cannot be remembered.
       throw new AppError('audit.unavailable', 'What is signed cannot be written down.', { cause })
@@ -81,11 +55,7 @@ export async function openMemory(path: string | undefined): Promise<CheckpointMe
     get: origin => known.get(origin),
     all: () => known,
     put: entries => inTurn(() => put(entries)),
-    close: () =>
-      inTurn(async () => {
-        await file?.close()
-        file = undefined
-      }),
+    close: () => inTurn(async () => file?.close()),
   }
 }
 
@@ -109,13 +79,4 @@ async function load(path: string, known: Map<string, Remembered>): Promise<numbe
       known.set(origin, { size: Number(size), root: Buffer.from(root ?? '', 'base64') })
   }
   return whole.length
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
 }

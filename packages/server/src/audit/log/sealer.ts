@@ -1,6 +1,6 @@
-import { AppError } from '@valetkey/sdk/core'
 import { checkpointText, parseCheckpoint, partNote, signatureLine, signNote } from '@valetkey/sdk/evidence'
 import type { Ledger, LogState } from '../ledger.ts'
+import { createContinuation, rolledBack } from './continuation.ts'
 import type { LogKeys } from './keys.ts'
 import type { CheckpointMemory, Remembered } from './memory.ts'
 import type { Trees } from './trees.ts'
@@ -35,18 +35,7 @@ export function createSealer({ ledger, trees, memory, keys, origin }: SealerOpti
     return `${origin}/${name}${generation === 1 ? '' : `/${generation}`}`
   }
 
-  /** The tree that was signed before must be where this one began. */
-  async function requireContinuation(log: LogState, from: number): Promise<void> {
-    const before = memory.get(originOf(log))
-    // Where this node itself grew it from what it remembers, the root need not be computed again.
-    if (!before || (from === before.size && from !== log.size)) return
-    if (from < before.size || !(await isContinued(log, before)))
-      throw rolledBack(originOf(log), log.size, before.size)
-  }
-
-  async function isContinued(log: LogState, { size, root }: Remembered): Promise<boolean> {
-    return log.size >= size && (await trees.rootAt(log.id, size)).equals(root)
-  }
+  const { requireContinuation, isContinued } = createContinuation({ memory, trees, originOf })
 
   async function sign(logs: readonly LogState[]): Promise<LogState[]> {
     if (logs.length === 0) return []
@@ -116,11 +105,4 @@ export function createSealer({ ledger, trees, memory, keys, origin }: SealerOpti
   function isOurs(known: string): boolean {
     return known.startsWith(`${origin}/`)
   }
-}
-
-function rolledBack(origin: string, size: number, signed: number): AppError {
-  return new AppError(
-    'audit.rolled_back',
-    `The log ${origin} has ${size} entries that can be proved, and a tree of ${signed} others was signed: the evidence was restored from an older copy, or changed. Restore a newer one; or accept the loss as docs/evidence.md says.`,
-  )
 }
