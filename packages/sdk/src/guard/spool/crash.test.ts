@@ -95,4 +95,4 @@ test('whatever the disk does, a crash at any moment leaves every acknowledged re
     }),
     { numRuns: 40 },
   )
-})
+}, 120_000)
