@@ -78,23 +78,26 @@ function createExchange(options: {
       signal: AbortSignal.timeout(timeoutMs),
     })
     try {
-      return await send(request)
+      return await within(send(request), request.signal)
     } catch (cause) {
-      const timedOut = cause instanceof Error && cause.name === 'TimeoutError'
       if (cause instanceof AppError) throw cause
-      throw new AppError(
-        timedOut ? 'upstream.timeout' : 'upstream.unreachable',
-        timedOut ? `${url} did not answer within ${timeoutMs} ms.` : `${url} does not answer.`,
-        { cause },
-      )
+      throw timeoutOf(cause) ?? new AppError('upstream.unreachable', `${url} does not answer.`, { cause })
     }
+  }
+
+  function timeoutOf(cause: unknown): AppError | undefined {
+    if (!(cause instanceof Error && cause.name === 'TimeoutError')) return undefined
+    return new AppError('upstream.timeout', `${url} did not answer within ${timeoutMs} ms.`, { cause })
   }
 
   async function ask(method: string, params: JsonObject, headers: Record<string, string>): Promise<Reply> {
     const id = next++
     const response = await post({ jsonrpc: '2.0', id, method, params }, headers)
     session = response.headers.get('mcp-session-id') ?? session
-    const message = await readAnswer(response, id, AbortSignal.timeout(timeoutMs))
+    const until = AbortSignal.timeout(timeoutMs)
+    const message = await within(readAnswer(response, id, until), until).catch(cause => {
+      throw timeoutOf(cause) ?? cause
+    })
     if (message && 'result' in message) return { result: objectOf(message['result']) }
     const error = objectOf(message?.['error'])
     return {
@@ -143,6 +146,14 @@ function createExchange(options: {
       )
     },
   }
+}
+
+/** Waits no longer than that, also for a handler in this process that does not look at the signal. */
+function within<T>(work: T | Promise<T>, until: AbortSignal): Promise<T> {
+  const late = new Promise<never>((_, reject) => {
+    until.addEventListener('abort', () => reject(until.reason), { once: true })
+  })
+  return Promise.race([work, late])
 }
 
 async function readAnswer(

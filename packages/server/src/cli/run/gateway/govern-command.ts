@@ -84,7 +84,7 @@ export async function governCommand(io: Io, command: readonly string[], options:
     http.once('error', reject).listen(port, host, resolve)
   })
   io.err.write(
-    `valetkey gateway: stands before ${options.server} (${command.join(' ')}), every call decided\n` +
+    `valetkey gateway: stands before ${options.server} (${command[0]}), every call decided\n` +
       `  listens on ${host}:${port}; callers use ${governed.url}\n`,
   )
   await stopped
