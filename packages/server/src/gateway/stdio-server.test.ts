@@ -27,7 +27,7 @@ function open(command: string, args: string[] = [], env: Record<string, string> 
   return server
 }
 
-async function send(body: object, session?: string, accept = BOTH): Promise<Response> {
+async function send(body: object, session?: string, accept = BOTH, agent?: string): Promise<Response> {
   const headers = {
     ...{ 'content-type': 'application/json', accept },
     ...(session !== undefined && { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }),
@@ -37,7 +37,10 @@ async function send(body: object, session?: string, accept = BOTH): Promise<Resp
     headers,
     body: JSON.stringify(body),
   })
-  return (await server?.handler(request, {} as never)) ?? Response.error()
+  return (
+    (await server?.handler(request, (agent ? { authInfo: { extra: { agent } } } : {}) as never)) ??
+    Response.error()
+  )
 }
 
 test('a command that cannot be started is said to be so', async () => {
@@ -97,4 +100,27 @@ test('as many sessions as may be, and not one more where many begin at once', as
   open('cat')
   const begun = await Promise.all(Array.from({ length: 70 }, () => send(INITIALIZE)))
   expect(begun.map(({ status }) => status).filter(status => status === 503)).toHaveLength(6)
+})
+
+/** The same, begun faster than Node. */
+const QUICK = `read -r _; echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"x","version":"0"}}}'; cat >/dev/null`
+
+test('one agent keeps no other out: of its own sessions the one not used for longest makes room', async () => {
+  open('sh', ['-c', QUICK])
+  const begin = async (agent: string) => {
+    const begun = await send(INITIALIZE, undefined, BOTH, agent)
+    await begun.text()
+    return begun.headers.get('mcp-session-id') ?? ''
+  }
+  const others = await begin('other')
+  const own: string[] = []
+  for (let i = 0; i < 17; i++) own.push(await begin('busy'))
+  const ping = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 9 } }
+  const alive = await Promise.all([others, ...own].map(async session => (await send(ping, session)).status))
+  expect(alive).toEqual([202, 404, ...Array(16).fill(202)])
+  // With something under way in each, none makes room, and those who begin at once are counted.
+  for (const session of own.slice(1)) await send({ jsonrpc: '2.0', id: 5, method: 'tools/list' }, session)
+  expect((await send(INITIALIZE, undefined, BOTH, 'busy')).status).toBe(503)
+  const many = await Promise.all(Array.from({ length: 20 }, () => send(INITIALIZE, undefined, BOTH, 'third')))
+  expect(many.filter(({ status }) => status === 503)).toHaveLength(4)
 })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import { type JSONRPCMessage, WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/server'
 import { AppError } from '@valetkey/sdk/core'
-import type { Handler } from '@valetkey/sdk/guard'
+import type { Handler, HandlerOptions } from '@valetkey/sdk/guard'
 import { cancelledBy } from './cancelled.ts'
 
 /** An MCP server that speaks over stdin and stdout, as a handler that a guard can stand before. */
@@ -23,6 +23,8 @@ interface StdioServerOptions {
 /** One process for one session: what a process holds in memory is never another caller's. */
 interface Session {
   id: string
+  /** The agent that began it; undefined for who has no identity here. */
+  owner: string | undefined
   http: WebStandardStreamableHTTPServerTransport
   process: StdioClientTransport
   /** Requests under way in the process, by the token that their progress is reported with. */
@@ -31,6 +33,8 @@ interface Session {
 }
 
 const MOST_SESSIONS = 64
+/** So that one agent does not keep the others out. */
+const MOST_OF_AN_AGENT = 16
 const IDLE_MS = 10 * 60_000
 const LOOK_EVERY_MS = 60_000
 const NO_SESSION = 'There is no such session: begin anew with initialize.'
@@ -38,7 +42,7 @@ const NO_SESSION = 'There is no such session: begin anew with initialize.'
 /** Starts the command for each session, with nothing of our environment but what any program needs. */
 export function createStdioServer(options: StdioServerOptions): StdioServer {
   const sessions = new Map<string, Session>()
-  const opening = new Set<Promise<Session>>()
+  const opening = new Map<Promise<Session>, string | undefined>()
   let isClosed = false
   const end = async (id: string) => {
     const session = sessions.get(id)
@@ -46,10 +50,19 @@ export function createStdioServer(options: StdioServerOptions): StdioServer {
     await session.http.close().catch(() => undefined)
     await session.process.close().catch(() => undefined)
   }
-  const begin = () => {
-    const session = open(options, sessions, end).finally(() => opening.delete(session))
-    opening.add(session)
+  const begin = (owner: string | undefined) => {
+    const session = open(options, owner, sessions, end).finally(() => opening.delete(session))
+    opening.set(session, owner)
     return session
+  }
+  /** Whether this agent may begin another one; the one that it has not used for longest makes room. */
+  const makeRoom = (owner: string | undefined) => {
+    const own = owner === undefined ? [] : [...sessions.values()].filter(session => session.owner === owner)
+    const begun = owner === undefined ? 0 : [...opening.values()].filter(of => of === owner).length
+    if (own.length + begun < MOST_OF_AN_AGENT) return true
+    const [oldest] = own.filter(({ underWay }) => underWay.size === 0).sort((a, b) => a.usedAt - b.usedAt)
+    if (oldest) void end(oldest.id)
+    return oldest !== undefined
   }
   const looking = setInterval(() => {
     for (const [id, { usedAt, underWay }] of sessions)
@@ -69,9 +82,10 @@ export function createStdioServer(options: StdioServerOptions): StdioServer {
       }
       // Of the newest revision is no process that we start: such a client then speaks the one before.
       if (methodOf(parsedBody) !== 'initialize') return answer(400, NO_SESSION, parsedBody)
-      if (isClosed || sessions.size + opening.size >= MOST_SESSIONS)
+      const owner = ownerOf(given)
+      if (isClosed || !makeRoom(owner) || sessions.size + opening.size >= MOST_SESSIONS)
         return answer(503, 'Too many sessions are open here.', parsedBody)
-      const session = await begin()
+      const session = await begin(owner)
       const response = await session.http.handleRequest(request, { parsedBody })
       // Nobody knows a session that did not begin.
       if (!response.ok) await end(session.id)
@@ -80,7 +94,7 @@ export function createStdioServer(options: StdioServerOptions): StdioServer {
     async close() {
       isClosed = true
       clearInterval(looking)
-      await Promise.allSettled(opening)
+      await Promise.allSettled(opening.keys())
       await Promise.all([...sessions.keys()].map(end))
     },
   }
@@ -88,6 +102,7 @@ export function createStdioServer(options: StdioServerOptions): StdioServer {
 
 async function open(
   { command, args, cwd, env = {}, log }: StdioServerOptions,
+  owner: string | undefined,
   sessions: Map<string, Session>,
   end: (id: string) => Promise<void>,
 ): Promise<Session> {
@@ -123,7 +138,7 @@ async function open(
   await process.start().catch(cause => {
     throw new AppError('upstream.unreachable', `The command ${command} cannot be started.`, { cause })
   })
-  const session = { id, http, process, underWay, usedAt: performance.now() }
+  const session = { id, owner, http, process, underWay, usedAt: performance.now() }
   sessions.set(id, session)
   return session
 }
@@ -140,6 +155,10 @@ function progressTokenOf(message: JSONRPCMessage): string | number | undefined {
   const params =
     'params' in message ? (message.params as { _meta?: { progressToken?: string | number } }) : undefined
   return params?._meta?.progressToken
+}
+
+function ownerOf({ authInfo }: Partial<HandlerOptions>): string | undefined {
+  return authInfo && `${authInfo.extra.organization} ${authInfo.extra.agent}`
 }
 
 async function readJson(request: Request): Promise<unknown> {
