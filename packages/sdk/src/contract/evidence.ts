@@ -147,7 +147,7 @@ export const evidence = {
         'Let a new key sign the logs; the one before vouches for it, and signs beside it until the next rotation',
       permission: 'signing_key:write',
       body: z.object({
-        /** Somebody else may have the keys that sign now: they sign no more, and vouch for nothing. */
+        /** Somebody else may have keys of the logs: none from before signs any more, or vouches for anything. */
         compromised: z.boolean().optional(),
         reason: s.Text.min(1).optional(),
       }),

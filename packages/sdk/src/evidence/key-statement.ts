@@ -21,7 +21,8 @@ export interface KeyStatement {
 }
 
 const TITLE = 'valetkey log key'
-const MOST_REVOKED = 100
+/** More keys than any log will have. */
+const MOST_REVOKED = 1_000
 
 /** Signs a statement with the new key and, where it follows one, with that: so neither can name a key that is another's. */
 export function signKeyStatement(

@@ -63,7 +63,7 @@ export interface Rotation {
 
 /**
  * Makes a new key the one that signs. The one before vouches for it and goes on signing beside it until the next rotation;
- * where the keys were stolen, none vouches for it, and it takes them back. What signs no more is erased.
+ * where keys were stolen, none vouches for it, and it takes all of them back. What signs no more is erased.
  */
 export async function rotateLogKey(
   store: Store,
@@ -80,8 +80,8 @@ export async function rotateLogKey(
     .executeTakeFirst()
   if (!active) throw new AppError('conflict.state', 'Another key was made at this moment. Try again.')
   const rows = await listKeys(tx)
-  const signing = rows.filter(({ state }) => state === 'previous')
-  const gone = compromised ? signing : signing.filter(({ id }) => id !== active.id)
+  // Of the stolen ones all that were before: an old backup has older keys, and what took those back is taken back itself.
+  const gone = compromised ? rows : rows.filter(({ id, state }) => state === 'previous' && id !== active.id)
   for (const { id } of gone)
     await tx
       .updateTable('logKey')

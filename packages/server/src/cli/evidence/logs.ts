@@ -91,7 +91,7 @@ function addKeys(group: Command, io: Io): void {
       ],
     }).option(
       '--compromised',
-      'the keys that sign now sign no more, and vouch for nothing: all need the new one',
+      'no key from before signs or vouches for anything any more: all need the new one',
     ),
   ).action(withSession(io, rotate))
 }
@@ -101,7 +101,7 @@ async function rotate(session: Session, options: ConfirmOptions & { compromised?
   const { compromised = false, reason, dryRun } = options
   const preview = compromised
     ? [
-        'The keys that sign now sign no more, and vouch for none that follows.',
+        'No key from before signs any more, or vouches for one that follows.',
         'Whoever verifies, and every witness, has to be given the new key over a channel that can be trusted.',
       ]
     : ['The key that signs now vouches for a new one, and signs beside it until the next rotation.']
