@@ -79,6 +79,7 @@ describe('a message', () => {
       { ref: { type: 'ref/prompt', Name: 'x' } },
       { argument: { name: 'a', Value: 'b' } },
       { notifications: { resourcesubscriptions: ['file:///x'] } },
+      { notifications: { TaskIds: ['theirs'] } },
       { _Meta: { x: 1 } },
       { taſKId: 'mine' },
     ]

@@ -7,7 +7,7 @@ const READ: readonly (readonly [within: string | null, names: ReadonlyMap<string
   [null, spellings('name', 'arguments', 'uri', 'ref', 'argument', 'notifications', 'taskId', '_meta')],
   ['ref', spellings('type', 'name', 'uri')],
   ['argument', spellings('name', 'value')],
-  ['notifications', spellings('resourceSubscriptions')],
+  ['notifications', spellings('resourceSubscriptions', 'taskIds')],
   ['_meta', spellings(META_VERSION)],
 ]
 
