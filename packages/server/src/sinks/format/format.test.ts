@@ -39,8 +39,8 @@ const REFUSAL = exported({
   chain: ['dlg_1', 'dlg_2'],
   credential: 'crd_1',
   forwarded: [
-    { server: 'srv_desk', token: 'jti-1' },
-    { server: 'srv_crm', token: 'jti-2' },
+    { server: 'srv_desk', key: 'sky_1', token: 'jti-1' },
+    { server: 'srv_crm', key: 'sky_2', token: 'jti-2' },
   ],
   legs: 'state+ tool+ agent-',
 })
@@ -112,8 +112,8 @@ test('OCSF: a refused call says who, for whom, by which delegation, on what, and
     attestation_list: [{ chain_uid: 'auth.test/log/org_nw', uid: 'auth.test/log/org_nw#5' }],
     unmapped: {
       forwarded: [
-        { server: 'srv_desk', token: 'jti-1' },
-        { server: 'srv_crm', token: 'jti-2' },
+        { server: 'srv_desk', key: 'sky_1', token: 'jti-1' },
+        { server: 'srv_crm', key: 'sky_2', token: 'jti-2' },
       ],
       legs: 'state+ tool+ agent-',
       credential: 'crd_1',

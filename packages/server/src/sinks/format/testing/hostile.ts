@@ -82,7 +82,7 @@ const call = fc
     arguments: args,
     chain: fc.array(text, { maxLength: 4 }),
     scopes: fc.array(text, { maxLength: 4 }),
-    forwarded: fc.option(fc.array(fc.record({ server: text, token: text }), { maxLength: 20 }), {
+    forwarded: fc.option(fc.array(fc.record({ server: text, key: text, token: text }), { maxLength: 20 }), {
       nil: undefined,
     }),
     kind: fc.constantFrom('tool', 'resource', 'prompt', 'method', null),
