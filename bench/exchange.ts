@@ -4,9 +4,9 @@ import { median } from './measure.ts'
 import { basicOf, type Product, startProduct } from './product.ts'
 import type { Order, Target } from './programs/load.ts'
 
-const ROUNDS = 9
+const ROUNDS = 27
 const CALLERS = 16
-const CALLS = 1_000
+const CALLS = 400
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const LINK = 'urn:valetkey:params:oauth:token-type:delegation'
 const HANDLE = 'urn:valetkey:params:oauth:token-type:delegation-handle'
@@ -25,15 +25,19 @@ export async function run(): Promise<Result> {
   try {
     const targets = await targetsOf(product)
     const micros = { own: [] as number[], first: [] as number[], third: [] as number[] }
-    for (let round = 0; round <= ROUNDS; round++)
-      for (const [name, target] of Object.entries(targets) as [keyof typeof micros, Target][]) {
+    const kinds = Object.entries(targets) as [keyof typeof micros, Target][]
+    for (let round = 0; round <= ROUNDS; round++) {
+      // The authority signs its logs once a second: no kind of call may always meet that.
+      kinds.push(...kinds.splice(0, 1))
+      for (const [name, target] of kinds) {
         const order: Order = { kind: 'closed', target, callers: CALLERS, calls: CALLS }
         const before = await product.authority.cpuMicros()
         await load.ask(order)
         // The first round warms up.
         if (round > 0) micros[name].push(((await product.authority.cpuMicros()) - before) / CALLS)
       }
-    const ratio = (of: number[], to: number[]) => median(of.map((one, i) => one / (to[i] ?? Number.NaN)))
+    }
+    const ratio = (of: number[], to: number[]) => median(of) / median(to)
     return {
       figures: {
         cpu_ratio: ratio(micros.first, micros.own),
