@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, test } from 'vitest'
 import { freeRedirect, personWith } from '../e2e/person.ts'
 import { createBrowser } from './browser.ts'
@@ -68,6 +69,8 @@ test('a form is taken once, from the browser that it was made for', async () => 
 })
 
 test('a client may want the person to sign in anew', async () => {
+  // A request has the second in which it was made: who signed in within the same one has done so anew.
+  await sleep(1000)
   const asked = await strict.begin('invoices:read')
   asked.url.searchParams.set('prompt', 'login')
   const page = await maya.browser.open(asked.url)

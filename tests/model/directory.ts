@@ -250,7 +250,10 @@ function setStatus(name: string, status: 'active' | 'suspended'): Call | undefin
   const id = name
   if (name.startsWith('user'))
     return ctx =>
-      directory.updatePerson(ctx, { ...api.people.update.body.parse({ status }), id: emailOf(name) })
+      directory.updatePerson(ctx, {
+        ...api.people.update.body.parse({ status, ...(status === 'active' && { reason: 'looked into' }) }),
+        id: emailOf(name),
+      })
   if (name.startsWith('service'))
     return ctx =>
       directory.updateService(ctx, { ...api.services.update.body.parse({ status }), service: name })
