@@ -49,17 +49,19 @@ async function run(client: { id: string; redirect: string }, revision: string) {
     child.stderr.on('data', read)
     await new Promise(resolve => child.once('close', resolve))
     await opened
-    return { checks: await readChecks(output), log }
+    const checks = await readChecks(output)
+    const statuses = Object.fromEntries(checks.map(({ id, status }) => [id, status]))
+    const failed = checks.filter(({ status }) => status !== 'SUCCESS')
+    return { checks: statuses, log: `${log}${JSON.stringify(failed, null, 2)}` }
   } finally {
     await rm(output, { recursive: true, force: true })
   }
 }
 
-async function readChecks(output: string): Promise<Record<string, string>> {
+async function readChecks(output: string): Promise<{ id: string; status: string }[]> {
   const files = (await readdir(output, { recursive: true })).filter(file => file.endsWith('checks.json'))
   const texts = await Promise.all(files.map(file => readFile(join(output, file), 'utf8')))
-  const checks = texts.flatMap(text => JSON.parse(text) as { id: string; status: string }[])
-  return Object.fromEntries(checks.map(({ id, status }) => [id, status]))
+  return texts.flatMap(text => JSON.parse(text) as { id: string; status: string }[])
 }
 
 const ALL = {
