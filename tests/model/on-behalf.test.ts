@@ -93,7 +93,7 @@ test('an agent that acts for a person may do what both may, within what the pers
           expect({ ...explained, legs: [], missing: null }).toEqual(verdictFor(true))
         }
     }),
-    { numRuns: 150 },
+    { numRuns: 400 },
   )
   expect(seen.permit).toBeGreaterThan(20)
   expect(seen.deny).toBeGreaterThan(20)
