@@ -2,7 +2,8 @@ import { createBundleVerifier, parseTrust, type VerifyTerms } from '@valetkey/sd
 import { openAudit, record } from '../../packages/server/src/audit/index.ts'
 import { openStore } from '../../packages/server/src/store/index.ts'
 import { attempt, insertNames, outcome, refusal } from '../storage/audit-samples.ts'
-import { ship } from '../storage/shipping.ts'
+import { POINT_JWK, ship } from '../storage/shipping.ts'
+import { northwind, type Product } from './product.ts'
 
 export const NOW = Date.UTC(2026, 8, 30)
 
@@ -50,4 +51,54 @@ export function verify(bundle: string | Uint8Array, trust: string[], more: Parti
   const verifier = createBundleVerifier({ trust: parseTrust(trust), ...more })
   verifier.push(Buffer.from(bundle))
   return verifier.end()
+}
+
+/** Northwind's calls as an enforcement point shipped them, on Acme and on Jane. */
+export async function shipped(product: Product) {
+  const { organization, agent, server, maya } = await northwind(product)
+  await product.store.write(async tx => {
+    const key = { id: 'sky_1', serverId: server.id, hash: 'h', label: '', createdAt: '', createdBy: maya.id }
+    await tx
+      .insertInto('serverKey')
+      .values({ ...key, revokedAt: null, lastUsedAt: null })
+      .execute()
+    await tx
+      .insertInto('enforcementPoint')
+      .values({
+        ...{ id: 'pnt_1', serverId: server.id, serverKeyId: 'sky_1', kind: 'guard', publicJwk: POINT_JWK },
+        ...{ sealingJwk: null, epoch: 1, version: '0', sessionHash: 's', registeredAt: '', lastSeenAt: '' },
+        ...{ leaseUntil: 0, recordCounter: 0, recordGaps: 0 },
+      })
+      .execute()
+  })
+  const common = {
+    organization: organization.id,
+    agent: agent.id,
+    owner: maya.id,
+    server: server.id,
+    chain: [],
+  }
+  const at = new Date(product.now() - 60_000).toISOString()
+  const records = Array.from({ length: 12 }, (_, i) => {
+    const resource = i % 3 === 0 ? 'customer/jane' : 'customer/acme'
+    const person = i % 4 === 0 ? maya.id : null
+    const call = attempt(2 * i + 1, {
+      ...common,
+      at,
+      resource,
+      person,
+      arguments: { note: `note ${i} of jane doe` },
+    })
+    return [call, outcome(2 * i + 2, call.id, { organization: organization.id, at })]
+  }).flat()
+  await ship(product.audit, 'pnt_1', 1, records)
+  await product.audit.flush()
+  return { organization, maya, records }
+}
+
+export async function exportOf(product: Product, organization: string): Promise<string> {
+  const pieces: string[] = []
+  for await (const piece of await product.audit.proof.export({ organization }, 'tok_auditor'))
+    pieces.push(piece)
+  return pieces.join('')
 }
