@@ -52,7 +52,10 @@ export async function createDirectoryStage(
     async perform(command) {
       const call = callFor(stage, command)
       if (!call) return false
-      const isWanted = isPossible(schema, world, command) && !isCircle(world, command)
+      const isWanted =
+        isPossible(schema, world, command) &&
+        !isCircle(world, command) &&
+        !isOwnerless(schema, world, command)
       const isDone = await attempt(() => call(ctx, organization), isWanted, command)
       if (isDone && isWanted) happen(world, command)
       for (const part of [CATALOGUE, organization]) await follow(stage, part)
@@ -105,18 +108,21 @@ async function createCatalogue(ctx: directory.Context, schema: Schema): Promise<
 }
 
 async function createPrincipals(ctx: directory.Context, schema: Schema): Promise<void> {
-  const owner = schema.principals.find(({ kind }) => kind === 'user')?.name
+  const owner = ownerOf(schema)
   for (const { kind, name } of schema.principals)
     if (kind === 'user')
       await directory.createPerson(ctx, api.people.create.body.parse({ email: emailOf(name), name }))
     else if (kind === 'agent')
       await directory.createAgent(
         ctx,
-        api.agents.create.body.parse({ name, owner: emailOf(`${owner}`), ceiling: [] }),
+        api.agents.create.body.parse({ name, owner: emailOf(owner), ceiling: [] }),
       )
     else if (kind === 'service') await directory.createService(ctx, api.services.create.body.parse({ name }))
     else await directory.createGroup(ctx, api.groups.create.body.parse({ name }))
 }
+
+/** One person owns all agents. */
+const ownerOf = (schema: Schema) => `${schema.principals.find(({ kind }) => kind === 'user')?.name}`
 
 const emailOf = (name: string) => `${name}@acme.test`
 
@@ -132,6 +138,14 @@ function isCircle(world: World, command: Command): boolean {
   const above = new Set([command.group])
   for (const one of above) for (const { group, member } of world.members) if (member === one) above.add(group)
   return above.has(command.member)
+}
+
+/** A suspended agent that would act again for an owner who may not. */
+function isOwnerless(schema: Schema, world: World, command: Command): boolean {
+  if (command.do !== 'set status' || command.status !== 'active') return false
+  const { principal } = command
+  const isSuspendedAgent = principal.startsWith('agent') && world.principals.get(principal) === 'suspended'
+  return isSuspendedAgent && world.principals.get(ownerOf(schema)) === 'suspended'
 }
 
 /** The operation that a command stands for; none where no time but the clock's passes. */
