@@ -89,7 +89,7 @@ export async function run({ records = RECORDS }: Options): Promise<Result> {
       },
     }
   } finally {
-    logs.close()
+    await logs.close()
     await ledger.close()
     await store.close()
     rmSync(directory, { recursive: true, force: true })

@@ -3,6 +3,7 @@ import {
   type AttemptRecord,
   canonicalJson,
   newId,
+  type OutcomeRecord,
   partRecord,
   type Writer,
   writeLegs,
@@ -45,7 +46,8 @@ export const idOf = (prefix: string, organization: number, n: number) =>
 
 /**
  * Makes the records of 90 days: 1,000 agents and 10,000 people of 100 organizations on a million resources, five
- * organizations at each of 20 enforcement points. The same numbers in every run; only keys and ids differ.
+ * organizations at each of 20 enforcement points. Each call has its attempt and, where it was let through, its outcome.
+ * The same numbers in every run; only keys and ids differ.
  */
 export function createRecordMill(total: number): RecordMill {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -53,12 +55,40 @@ export function createRecordMill(total: number): RecordMill {
   const below = (count: number) => Math.floor(random() * count)
   const counters = new Map<string, number>()
   const lasts = new Map<string, number>()
+  /** By organization the call that was let through last, until its outcome is on record. */
+  const running = new Map<number, string>()
   const stepMs = (DAYS * DAY_MS) / total
   let made = 0
   let turn = 0
 
-  /** Members in the order of their names, with a place for the commitment, as an enforcement point makes it. */
-  function record(
+  function record(organization: number, at: number, writer: Writer): AttemptRecord | OutcomeRecord {
+    const id = running.get(organization)
+    if (id !== undefined) {
+      running.delete(organization)
+      return outcome(id, organization, at, writer)
+    }
+    const made = attempt(organization, at, writer)
+    if (made.decision === 'permit') running.set(organization, made.id)
+    return made
+  }
+
+  /** Members in the order of their names, as an enforcement point makes it. */
+  function outcome(id: string, organization: number, at: number, writer: Writer): OutcomeRecord {
+    const isOk = random() < 0.95
+    return {
+      at: new Date(at).toISOString(),
+      durationMs: below(500_000) / 1000,
+      id,
+      organization: organizationOf(organization),
+      outcome: isOk ? 'ok' : 'tool_error',
+      type: 'outcome',
+      v: 1,
+      writer,
+    }
+  }
+
+  /** Likewise, with a place for the commitment. */
+  function attempt(
     organization: number,
     at: number,
     writer: Writer,
@@ -117,12 +147,8 @@ export function createRecordMill(total: number): RecordMill {
       const writer = { counter, epoch: 1, point, previous: lasts.get(name) ?? 0 }
       lasts.set(name, counter)
       const at = Math.floor(END - (total - made++) * stepMs)
-      const { leaf, data } = partRecord(record(organization, at, writer))
-      const dataText = canonicalJson(data ?? {})
-      const key = newCommitmentKey()
-      leaf['commitment'] = commitTo(dataText, key)
-      const text = canonicalJson(leaf)
-      lines.push(`{"leaf":${text},"data":${JSON.stringify(dataText)},"key":"${key}"}`)
+      const { text, line } = toLine(record(organization, at, writer))
+      lines.push(line)
       hashes.push(leafHash(text))
       numbers.push(counter)
     }
@@ -154,4 +180,18 @@ export function createRecordMill(total: number): RecordMill {
       return bodies
     },
   }
+}
+
+/** A record as it is shipped, and the text of its leaf. */
+function toLine(record: AttemptRecord | OutcomeRecord): { text: string; line: string } {
+  const { leaf, data } = partRecord(record)
+  if (data === null) {
+    const text = canonicalJson(leaf)
+    return { text, line: `{"leaf":${text}}` }
+  }
+  const dataText = canonicalJson(data)
+  const key = newCommitmentKey()
+  leaf['commitment'] = commitTo(dataText, key)
+  const text = canonicalJson(leaf)
+  return { text, line: `{"leaf":${text},"data":${JSON.stringify(dataText)},"key":"${key}"}` }
 }
