@@ -15,7 +15,7 @@ import { loadPointKeys } from './replica/point-key.ts'
 import { startReplica } from './replica/replica.ts'
 import { metadataUrlOf } from './resource-metadata.ts'
 import { createSessions } from './sessions.ts'
-import { toRequestBody } from './shipping.ts'
+import { createRequestBodies } from './shipping.ts'
 import { openSpool, type SpoolFilePort, startShipper } from './spool/index.ts'
 
 export interface PointOptions {
@@ -70,11 +70,11 @@ export async function openPoint(options: PointOptions): Promise<RunningPoint> {
     now: clock.now,
     ...(options.files && { file: options.files }),
   })
-  const vouching = { point: registration.point, key: keys.signing.key }
+  const toBody = createRequestBodies({ point: registration.point, key: keys.signing.key })
   const shipper = startShipper({
     spool,
     limits: { maxRecords: 2_000, maxBytes: 1 << 20 },
-    send: async batch => void (await link.sendRecords(toRequestBody(batch, vouching))),
+    send: async batch => void (await link.sendRecords(toBody(batch))),
     onFailure: (failure, inARow) => log(`Records could not be shipped (${inARow} times in a row).`, failure),
   })
   const replica = await startReplica({

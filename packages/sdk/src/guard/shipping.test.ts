@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { attempt } from '../../../../tests/storage/audit-samples.ts'
 import { checkShipment } from '../evidence/index.ts'
 import { createRecorder } from './recorder.ts'
-import { toRequestBody } from './shipping.ts'
+import { createRequestBodies } from './shipping.ts'
 import { openSpool } from './spool/index.ts'
 import { temporaryDirectory } from './spool/testing/directory.ts'
 
@@ -36,9 +36,9 @@ test('what is shipped is what was recorded, whatever it says, each organizationâ
       await Promise.all(records.map(record => recorder.append(record)))
       const batch = await spool.read({ maxRecords: 500, maxBytes: 1 << 20 })
       if (!batch) throw new Error('there is a batch')
-      const body = toRequestBody(batch, { point: 'pnt_1', key: privateKey })
+      const body = createRequestBodies({ point: 'pnt_1', key: privateKey })(batch)
       await spool.close()
-      const { shipments } = RecordsRequest.parse(JSON.parse(body))
+      const { shipments } = RecordsRequest.parse(JSON.parse(body.toString()))
       expect(new Set(shipments.map(shipment => shipment.organization)).size).toBe(shipments.length)
       const from = { point: 'pnt_1', epoch: 7, key: publicKey }
       const arrived = shipments.flatMap(shipment => checkShipment(shipment, from).records)

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import type { ShipmentTerms } from '../core/index.ts'
 import { leafHash, shipmentDigest, signShipment } from '../evidence/index.ts'
 import type { Batch } from './spool/index.ts'
+import { createRoom } from './spool/room.ts'
 
 /** The point that ships, and the key that it vouches with. */
 export interface Vouching {
@@ -27,22 +28,22 @@ const NUMBERS = /,"epoch":(\d+),"counter":(\d+),"previous":(\d+)\}$/
 const LONGEST_NUMBERS = 128
 const NEWLINE = 0x0a
 
-/** Kept, because the engine collects its whole heap again and again where megabytes are made outside of it. */
-let room = Buffer.alloc(0)
-
-function takeRoom(bytes: number): Buffer<ArrayBuffer> {
-  if (room.length < bytes) room = Buffer.allocUnsafe(bytes)
-  return room
+/**
+ * Turns batches of the spool into bodies of requests: one shipment an organization, each under the point's signature.
+ * A body is good until the next one is made.
+ */
+export function createRequestBodies(by: Vouching): (batch: Batch) => Buffer {
+  const room = createRoom()
+  return batch => {
+    // What a line loses is longer than what it gets, but for the point's name and what a shipment is wrapped in.
+    const body = room(batch.lines.length + batch.count * (by.point.length + 256))
+    return body.subarray(0, writeBody(body, batch, by))
+  }
 }
 
-/**
- * Turns a batch of the spool into the body of a request: one shipment an organization, each under the point's signature.
- * Bytes are moved and not read as text: there are many of them, and they stay what they are.
- */
-export function toRequestBody({ epoch, count, lines }: Batch, by: Vouching): string {
+/** Gives the length. Bytes are moved and not read as text: there are many of them, and they stay what they are. */
+function writeBody(body: Buffer, { epoch, lines }: Batch, by: Vouching): number {
   const byOrganization = Map.groupBy(readLines(lines, by.point), line => line.organization)
-  // What a line loses is longer than what it gets, but for the point's name and what a shipment is wrapped in.
-  const body = takeRoom(lines.length + count * (by.point.length + 256))
   let length = body.write('{"shipments":[', 'latin1')
   for (const [name, ofOne] of byOrganization) {
     length += body.write('{"records":[', length, 'latin1')
@@ -71,8 +72,7 @@ export function toRequestBody({ epoch, count, lines }: Batch, by: Vouching): str
         'latin1',
       ) - 1
   }
-  length += body.write(']}', length - 1, 'latin1') - 1
-  return body.toString('utf8', 0, length)
+  return length + body.write(']}', length - 1, 'latin1') - 1
 }
 
 function readLines(lines: Buffer, point: string): Line[] {

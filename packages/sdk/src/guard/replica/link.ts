@@ -1,4 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
+import * as http from 'node:http'
+import * as https from 'node:https'
+import { text } from 'node:stream/consumers'
 import { compactDecrypt, SignJWT } from 'jose'
 import type * as z from 'zod'
 import {
@@ -39,8 +42,8 @@ export interface Link {
   lease(request: LeaseRequest): Promise<LeaseResponse>
   /** Gives the lease back, after the last decision: nobody need wait for it to end. */
   leave(): Promise<void>
-  /** `body` is the text of a RecordsRequest. */
-  sendRecords(body: string): Promise<number>
+  /** `body` is the text of a RecordsRequest, in UTF-8. */
+  sendRecords(body: Uint8Array): Promise<number>
   sendDefinitions(request: DefinitionsRequest): Promise<void>
   upstreamCredential(): Promise<UpstreamCredential | null>
 }
@@ -75,8 +78,10 @@ export async function openLink(options: LinkOptions): Promise<Link> {
     lease: async body => LeaseResponse.parse(await post('lease', JSON.stringify(body), LeaseResponse)),
     leave: async () => void (await post('leave', '{}', undefined)),
     async sendRecords(body) {
-      const answer = await post('records', body, RecordsResponse)
-      return answer?.accepted ?? 0
+      const url = `${base}/feed/records`
+      const signal = AbortSignal.timeout(REQUEST_TIMEOUT_MS)
+      const answer = await readJson(url, await accepted(url, postBytes(url, { headers: json, body, signal })))
+      return RecordsResponse.parse(answer).accepted
     },
     sendDefinitions: async body => void (await post('definitions', JSON.stringify(body), undefined)),
     async upstreamCredential() {
@@ -114,7 +119,10 @@ async function register(base: string, options: LinkOptions): Promise<RegisterRes
 }
 
 async function request(url: string, init: RequestInit): Promise<unknown> {
-  const response = await send(url, { ...init, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) })
+  return readJson(url, await send(url, { ...init, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) }))
+}
+
+async function readJson(url: string, response: Response): Promise<unknown> {
   try {
     return await response.json()
   } catch (cause) {
@@ -126,11 +134,30 @@ async function request(url: string, init: RequestInit): Promise<unknown> {
   }
 }
 
-async function send(url: string, init: RequestInit): Promise<Response> {
+function send(url: string, init: RequestInit): Promise<Response> {
+  return accepted(url, fetch(url, { ...init, redirect: 'error' }))
+}
+
+/** A megabyte that is sent by `fetch` is copied several times over, and costs five times as much. */
+async function postBytes(
+  url: string,
+  { body, ...options }: { headers: Record<string, string>; body: Uint8Array; signal: AbortSignal },
+): Promise<Response> {
+  const { request } = new URL(url).protocol === 'https:' ? https : http
+  const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>()
+  const headers = { ...options.headers, 'content-length': body.length }
+  request(url, { ...options, headers, method: 'POST' }, resolve)
+    .on('error', reject)
+    .end(body)
+  const answer = await promise
+  return new Response((await text(answer)) || null, { status: answer.statusCode ?? 0 })
+}
+
+async function accepted(url: string, answer: Promise<Response>): Promise<Response> {
   const { origin, pathname } = new URL(url)
   let response: Response
   try {
-    response = await fetch(url, { ...init, redirect: 'error' })
+    response = await answer
   } catch (cause) {
     throw new AppError('authority.unreachable', `The authority at ${origin} does not answer.`, { cause })
   }

@@ -21,8 +21,8 @@ export interface SpoolFilePort {
   list(directory: string): Promise<string[]>
   /** Creates a file; one that exists already is an error. */
   create(path: string): Promise<SpoolFile>
-  /** Reads up to `length` bytes at `position`, fewer only at the end of the file. */
-  read(path: string, position: number, length: number): Promise<Uint8Array>
+  /** Fills `into` with what is at `position`, and gives what it filled: less than all only at the end of the file. */
+  read(path: string, position: number, into: Uint8Array): Promise<Uint8Array>
   /** Puts a whole small file in place at once; after a crash it may be the old one again. */
   replace(path: string, text: string): Promise<void>
   remove(path: string): Promise<void>
@@ -39,15 +39,14 @@ export const nodeFiles: SpoolFilePort = {
   syncDirectory,
   list: directory => readdir(directory),
   create,
-  async read(path, position, length) {
+  async read(path, position, into) {
     const file = await open(path, 'r')
     try {
-      const bytes = Buffer.allocUnsafe(length)
       let done = 0
-      for (let got = -1; done < length && got !== 0; done += got) {
-        got = (await file.read(bytes, done, length - done, position + done)).bytesRead
+      for (let got = -1; done < into.length && got !== 0; done += got) {
+        got = (await file.read(into, done, into.length - done, position + done)).bytesRead
       }
-      return bytes.subarray(0, done)
+      return into.subarray(0, done)
     } finally {
       await file.close()
     }

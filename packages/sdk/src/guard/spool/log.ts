@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { SpoolFilePort } from './file.ts'
+import { createRoom } from './room.ts'
 import { type LogEnd, type Segment, segmentPath } from './segment.ts'
 import { createTimeline, type Timeline } from './timeline.ts'
 
@@ -21,6 +22,8 @@ export interface Log {
   shipped: number
   bytes: number
   readonly timeline: Timeline
+  /** What a batch is read into. */
+  readonly room: (bytes: number) => Buffer
 }
 
 /** How far records have been shipped: `shipped` counts them, the rest says where that is on disk. */
@@ -43,6 +46,7 @@ export function createLog(directory: string, files: SpoolFilePort): Log {
     shipped: 0,
     bytes: 0,
     timeline: createTimeline(),
+    room: createRoom(),
   }
 }
 

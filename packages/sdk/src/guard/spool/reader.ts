@@ -5,7 +5,7 @@ import { NEWLINE, type Segment, segmentPath } from './segment.ts'
 export interface Batch {
   readonly epoch: number
   readonly count: number
-  /** One JSON object each, with a newline behind it. */
+  /** One JSON object each, with a newline behind it; until the next batch is read. */
   readonly lines: Buffer
   /** Forgets these records. Until then they are read again, also by a later process. */
   done(): Promise<void>
@@ -40,9 +40,9 @@ async function readLines(
   const path = segmentPath(log.directory, segment.number)
   const available = segment.length - log.offset
   for (let size = limits.maxBytes; ; size *= 2) {
-    const read = await log.files.read(path, log.offset, Math.min(size, available))
-    // A view: copying a megabyte for each batch costs more than sending it.
-    const bytes = Buffer.from(read.buffer, read.byteOffset, read.byteLength)
+    const room = log.room(Math.min(size, available))
+    const read = await log.files.read(path, log.offset, room)
+    const bytes = room.subarray(0, read.length)
     const { length, count } = wholeLines(bytes, size === limits.maxBytes ? limits.maxRecords : 1)
     if (count > 0) return { lines: bytes.subarray(0, length), count }
     if (size >= available)

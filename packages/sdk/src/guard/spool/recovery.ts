@@ -66,13 +66,17 @@ async function firstUnshipped(log: Log, found: Found, position: Position | undef
   const { number, header, start } = found
   if (position?.segment !== number || position.epoch !== header.epoch || position.offset <= start)
     return start
-  const [last] = await log.files.read(segmentPath(log.directory, number), position.offset - 1, 1)
+  const [last] = await log.files.read(
+    segmentPath(log.directory, number),
+    position.offset - 1,
+    Buffer.alloc(1),
+  )
   return last === NEWLINE ? position.offset : start
 }
 
 async function readPosition(log: Log): Promise<Position | undefined> {
   try {
-    const bytes = await log.files.read(positionPath(log.directory), 0, 1024)
+    const bytes = await log.files.read(positionPath(log.directory), 0, Buffer.alloc(1024))
     const position = JSON.parse(Buffer.from(bytes).toString()) as Partial<Position> | null
     const numbers = [position?.segment, position?.epoch, position?.offset]
     return numbers.every(Number.isSafeInteger) ? (position as Position) : undefined

@@ -51,7 +51,7 @@ export async function readHeader(
   files: SpoolFilePort,
   path: string,
 ): Promise<{ header: Header; start: number } | 'torn' | 'damaged'> {
-  const bytes = await files.read(path, 0, 1024)
+  const bytes = await files.read(path, 0, Buffer.alloc(1024))
   const start = bytes.indexOf(NEWLINE) + 1
   if (start === 0) return 'torn'
   try {
@@ -69,10 +69,11 @@ export async function measure(
   path: string,
   range: { from: number; to: number },
 ): Promise<{ length: number; records: number }> {
+  const room = Buffer.alloc(CHUNK)
   let length = range.from
   let records = 0
   for (let position = range.from; position < range.to; ) {
-    const chunk = await files.read(path, position, Math.min(CHUNK, range.to - position))
+    const chunk = await files.read(path, position, room.subarray(0, range.to - position))
     // JSON never holds a zero byte: it marks blocks that a power loss left unwritten, and what follows was never durable.
     const hole = chunk.indexOf(0)
     const whole = hole === -1 ? chunk : chunk.subarray(0, hole)

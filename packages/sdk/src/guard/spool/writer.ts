@@ -1,6 +1,7 @@
 import { diskFailure } from './failure.ts'
 import type { SpoolFile } from './file.ts'
 import { extend, type Log } from './log.ts'
+import { createRoom } from './room.ts'
 import { type Header, type Segment, segmentPath } from './segment.ts'
 
 /** A record that has no number yet: a JSON object as text, and what it is numbered within besides. */
@@ -15,6 +16,10 @@ export interface Writer {
   commit(records: readonly Numberless[]): Promise<void>
   close(): Promise<void>
 }
+
+const MOST_BYTES_A_CHARACTER = 3
+/** Characters of the longest numbers with their names. */
+const NUMBERS = 100
 
 interface Active {
   file: SpoolFile
@@ -37,6 +42,28 @@ export function createWriter(
   let counter = 0
   /** By lane, the number of its last record. */
   const last = new Map<string, number>()
+  const room = createRoom()
+
+  /**
+   * One line a record, its numbers put in as the last members (where they also win over any of that name): the epoch, its
+   * counter, and the counter of the record before it in its lane.
+   */
+  function numbered(header: string, records: readonly Numberless[], epoch: number) {
+    const lanes = new Map<string, number>()
+    const characters = records.reduce((sum, { text }) => sum + text.length + NUMBERS, header.length)
+    const bytes = room(characters * MOST_BYTES_A_CHARACTER)
+    let length = bytes.write(header)
+    for (const [i, { text, lane }] of records.entries()) {
+      const previous = lanes.get(lane) ?? last.get(lane) ?? 0
+      const number = counter + i + 1
+      lanes.set(lane, number)
+      // In the place of its last brace.
+      length += bytes.write(text, length) - 1
+      const numbers = `,"epoch":${epoch},"counter":${number},"previous":${previous}}\n`
+      length += bytes.write(numbers, length, 'latin1')
+    }
+    return { bytes: bytes.subarray(0, length), lanes }
+  }
 
   async function begin(): Promise<Active> {
     const number = log.nextNumber++
@@ -64,8 +91,7 @@ export function createWriter(
     active ??= await begin()
     const { file, segment, header } = active
     const isNew = segment.length === 0
-    const { text, lanes } = numbered(records, options.epoch, { counter, last })
-    const bytes = Buffer.from((isNew ? header : '') + text)
+    const { bytes, lanes } = numbered(isNew ? header : '', records, options.epoch)
     file.write(bytes)
     await file.datasync()
     if (isNew) await files.syncDirectory(directory)
@@ -87,24 +113,4 @@ export function createWriter(
     },
     close: closeFile,
   }
-}
-
-/**
- * One line a record, its numbers put in as the last members (where they also win over any of that name): the epoch, its
- * counter, and the counter of the record before it in its lane.
- */
-function numbered(
-  records: readonly Numberless[],
-  epoch: number,
-  before: { counter: number; last: ReadonlyMap<string, number> },
-): { text: string; lanes: ReadonlyMap<string, number> } {
-  const lanes = new Map<string, number>()
-  let { counter } = before
-  let text = ''
-  for (const record of records) {
-    const previous = lanes.get(record.lane) ?? before.last.get(record.lane) ?? 0
-    lanes.set(record.lane, ++counter)
-    text += `${record.text.slice(0, -1)},"epoch":${epoch},"counter":${counter},"previous":${previous}}\n`
-  }
-  return { text, lanes }
 }

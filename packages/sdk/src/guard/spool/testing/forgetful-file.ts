@@ -38,16 +38,18 @@ export function forgetfulFiles({ honest = true } = {}): SpoolFilePort {
         shadow.at = path
       }
     },
-    async read(path, position, length) {
+    async read(path, position, into) {
       const shadow = shadows.get(path)
-      if (!shadow) return nodeFiles.read(path, position, length)
-      const end = position + length
+      if (!shadow) return nodeFiles.read(path, position, into)
+      const end = position + into.length
       const onDisk = Math.max(0, Math.min(end, shadow.synced) - position)
       const inMemory = shadow.unsynced.subarray(
         Math.max(0, position - shadow.synced),
         Math.max(0, end - shadow.synced),
       )
-      return Buffer.concat([await nodeFiles.read(shadow.at, position, onDisk), inMemory])
+      const { length } = await nodeFiles.read(shadow.at, position, into.subarray(0, onDisk))
+      into.set(inMemory, length)
+      return into.subarray(0, length + inMemory.length)
     },
     async remove(path) {
       await nodeFiles.remove(shadows.get(path)?.at ?? path)
