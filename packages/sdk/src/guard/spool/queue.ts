@@ -4,6 +4,8 @@ import type { Numberless, Writer } from './writer.ts'
 
 const NOTES_REST_MS = 25
 const MOST_TURNS = 8
+/** So many callers are company enough: who comes after them is heard while the disk writes these. */
+const MANY = 64
 
 /** Records that wait for the disk, and the rule for when they go there. */
 export interface Queue {
@@ -29,7 +31,8 @@ interface Group {
 /**
  * Group commit without timers: one commit runs, and all that comes in meanwhile goes into the next. A slow disk makes
  * larger groups, a fast one smaller, and nobody waits where nobody comes. A commit starts at the end of the event loop's
- * turn, so that calls which arrived together are written together.
+ * turn, so that calls which arrived together are written together; with many at once in the midst of it, so that the disk
+ * does not wait for all of them, nor they for the disk.
  */
 export function createQueue(
   log: Log,
@@ -43,6 +46,8 @@ export function createQueue(
   let lost = 0
   let isClosed = false
   let running: Promise<void> | undefined
+  /** The commit that is on its way to the disk. */
+  let writing: Promise<void> | undefined
   let resting: NodeJS.Timeout | undefined
 
   function add(record: Numberless): void {
@@ -55,21 +60,26 @@ export function createQueue(
     resting = undefined
     do {
       await gather()
-      const group = next
-      next = createGroup()
-      await commit(group)
-    } while (next.awaited > 0)
+      writing ??= begin()
+      await writing
+    } while (next.awaited > 0 || writing !== undefined)
     running = undefined
     if (next.records.length > 0) rest()
   }
 
   /** Lets turns of the event loop pass for as long as each brings callers: one commit for all costs what one for each does. */
   async function gather(): Promise<void> {
-    for (let turn = 0; turn < MOST_TURNS; turn++) {
+    for (let turn = 0; turn < MOST_TURNS && writing === undefined; turn++) {
       const before = next.awaited
       await endOfTurn()
       if (next.awaited === before) return
     }
+  }
+
+  function begin(): Promise<void> {
+    const group = next
+    next = createGroup()
+    return commit(group)
   }
 
   /** Notes wait for company, for a moment. */
@@ -83,9 +93,12 @@ export function createQueue(
     try {
       await writer.commit(held.length === 0 ? group.records : [...held, ...group.records])
       held = []
+      // Before its callers are told, who may come again at once, and be many.
+      writing = undefined
       group.settled.resolve()
       options.onCommit()
     } catch (failure) {
+      writing = undefined
       hold(group.notes)
       group.settled.reject(failure)
     }
@@ -118,8 +131,10 @@ export function createQueue(
       if (refused) return Promise.reject(refused)
       add({ text, lane })
       next.awaited++
+      const { promise } = next.settled
       running ??= run()
-      return next.settled.promise
+      if (next.awaited >= MANY) writing ??= begin()
+      return promise
     },
     note(record, lane = '') {
       const noted = { text: toLine(record), lane }

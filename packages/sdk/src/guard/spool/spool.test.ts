@@ -71,6 +71,21 @@ test('what queues while a commit runs goes into the next one: far fewer syncs th
   await spool.close()
 })
 
+test('of very many calls at once the first are with the disk before the last are heard', async () => {
+  using dir = temporaryDirectory()
+  const { files, faults } = faultyFiles()
+  const spool = await openSpool({ dir: dir.path, epoch: 1, file: files })
+  await spool.append({ id: 'first of its file' })
+  const before = { syncs: faults.syncs, free: 1 << 20 }
+  faults.free = before.free
+  const calls = Array.from({ length: 200 }, (_, n) => spool.append({ id: `${n}` }))
+  expect(faults.free).toBeLessThan(before.free)
+  await Promise.all(calls)
+  expect(faults.syncs).toBe(before.syncs + 2)
+  expect((await drain(spool)).slice(1).map(({ id }) => id)).toEqual(calls.map((_, n) => `${n}`))
+  await spool.close()
+})
+
 test('an append waits for the sync, and a note is committed although nobody waits', async () => {
   using dir = temporaryDirectory()
   const { files, faults } = faultyFiles()
