@@ -81,6 +81,7 @@ async function measureLatency({ load, targets }: Parties) {
   const added: number[] = []
   const tails: number[] = []
   const datasync: number[] = []
+  const datasyncTails: number[] = []
   for (let round = 0; round < ROUNDS; round++) {
     for (const name of ['direct', 'gateway', 'hop'] as const) {
       const order: Order = { kind: 'paced', target: targets[name], perSecond: PER_SECOND, calls: PACED_CALLS }
@@ -89,9 +90,11 @@ async function measureLatency({ load, targets }: Parties) {
       if (name === 'gateway') tails.push(quantile(times, 0.99))
     }
     added.push((samples.gateway.at(-1) ?? 0) - (samples.direct.at(-1) ?? 0))
-    datasync.push(median(await sampleDatasync(200, PER_SECOND)))
+    const waits = await sampleDatasync(PACED_CALLS, PER_SECOND)
+    datasync.push(median(waits))
+    datasyncTails.push(quantile(waits, 0.99))
   }
-  return { samples, added, tails, datasync }
+  return { samples, added, tails, datasync, datasyncTails }
 }
 
 /**
@@ -140,7 +143,7 @@ function toResult(
 ): Result {
   const ratio = (of: readonly number[]) =>
     median(cpu.gateway.map((micros, i) => micros / (of[i] ?? Number.NaN)))
-  const { samples, added, tails, datasync } = latency
+  const { samples, added, tails, datasync, datasyncTails } = latency
   return {
     figures: {
       added_p50_ms: median(added),
@@ -152,6 +155,7 @@ function toResult(
       mcp_proxy_cpu_ratio: ratio(cpu.peer),
     },
     stages: {
+      fdatasync_p99_ms: median(datasyncTails),
       direct_p50_ms: median(samples.direct),
       hop_p50_ms: median(samples.hop),
       gateway_p50_ms: median(samples.gateway),

@@ -172,8 +172,9 @@ const ROWS: Row[] = [
   },
   {
     bench: 'audit-ingest',
-    what: 'records taken in, SQLite, PostgreSQL; against the speed when fewer were there; on disk with all indexes',
+    what: 'attempts and outcomes as they are shipped; taken in, SQLite, PostgreSQL; against the speed when fewer were there; on disk with all indexes',
     values: [
+      { of: stage('record_bytes'), unit: 'bytes a record' },
       { of: figure('sqlite_per_s'), unit: 'a second', least: 20_000 },
       { of: figure('postgres_per_s'), unit: 'a second', least: 10_000 },
       { of: figure('ratio_10m_to_1m'), unit: '', least: 0.8 },
