@@ -63,7 +63,10 @@ async function call(
 ) {
   const invoice = customer === 'acme' ? 'INV-1042' : 'INV-2001'
   const params = { name: tool, arguments: { customer, id: invoice, ...more } }
-  const { status, body } = await say(server.url, 'tools/call', params, { token, headers })
+  return wordOf(await say(server.url, 'tools/call', params, { token, headers }))
+}
+
+function wordOf({ status, body }: Awaited<ReturnType<typeof say>>): string {
   if (status !== 200) return String(status)
   return body.result?._meta?.['valetkey/denied']?.reason ?? body.error?.data?.reason ?? 'ok'
 }
@@ -309,7 +312,12 @@ test('a storm of 100,000 revocations: calls go on, and each of them holds once t
   const late = await world.serve({ name: 'late', handler: library.handler, rules: LIBRARY_RULES })
   const forLate = String((await bravo.exchange(taken.links[0], { resource: late.resource }))['access_token'])
   const revoked = signer.change(forLate, { jti: claimsOf(taken.token)['jti'] })
-  const search = { name: 'search', arguments: { q: 'x' } }
-  expect((await say(late.url, 'tools/call', search, { token: revoked })).status).toBe(401)
-  expect((await say(late.url, 'tools/call', search, { token: forLate })).status).toBe(200)
+  const params = { name: 'search', arguments: { q: 'x' } }
+  const search = async (token: string): Promise<string> => {
+    const word = wordOf(await say(late.url, 'tools/call', params, { token }))
+    // Until it knows them all, which on a busy machine takes a while.
+    return word === 'stale' ? search(token) : word
+  }
+  expect(await search(revoked)).toBe('401')
+  expect(await search(forLate)).toBe('ok')
 })
