@@ -1,8 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { ShipmentTerms } from '../core/index.ts'
 import { leafHash, shipmentDigest, signShipment } from '../evidence/index.ts'
-import type { Batch } from './spool/index.ts'
-import { createRoom } from './spool/room.ts'
+import { type Batch, createRoom } from './spool/index.ts'
 
 /** The point that ships, and the key that it vouches with. */
 export interface Vouching {
