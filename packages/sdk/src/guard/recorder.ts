@@ -16,8 +16,8 @@ export interface Recorder {
  */
 export function createRecorder(spool: Pick<Spool, 'append' | 'note'>): Recorder {
   return {
-    append: record => spool.append(toLine(record), record.organization ?? ''),
-    note: record => spool.note(toLine(record), record.organization ?? ''),
+    append: record => spool.append(() => toLine(record), record.organization ?? ''),
+    note: record => spool.note(() => toLine(record), record.organization ?? ''),
   }
 }
 

@@ -1,6 +1,6 @@
 import { unavailable } from './failure.ts'
 import type { Log } from './log.ts'
-import type { Numberless, Writer } from './writer.ts'
+import type { Line, Numberless, Writer } from './writer.ts'
 
 const NOTES_REST_MS = 25
 const MOST_TURNS = 8
@@ -9,8 +9,8 @@ const MANY = 64
 
 /** Records that wait for the disk, and the rule for when they go there. */
 export interface Queue {
-  append(record: object | string, lane?: string): Promise<void>
-  note(record: object | string, lane?: string): void
+  append(record: object | Line, lane?: string): Promise<void>
+  note(record: object | Line, lane?: string): void
   /** Notes that were given up. */
   lost(): number
   /** Commits what waits now. */
@@ -42,18 +42,12 @@ export function createQueue(
   let next = createGroup()
   /** Notes of failed commits, to be written with the next one. */
   let held: Numberless[] = []
-  let queuedBytes = 0
   let lost = 0
   let isClosed = false
   let running: Promise<void> | undefined
   /** The commit that is on its way to the disk. */
   let writing: Promise<void> | undefined
   let resting: NodeJS.Timeout | undefined
-
-  function add(record: Numberless): void {
-    next.records.push(record)
-    queuedBytes += record.text.length
-  }
 
   async function run(): Promise<void> {
     clearTimeout(resting)
@@ -102,7 +96,6 @@ export function createQueue(
       hold(group.notes)
       group.settled.reject(failure)
     }
-    for (const { text } of group.records) queuedBytes -= text.length
   }
 
   function hold(notes: Numberless[]): void {
@@ -117,7 +110,7 @@ export function createQueue(
       return unavailable(
         `${options.maxQueued} records wait for the disk: it is too slow for this load, or hangs.`,
       )
-    if (log.bytes + queuedBytes >= options.maxBytes)
+    if (log.bytes >= options.maxBytes)
       return unavailable(
         `${options.maxBytes} bytes of records wait to be sent: check the connection to the authority, or raise the limit.`,
       )
@@ -126,10 +119,10 @@ export function createQueue(
 
   return {
     append(record, lane = '') {
-      const text = toLine(record)
+      const line = toLine(record)
       const refused = refusal()
       if (refused) return Promise.reject(refused)
-      add({ text, lane })
+      next.records.push({ line, lane })
       next.awaited++
       const { promise } = next.settled
       running ??= run()
@@ -137,14 +130,14 @@ export function createQueue(
       return promise
     },
     note(record, lane = '') {
-      const noted = { text: toLine(record), lane }
+      const noted = { line: toLine(record), lane }
       // Beyond the limits of append, with a bound of its own: these calls have been released, so their number is limited.
       if (isClosed || next.notes.length >= options.maxQueued) {
         lost++
         return
       }
       next.notes.push(noted)
-      add(noted)
+      next.records.push(noted)
       if (!running) rest()
     },
     lost: () => lost,
@@ -178,7 +171,8 @@ function endOfTurn(): Promise<void> {
   })
 }
 
-function toLine(record: object | string): string {
+function toLine(record: object | Line): Line {
+  if (typeof record === 'function') return record as () => string
   const line = typeof record === 'string' ? record : JSON.stringify(record)
   if (line.startsWith('{"') && line.endsWith('}') && !line.includes('\n')) return line
   throw new TypeError('A record is a JSON object with at least one member, written on one line.')

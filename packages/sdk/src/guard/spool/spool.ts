@@ -6,7 +6,7 @@ import type { Log } from './log.ts'
 import { createQueue } from './queue.ts'
 import { type Batch, type BatchLimits, readBatch } from './reader.ts'
 import { recoverLog } from './recovery.ts'
-import { createWriter } from './writer.ts'
+import { createWriter, type Line } from './writer.ts'
 
 export interface SpoolOptions {
   /** A directory of this enforcement point's own; created when missing. */
@@ -36,13 +36,13 @@ export interface Backlog {
 /** Audit records on local disk, from the moment a call is decided until the authority has them. */
 export interface Spool {
   /**
-   * Resolves once the record is durable; rejects with `audit.unavailable` when it is not. The record is an object or its
-   * JSON text on one line; its line in the spool also carries the boot `epoch`, the next `counter` (1, 2, 3 …), and as
+   * Resolves once the record is durable; rejects with `audit.unavailable` when it is not. The record is an object, its
+   * JSON text on one line, or what writes that text when it is committed; its line in the spool also carries the boot `epoch`, the next `counter` (1, 2, 3 …), and as
    * `previous` the counter of the record before it in the same lane, 0 for the first.
    */
-  append(record: object | string, lane?: string): Promise<void>
+  append(record: object | Line, lane?: string): Promise<void>
   /** Takes a record that nobody waits for. It survives a failed commit, in memory, until one succeeds. */
-  note(record: object | string, lane?: string): void
+  note(record: object | Line, lane?: string): void
   /** The oldest records that are durable and not yet shipped, for one reader at a time. */
   read(limits: BatchLimits): Promise<Batch | undefined>
   /** Resolves once there is something to read. */
