@@ -30,7 +30,8 @@ export async function admit(point: Point, inbound: Inbound): Promise<Admission> 
   const message = readMessage(inbound)
   if (message && 'status' in message) return { kind: 'answer', answer: message }
   const id = message?.id ?? null
-  const who = await authenticate(point, inbound, message)
+  const asked = authenticate(point, inbound, message)
+  const who = asked instanceof Promise ? await asked : asked
   if ('status' in who) return { kind: 'answer', answer: who }
   const { caller, scheme } = who
   const targets = message ? targetsOf(message) : []
@@ -38,8 +39,10 @@ export async function admit(point: Point, inbound: Inbound): Promise<Admission> 
   if (refused) return { kind: 'answer', answer: refused }
   const foreign = checkHandles(point, inbound, caller, message)
   if (foreign) return { kind: 'answer', answer: foreign }
-  const ruled = message ? await checkTargets(point, inbound, who, message, targets) : []
-  if ('kind' in ruled) return ruled
+  const trace = message && traceOf(inbound, message)
+  const ruled = message && targets.length > 0 ? await rule(point, caller, message, targets, trace) : []
+  const denied = message && checkRulings(point, who, message, ruled)
+  if (denied) return denied
   const unowned = message && checkTask(point, caller, message, ruled)
   if (unowned) return { kind: 'answer', answer: unowned }
   const exchange = openExchange(point, {
@@ -162,17 +165,14 @@ function lastEventIdOf(point: Point, inbound: Inbound, caller: Caller): string |
     : point.sessions.fromEventId(eventId, inbound.header('mcp-session-id'), caller)
 }
 
-async function checkTargets(
+function checkRulings(
   point: Point,
-  inbound: Inbound,
   who: Authenticated,
   message: Message,
-  targets: readonly Target[],
-): Promise<readonly Ruling[] | Admission> {
-  if (targets.length === 0) return []
-  const rulings = await rule(point, who.caller, message, targets, traceOf(inbound, message))
+  rulings: readonly Ruling[],
+): Admission | null {
   const denied = rulings.find(ruling => ruling.decision.decision !== 'permit' && ruling.isEnforced)
-  if (!denied) return rulings
+  if (!denied) return null
   const { target, decision } = denied
   return {
     kind: 'answer',

@@ -17,12 +17,15 @@ export interface Authenticated {
 
 const SCHEME = /^(?:Bearer|DPoP) /i
 
-/** Says who calls: by its token, and where the token is bound to a key, by a proof of that key. Else the 401 to answer with. */
-export async function authenticate(
+/**
+ * Says who calls: by its token, and where the token is bound to a key, by a proof of that key. Else the 401 to answer
+ * with. At once where the token is known, as nearly every one is.
+ */
+export function authenticate(
   point: Point,
   inbound: Inbound,
   message: Message | null,
-): Promise<Authenticated | Answer> {
+): Authenticated | Answer | Promise<Authenticated | Answer> {
   const id = message?.id ?? null
   const header = inbound.header('authorization')
   const stranger = isObserved(point) ? identifyStranger(point, inbound) : 'ours'
@@ -34,7 +37,19 @@ export async function authenticate(
   const [word = ''] = SCHEME.exec(header) ?? []
   const scheme: Scheme = word.toLowerCase() === 'dpop ' ? 'DPoP' : 'Bearer'
   const token = header.slice(word.length)
-  const checked: TokenCheck = word === '' ? NO_TOKEN : await checkToken(point, token)
+  const shown = { scheme, token }
+  const checked = word === '' ? NO_TOKEN : point.checkToken(token)
+  if (!(checked instanceof Promise) && checked.ok) return judge(point, inbound, message, shown, checked)
+  return settle(point, token, checked).then(settled => judge(point, inbound, message, shown, settled))
+}
+
+function judge(
+  point: Point,
+  inbound: Inbound,
+  message: Message | null,
+  { scheme, token }: { scheme: Scheme; token: string },
+  checked: TokenCheck,
+): Authenticated | Answer {
   if (!checked.ok && checked.isOpen) return refuseForNow(point, message)
   const fault = checked.ok ? faultOfProof(point, inbound, { scheme, token, jkt: checked.jkt }) : checked
   if (checked.ok && !fault) return { caller: checked.caller, scheme }
@@ -42,12 +57,16 @@ export async function authenticate(
   // The token was good, so that its owner may want to know who else has it.
   const caller = checked.ok ? checked.caller : null
   point.noteStranger(point, message, { reason: 'token_invalid', detail, caller })
-  return unauthorized(point, id, detail, { scheme, ...fault })
+  return unauthorized(point, message?.id ?? null, detail, { scheme, ...fault })
 }
 
 /** A new key is made known well before it signs: to whoever has a lease an unknown one is nobody's. */
-async function checkToken(point: Point, token: string): Promise<TokenCheck> {
-  const checked = await point.checkToken(token)
+async function settle(
+  point: Point,
+  token: string,
+  first: TokenCheck | Promise<TokenCheck>,
+): Promise<TokenCheck> {
+  const checked = await first
   if (checked.ok || !checked.isOpen || !(await point.replica.ensureLease('read'))) return checked
   const again = await point.checkToken(token)
   return again.ok ? again : { ok: false, detail: again.detail }

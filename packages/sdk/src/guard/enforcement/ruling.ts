@@ -1,4 +1,4 @@
-import { newId, type Reason, type ToolFact } from '../../core/index.ts'
+import { newId, type Reason, type Risk, type ToolFact } from '../../core/index.ts'
 import { type Caller, type Decision, type DecisionRequest, decide, ruleFor } from '../../engine/index.ts'
 import type { Target } from '../protocol/action.ts'
 import type { Message } from '../protocol/message.ts'
@@ -37,7 +37,10 @@ export async function rule(
 ): Promise<Ruling[]> {
   for (let round = 0; round < MOST_ROUNDS; round++) {
     const rulings: Ruling[] = []
-    for (const target of targets) rulings.push(await ruleOne(point, caller, target))
+    for (const target of targets) {
+      const ruling = ruleOne(point, caller, target)
+      rulings.push(ruling instanceof Promise ? await ruling : ruling)
+    }
     const written = rulings.map(ruling =>
       point.spool.append(toAttempt(point, caller, message, ruling, trace)),
     )
@@ -64,16 +67,35 @@ export async function rule(
   return rulings
 }
 
-async function ruleOne(point: Point, caller: Caller, target: Target): Promise<Ruling> {
+/** At once where what it takes to decide is held, as it nearly always is. */
+function ruleOne(point: Point, caller: Caller, target: Target): Ruling | Promise<Ruling> {
   const isHeld = isIdentified(caller) ? point.replica.hold(caller.organization, caller.revision) : true
-  if (isHeld !== true && !(await isHeld))
-    return refusal(point, caller, target, 'stale', 'the organization cannot be loaded')
-  let decision = decide(requestOf(point, caller, target), point.replica.snapshot)
-  if (!point.replica.hasLease(decision.risk)) {
-    if (!(await point.replica.ensureLease(decision.risk)))
-      return refusal(point, caller, target, 'stale', whyStale(point))
-    decision = decide(requestOf(point, caller, target), point.replica.snapshot)
+  if (isHeld !== true) return ruleOnceHeld(point, caller, target, isHeld)
+  const decision = decide(requestOf(point, caller, target), point.replica.snapshot)
+  if (point.replica.hasLease(decision.risk)) return toRuling(point, caller, target, decision)
+  return ruleOnceLeased(point, caller, target, decision.risk)
+}
+
+async function ruleOnceHeld(
+  point: Point,
+  caller: Caller,
+  target: Target,
+  isHeld: Promise<boolean>,
+): Promise<Ruling> {
+  if (await isHeld) {
+    const { risk } = decide(requestOf(point, caller, target), point.replica.snapshot)
+    return ruleOnceLeased(point, caller, target, risk)
   }
+  return refusal(point, caller, target, 'stale', 'the organization cannot be loaded')
+}
+
+async function ruleOnceLeased(point: Point, caller: Caller, target: Target, risk: Risk): Promise<Ruling> {
+  if (!(await point.replica.ensureLease(risk)))
+    return refusal(point, caller, target, 'stale', whyStale(point))
+  return toRuling(point, caller, target, decide(requestOf(point, caller, target), point.replica.snapshot))
+}
+
+function toRuling(point: Point, caller: Caller, target: Target, decision: Decision): Ruling {
   if (!isIdentified(caller)) return ruleStranger(point, caller, decision, target)
   const isEnforced =
     decision.decision === 'permit' || decision.mode === 'enforce' || ALWAYS_ENFORCED.has(decision.reason)

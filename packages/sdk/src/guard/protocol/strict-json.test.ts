@@ -40,6 +40,14 @@ describe('a member that is named twice is found', () => {
     )
   })
 
+  test('among many members, whichever of them it is', () => {
+    const names = Array.from({ length: 30 }, (_, i) => `n${i}`)
+    const members = names.map(name => `"${name}":0`)
+    expect(findJsonFault(`{${members.join(',')}}`, DEEP)).toBeNull()
+    for (const name of names)
+      expect(findJsonFault(`{${[...members, `"${name}":1`].join(',')}}`, DEEP)).toBe('duplicate_key')
+  })
+
   test.each([
     ['{"a":1,"a":2}', 'duplicate_key'],
     ['{"a":1,"\\u0061":2}', 'duplicate_key'],

@@ -10,6 +10,7 @@ const CLOSE_ARRAY = 0x5d
 const COLON = 0x3a
 const ZERO = 0x30
 const NINE = 0x39
+const FEW = 12
 
 /**
  * Looks for what JSON.parse lets pass: a member named twice (two programs may then read two different calls out of one
@@ -17,30 +18,47 @@ const NINE = 0x39
  * as null. Expects text that JSON.parse accepts.
  */
 export function findJsonFault(text: string, maxDepth: number): JsonFault {
-  const objects: (Set<string> | null)[] = []
-  let lastString = ''
+  const objects: (Keys | null)[] = []
+  let [start, end] = [0, 0]
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
     if (code === QUOTE) {
-      const end = endOfString(text, i + 1)
-      lastString = text.slice(i, end + 1)
+      start = i + 1
+      end = endOfString(text, start)
       i = end
     } else if (code === COLON) {
-      const keys = objects.at(-1)
-      const key = lastString.includes('\\') ? (JSON.parse(lastString) as string) : lastString.slice(1, -1)
-      if (keys?.has(key)) return 'duplicate_key'
-      keys?.add(key)
+      if (!objects.at(-1)?.add(keyAt(text, start, end))) return 'duplicate_key'
     } else if (code === OPEN_OBJECT || code === OPEN_ARRAY) {
       if (objects.length >= maxDepth) return 'too_deep'
-      objects.push(code === OPEN_OBJECT ? new Set() : null)
+      objects.push(code === OPEN_OBJECT ? new Keys() : null)
     } else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) objects.pop()
     else if (code >= ZERO && code <= NINE) {
-      const end = endOfNumber(text, i + 1)
-      if (!Number.isFinite(Number(text.slice(i, end)))) return 'too_large'
-      i = end - 1
+      const after = endOfNumber(text, i + 1)
+      if (!Number.isFinite(Number(text.slice(i, after)))) return 'too_large'
+      i = after - 1
     }
   }
   return null
+}
+
+/** The names of one object. A few are told apart faster than they are hashed. */
+class Keys {
+  readonly #few: string[] = []
+  #many: Set<string> | undefined
+
+  /** False where it is there already. */
+  add(key: string): boolean {
+    if (this.#many ? this.#many.has(key) : this.#few.includes(key)) return false
+    if (this.#many) this.#many.add(key)
+    else if (this.#few.push(key) === FEW) this.#many = new Set(this.#few)
+    return true
+  }
+}
+
+/** The name between two quotes, as programs read it. */
+function keyAt(text: string, start: number, end: number): string {
+  const key = text.slice(start, end)
+  return key.includes('\\') ? (JSON.parse(`"${key}"`) as string) : key
 }
 
 function endOfNumber(text: string, from: number): number {
