@@ -155,7 +155,8 @@ async function callAll(recorder: Recorder, callers: 1 | 256, waits: number[]): P
   const caller = async () => {
     for (let record = records[next++]; record; record = records[next++]) {
       const from = performance.now()
-      await recorder.append(record)
+      const made = record
+      await recorder.append({ organization: made.organization, record: () => made })
       waits.push(performance.now() - from)
     }
   }

@@ -2,12 +2,18 @@ import { type CallRecord, canonicalJson, partRecord } from '../core/index.ts'
 import { commitTo, newCommitmentKey } from '../evidence/index.ts'
 import type { Spool } from './spool/index.ts'
 
+/** One record of an organization, which is put together when it is its turn; what it is made of does not change until then. */
+export interface Entry {
+  organization: string | null
+  record(): CallRecord
+}
+
 /** Takes what an enforcement point has to record. */
 export interface Recorder {
   /** Resolves once the record is durable; rejects with `audit.unavailable` when it is not. */
-  append(record: CallRecord): Promise<void>
+  append(entry: Entry): Promise<void>
   /** Takes a record that nobody waits for. */
-  note(record: CallRecord): void
+  note(entry: Entry): void
 }
 
 /**
@@ -16,8 +22,8 @@ export interface Recorder {
  */
 export function createRecorder(spool: Pick<Spool, 'append' | 'note'>): Recorder {
   return {
-    append: record => spool.append(() => toLine(record), record.organization ?? ''),
-    note: record => spool.note(() => toLine(record), record.organization ?? ''),
+    append: ({ organization, record }) => spool.append(() => toLine(record()), organization ?? ''),
+    note: ({ organization, record }) => spool.note(() => toLine(record()), organization ?? ''),
   }
 }
 

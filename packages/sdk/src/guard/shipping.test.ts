@@ -33,7 +33,9 @@ test('what is shipped is what was recorded, whatever it says, each organizationâ
       const spool = await openSpool({ dir: directory.path, epoch: 7 })
       const recorder = createRecorder(spool)
       const records = calls.map((fields, i): CallRecord => attempt(i + 1, { ...fields, writer: undefined }))
-      await Promise.all(records.map(record => recorder.append(record)))
+      await Promise.all(
+        records.map(record => recorder.append({ organization: record.organization, record: () => record })),
+      )
       const batch = await spool.read({ maxRecords: 500, maxBytes: 1 << 20 })
       if (!batch) throw new Error('there is a batch')
       const body = createRequestBodies({ point: 'pnt_1', key: privateKey })(batch)

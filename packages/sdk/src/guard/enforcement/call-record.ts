@@ -7,6 +7,7 @@ import {
 } from '../../core/index.ts'
 import { type Caller, type Decision, ruleFor, seatOf } from '../../engine/index.ts'
 import type { Message } from '../protocol/message.ts'
+import type { Entry } from '../recorder.ts'
 import { redactArguments } from '../redact.ts'
 import { isIdentified } from './observe.ts'
 import type { Point } from './point.ts'
@@ -15,27 +16,43 @@ import type { Ruling } from './ruling.ts'
 /** A record as it is handed in, with a place for what its recorder adds. */
 type Attempt = AttemptRecord & { commitment: undefined }
 
-/**
- * What is recorded of a call before it is released. Members are in the order of their names, here and within: so the
- * canonical text, which is what will be proved, is the one that JSON.stringify writes.
- */
-export function toAttempt(
+/** What is recorded of a call before it is released, as it is known now. */
+export function attemptOf(
   point: Point,
   caller: Caller,
   message: Message,
   ruling: Ruling,
   trace: string | null,
-): Attempt {
-  const { target, decision, isEnforced } = ruling
-  const { otherResources, revision } = decision
+): Entry {
+  const at = point.clock.now()
   const who = whoIs(point, caller)
-  const schema = ruleFor(point.replica.snapshot, point.server.id, target)?.fact.inputSchema ?? null
+  const schema = ruleFor(point.replica.snapshot, point.server.id, ruling.target)?.fact.inputSchema ?? null
+  const known = { at, who, schema, server: point.server.id, method: message.method ?? '', trace }
+  return { organization: who.organization, record: () => toAttempt(caller, ruling, known) }
+}
+
+interface Known {
+  at: number
+  who: Who
+  schema: unknown
+  server: string
+  method: string
+  trace: string | null
+}
+
+/**
+ * Members are in the order of their names, here and within: so the canonical text, which is what will be proved, is the
+ * one that JSON.stringify writes.
+ */
+function toAttempt(caller: Caller, { target, decision, isEnforced }: Ruling, known: Known): Attempt {
+  const { at, who, schema, server, method, trace } = known
+  const { otherResources, revision } = decision
   return {
     agent: who.agent,
     agentName: who.agentName,
     arguments: redactArguments(target.arguments, schema as JsonObject | null),
     assignments: decision.assignments.map(({ createdBy, id, role }) => ({ createdBy, id, role })),
-    at: isoTime(point.clock.now()),
+    at: isoTime(at),
     chain: who.chain,
     client: who.client,
     commitment: undefined,
@@ -49,7 +66,7 @@ export function toAttempt(
     id: decision.id,
     kind: target.kind,
     legs: legsOf(decision),
-    method: message.method ?? '',
+    method,
     mode: decision.mode,
     organization: who.organization,
     otherResources: otherResources.length > 0 ? [...otherResources] : undefined,
@@ -60,7 +77,7 @@ export function toAttempt(
     resource: decision.resource,
     revision: { catalogue: revision.catalogue, organization: revision.organization },
     scopes: who.scopes,
-    server: point.server.id,
+    server,
     token: who.token,
     tool: target.name,
     trace,
@@ -133,13 +150,18 @@ export function noteOutcome(
   outcome: OutcomeName,
   durationMs: number,
 ): void {
+  const at = point.clock.now()
+  const organization = isIdentified(caller) ? caller.organization : null
   point.spool.note({
-    at: isoTime(point.clock.now()),
-    durationMs: Math.round(durationMs * 1000) / 1000,
-    id,
-    organization: isIdentified(caller) ? caller.organization : null,
-    outcome,
-    type: 'outcome',
-    v: 1,
+    organization,
+    record: () => ({
+      at: isoTime(at),
+      durationMs: Math.round(durationMs * 1000) / 1000,
+      id,
+      organization,
+      outcome,
+      type: 'outcome',
+      v: 1,
+    }),
   })
 }

@@ -2,7 +2,7 @@ import { newId, type Reason, type Risk, type ToolFact } from '../../core/index.t
 import { type Caller, type Decision, type DecisionRequest, decide, ruleFor } from '../../engine/index.ts'
 import type { Target } from '../protocol/action.ts'
 import type { Message } from '../protocol/message.ts'
-import { noteOutcome, toAttempt } from './call-record.ts'
+import { attemptOf, noteOutcome } from './call-record.ts'
 import { isIdentified, isObserved, modeOf } from './observe.ts'
 import type { Point } from './point.ts'
 
@@ -42,7 +42,7 @@ export async function rule(
       rulings.push(ruling instanceof Promise ? await ruling : ruling)
     }
     const written = rulings.map(ruling =>
-      point.spool.append(toAttempt(point, caller, message, ruling, trace)),
+      point.spool.append(attemptOf(point, caller, message, ruling, trace)),
     )
     try {
       await (written.length === 1 ? written[0] : Promise.all(written))
@@ -61,7 +61,7 @@ export async function rule(
     refusal(point, caller, target, 'stale', 'it changes faster than calls are decided'),
   )
   for (const ruling of rulings) {
-    point.spool.note(toAttempt(point, caller, message, ruling, trace))
+    point.spool.note(attemptOf(point, caller, message, ruling, trace))
     count(point, ruling.decision)
   }
   return rulings

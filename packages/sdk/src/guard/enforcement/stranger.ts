@@ -53,6 +53,6 @@ export function createStrangerLog(): StrangerLog {
       },
       trace: null,
     }
-    spool.note(record)
+    spool.note({ organization: record.organization, record: () => record })
   }
 }
