@@ -71,7 +71,7 @@ export function createTokenCheck(options: {
 
   /** At once for a token that is known, which is nearly every one: nothing is waited for in front of those calls. */
   return function check(token: string): TokenCheck | Promise<TokenCheck> {
-    const key = hash('sha256', token, 'base64url')
+    const key = hash('sha256', token, 'binary')
     const result = known.get(key) ?? (TOKEN.test(token) ? verifyOnce(key, token) : NO_TOKEN)
     return result instanceof Promise
       ? result.then(verified => unlessExpired(key, verified))

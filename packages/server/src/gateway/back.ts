@@ -12,6 +12,7 @@ import { type HeldCredential, holdCredential } from './credential.ts'
 import { toUpstreamHeaders } from './headers.ts'
 import { watchOffer } from './offer-watch.ts'
 import { relay, sendAnswer, type Way } from './relay.ts'
+import { watchStalls } from './stalls.ts'
 import { toUpstreamFault } from './upstream-fault.ts'
 
 /** The server behind the gateway: what it offers, how it is reached and with which credential. */
@@ -66,6 +67,7 @@ export function openBack(options: {
     pool,
     path: upstream.pathname + upstream.search,
     timeoutMs,
+    stalls: watchStalls(timeoutMs),
     onFault: fault => void faults.set(fault.code, (faults.get(fault.code) ?? 0) + 1),
     onListChanged: offer.refresh,
   }
@@ -90,6 +92,7 @@ export function openBack(options: {
     async close() {
       offer.close()
       credential.close()
+      way.stalls.close()
       await pool.destroy()
     },
   }

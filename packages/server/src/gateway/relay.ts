@@ -3,6 +3,7 @@ import type { AppError } from '@valetkey/sdk/core'
 import { type Answer, answerUpstreamFault, type Exchange } from '@valetkey/sdk/guard'
 import type { Dispatcher, Pool } from 'undici'
 import { type BodyRelay, relayEvents, relayWhole } from './body-relay.ts'
+import type { Moving, StallWatch } from './stalls.ts'
 import { faultOfHead, isEventStream, timeoutFault, toUpstreamFault } from './upstream-fault.ts'
 
 /** Where requests go, and whom to tell of what happens there. */
@@ -10,7 +11,9 @@ export interface Way {
   pool: Pool
   /** Path and query of the endpoint behind. */
   path: string
+  /** For how long nothing may move. */
   timeoutMs: number
+  stalls: StallWatch
   /** Called with what went wrong between here and the server behind. */
   onFault(fault: AppError): void
   /** Called when the server says that one of its lists changed. */
@@ -36,17 +39,18 @@ export function relay(
   const passage = new Passage(way, exchange, response)
   exchange.onCut(() => passage.cut())
   response.on('close', () => passage.left())
-  // The passage has the one timer: undici's would be set anew for the head and for the body of every answer.
+  // Stalls are watched here: undici's timers would be set anew for the head and for the body of every answer.
   pool.dispatch({ path, method, headers, body: exchange.body, headersTimeout: 0, bodyTimeout: 0 }, passage)
 }
 
 /** One request under way. A class because there is one for every call: engines compile its methods once. */
-class Passage implements Dispatcher.DispatchHandler {
+class Passage implements Dispatcher.DispatchHandler, Moving {
+  movedAt = 0
+  place = -1
   readonly #way: Way
   readonly #exchange: Exchange
   readonly #response: ServerResponse
   #controller: Controller | undefined
-  #stall: NodeJS.Timeout | undefined
   #body: BodyRelay | undefined
   #isDone = false
 
@@ -54,7 +58,7 @@ class Passage implements Dispatcher.DispatchHandler {
     this.#way = way
     this.#exchange = exchange
     this.#response = response
-    this.#stall = setTimeout(giveUp, way.timeoutMs, this)
+    way.stalls.add(this)
   }
 
   onRequestStart(controller: Controller): void {
@@ -74,18 +78,17 @@ class Passage implements Dispatcher.DispatchHandler {
     const head = { status, headers }
     if (isEventStream(headers)) {
       // A stream may be silent for long.
-      clearTimeout(this.#stall)
-      this.#stall = undefined
+      this.#way.stalls.remove(this)
       this.#body = relayEvents(exchange, this.#response, head, this.#way.onListChanged)
     } else {
       this.#body = relayWhole(exchange, this.#response, head)
-      this.#stall?.refresh()
+      this.movedAt = performance.now()
     }
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
     if (this.#isDone || !this.#body) return
-    this.#stall?.refresh()
+    this.movedAt = performance.now()
     try {
       if (!this.#body.take(chunk)) this.#wait(controller)
     } catch (fault) {
@@ -127,7 +130,7 @@ class Passage implements Dispatcher.DispatchHandler {
   #wait(controller: Controller): void {
     controller.pause()
     this.#response.once('drain', () => {
-      this.#stall?.refresh()
+      this.movedAt = performance.now()
       controller.resume()
     })
   }
@@ -143,7 +146,7 @@ class Passage implements Dispatcher.DispatchHandler {
   #end(outcome?: Parameters<Exchange['finish']>[0]): boolean {
     if (this.#isDone) return false
     this.#isDone = true
-    clearTimeout(this.#stall)
+    this.#way.stalls.remove(this)
     this.#exchange.finish(outcome)
     return true
   }
@@ -154,10 +157,6 @@ class Passage implements Dispatcher.DispatchHandler {
     if (this.#body?.hasBegun) this.#body.breakOff()
     else sendAnswer(this.#response, answer)
   }
-}
-
-function giveUp(passage: Passage): void {
-  passage.giveUp()
 }
 
 /** Answers in the gateway's own words. */
