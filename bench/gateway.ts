@@ -14,7 +14,7 @@ const CALLERS = 32
 const CPU_ROUNDS = 25
 const ROUND_MS = 1_000
 /** Until the engine has compiled what there is to compile: services run for days. */
-const WARM_UP_MS = 6_000
+const WARM_UP_MS = 12_000
 const PER_SECOND = 200
 const PACED_CALLS = 600
 
@@ -108,7 +108,7 @@ async function measureCpu(parties: Parties) {
   const { gateway, hop, peer, product, load, upstream, targets } = parties
   const isPinned =
     pin([gateway.pid, hop.pid, ...peer.pids], 0) && pin([load.pid, upstream.pid, product.authority.pid], 1)
-  stepBack(product.authority.pid)
+  const isBehind = stepBack(product.authority.pid)
   const micros = {
     hop: [] as number[],
     gateway: [] as number[],
@@ -134,7 +134,7 @@ async function measureCpu(parties: Parties) {
     micros.authority.push(((await product.authority.cpuMicros()) - before) / ours.calls)
     micros.peer.push((await perCall(targets.peer, peer.cpuMicros)).micros)
   }
-  return { ...micros, perSecond, isPinned }
+  return { ...micros, perSecond, isPinned, isBehind }
 }
 
 function closed(target: Target, ms: number): Order {
@@ -169,6 +169,7 @@ function toResult(
       gateway_includes: 'shipping to the authority',
       authority_cpu_us: median(cpu.authority),
       own_core: cpu.isPinned ? 'yes' : 'no, this system cannot',
+      authority_behind_load: cpu.isBehind ? 'yes' : 'no, this system cannot',
     },
   }
 }

@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
-import { constants, cpus, setPriority } from 'node:os'
+import { cpus } from 'node:os'
 
 /**
  * Keeps processes on one core, where the system can do that, so that who is measured does not share its core with who
@@ -11,9 +10,7 @@ export function pin(pids: readonly number[], core: number): boolean {
   return pids.every(pid => spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)]).status === 0)
 }
 
-/** Lets a process, with all its threads, have only what the others leave, where the system keeps threads apart. */
-export function stepBack(pid: number): void {
-  if (process.platform !== 'linux') return
-  for (const thread of readdirSync(`/proc/${pid}/task`))
-    setPriority(Number(thread), constants.priority.PRIORITY_LOW)
+/** Lets a process, with all its threads, have only what the others leave, where the system can do that. Says whether it could. */
+export function stepBack(pid: number): boolean {
+  return spawnSync('chrt', ['--all-tasks', '--idle', '--pid', '0', String(pid)]).status === 0
 }
