@@ -9,7 +9,7 @@ const ROW = 'x'.repeat(700)
 
 /** Milliseconds that a commit of one row takes until it is durable: in a file here, or on a PostgreSQL. */
 export async function sampleCommits(directory: string, postgresUrl?: string): Promise<number[]> {
-  const { insert, close } = await (postgresUrl ? openPostgres(postgresUrl) : openSqlite(directory))
+  const { insert, close } = await openRow(directory, postgresUrl)
   const samples: number[] = []
   for (let i = 0; i < COMMITS; i++) {
     await sleep(PAUSE_MS)
@@ -21,11 +21,16 @@ export async function sampleCommits(directory: string, postgresUrl?: string): Pr
   return samples
 }
 
+/** Commits a row each time that it is asked to. */
+export function openRow(directory: string, postgresUrl?: string) {
+  return postgresUrl ? openPostgres(postgresUrl) : openSqlite(directory)
+}
+
 async function openSqlite(directory: string) {
   const database = new Database(join(directory, 'commit.db'))
   database.pragma('journal_mode = WAL')
   database.pragma('synchronous = FULL')
-  database.exec('create table line (text text)')
+  database.exec('create table if not exists line (text text)')
   const statement = database.prepare('insert into line values (?)')
   return { insert: async () => void statement.run(ROW), close: async () => void database.close() }
 }
@@ -33,7 +38,7 @@ async function openSqlite(directory: string) {
 async function openPostgres(url: string) {
   const client = new Client(url)
   await client.connect()
-  await client.query('create table line (text text)')
+  await client.query('create table if not exists line (text text)')
   const query = { name: 'insert', text: 'insert into line values ($1)', values: [ROW] }
   return { insert: async () => void (await client.query(query)), close: () => client.end() }
 }

@@ -10,6 +10,7 @@ import { type Child, startChild } from './child.ts'
 import { sampleCommits } from './commit.ts'
 import type { Result } from './main.ts'
 import { median, quantile } from './measure.ts'
+import type { FloorSettings } from './programs/floor.ts'
 import type { NodeSettings } from './programs/node.ts'
 import type { PointQuestion, PointSettings } from './programs/point.ts'
 
@@ -28,7 +29,7 @@ export async function run(): Promise<Result> {
   const of = { sqlite, postgres }
   const figures: Result['figures'] = {}
   const stages: Result['stages'] = {}
-  for (const [dialect, { effect, barrier, roundTrip, commit }] of Object.entries(of)) {
+  for (const [dialect, { effect, barrier, roundTrip, commit, floor }] of Object.entries(of)) {
     figures[`p50_ms_${dialect}`] = median(effect)
     figures[`p99_ms_${dialect}`] = quantile(effect, 0.99)
     figures[`barrier_ms_${dialect}`] = quantile(barrier, 0.99)
@@ -36,9 +37,12 @@ export async function run(): Promise<Result> {
     stages[`loopback_round_trip_ms_${dialect}`] = median(roundTrip)
     stages[`commit_ms_${dialect}`] = median(commit)
     stages[`answer_ms_${dialect}`] = median(of[dialect as Dialect].answer)
+    stages[`floor_p50_ms_${dialect}`] = median(floor)
     stages[`barrier_p50_ms_${dialect}`] = median(barrier)
   }
   stages['effect'] = 'from before the request until the last of 3 points, each a process, decides otherwise'
+  stages['floor'] =
+    'the same with the least that programs can do: one row is committed, and three processes are told'
   stages['nodes'] = 'sqlite: 1; postgres: 2, written to the first, with points on both'
   return { figures, stages }
 }
@@ -52,7 +56,15 @@ async function measure(dialect: Dialect, nodeCount: number) {
     const { effect, answer } = await measureEffect(stage)
     const barrier = await measureBarriers(stage)
     const roundTrip = await measureRoundTrips()
-    return { effect, answer, barrier, roundTrip, commit: await sampleCommits(directory, postgres?.url) }
+    const floor = await measureFloor(directory, postgres?.url)
+    return {
+      effect,
+      answer,
+      barrier,
+      roundTrip,
+      floor,
+      commit: await sampleCommits(directory, postgres?.url),
+    }
   } finally {
     await stage.stop()
     await postgres?.close()
@@ -124,31 +136,67 @@ async function fill(api: Client<AdminApi>) {
 }
 
 /** A role given and taken away, in turn. */
-async function measureEffect({ api, points }: Stage): Promise<{ effect: number[]; answer: number[] }> {
-  const effect: number[] = []
-  const answer: number[] = []
+async function measureEffect({ api, points }: Stage): Promise<Samples> {
   let assignment: string | undefined
+  return sampleEffect(points, {
+    awaited: () => (assignment === undefined ? 'permit' : 'deny'),
+    async write() {
+      if (assignment === undefined)
+        assignment = (await api.assignments.create({ principal: 'bot', role: 'reader' })).id
+      else {
+        await api.assignments.remove({ id: assignment })
+        assignment = undefined
+      }
+    },
+  })
+}
+
+/** How long it takes where next to nothing is done on the way. */
+async function measureFloor(directory: string, postgresUrl?: string): Promise<number[]> {
+  const settings: FloorSettings = { directory, ...(postgresUrl && { postgresUrl }) }
+  const server = await startChild<string>('floor', settings)
+  const points = await Promise.all(
+    Array.from({ length: POINTS }, () => startChild('floor-point', { url: server.ready })),
+  )
+  const body = JSON.stringify({ principal: 'bot', role: 'reader' })
+  const { effect } = await sampleEffect(points, {
+    awaited: () => 'permit',
+    async write() {
+      await (await fetch(server.ready, { method: 'POST', body })).json()
+    },
+  })
+  await Promise.all([...points, server].map(child => child.stop()))
+  return effect
+}
+
+interface Samples {
+  /** Until the last point sees it. */
+  effect: number[]
+  /** Until the writer has its answer. */
+  answer: number[]
+}
+
+async function sampleEffect(
+  points: Stage['points'],
+  change: { awaited(): 'permit' | 'deny'; write(): Promise<void> },
+): Promise<Samples> {
+  const samples: Samples = { effect: [], answer: [] }
   for (let i = 0; i < WRITES; i++) {
-    const watch: PointQuestion = { watch: assignment === undefined ? 'permit' : 'deny' }
+    const watch: PointQuestion = { watch: change.awaited() }
     await Promise.all(points.map(point => point.ask(watch)))
     await sleep(PAUSE_MS)
     const from = nowMs()
-    if (assignment === undefined)
-      assignment = (await api.assignments.create({ principal: 'bot', role: 'reader' })).id
-    else {
-      await api.assignments.remove({ id: assignment })
-      assignment = undefined
-    }
+    await change.write()
     const answered = nowMs()
     const seen = await Promise.all(
       points.map(point => point.ask<number>({ seen: true } satisfies PointQuestion)),
     )
     // The first ones warm up.
     if (i < WRITES / 5) continue
-    answer.push(answered - from)
-    effect.push(Math.max(...seen) - from)
+    samples.answer.push(answered - from)
+    samples.effect.push(Math.max(...seen) - from)
   }
-  return { effect, answer }
+  return samples
 }
 
 async function measureBarriers({ api }: Stage): Promise<number[]> {
