@@ -85,6 +85,30 @@ test('a note outlives a failed commit and is written with the next one', async (
   expect(spool.backlog().lost).toBe(1)
 })
 
+test('what writes a record is asked for it once, when it is committed, however often that is tried', async () => {
+  using dir = temporaryDirectory()
+  const { files, faults } = faultyFiles()
+  const spool = await openSpool({ dir: dir.path, epoch: 1, file: files })
+  const written: string[] = []
+  const write = (id: string) => () => {
+    written.push(id)
+    return JSON.stringify({ id })
+  }
+  const appended = spool.append(write('a'))
+  spool.note(write('b'))
+  expect(written).toEqual([])
+  await appended
+  expect(written).toEqual(['a', 'b'])
+  faults.syncFails = true
+  spool.note(write('c'))
+  await spool.flush()
+  faults.syncFails = false
+  await spool.append(write('d'))
+  expect(written).toEqual(['a', 'b', 'c', 'd'])
+  expect((await drain(spool)).map(line => line.id)).toEqual(['a', 'b', 'c', 'd'])
+  await spool.close()
+})
+
 test('audit.unavailable: too many records wait for a disk that hangs', async () => {
   using dir = temporaryDirectory()
   const { files, faults } = faultyFiles()
