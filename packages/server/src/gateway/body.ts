@@ -26,7 +26,7 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<st
         const whole = chunks.length === 1 ? (chunks[0] ?? NOTHING) : Buffer.concat(chunks)
         resolve(isUtf8(whole) ? whole.toString('utf8') : 415)
       })
-      // Without a listener for errors, one that breaks off closes and says nothing else.
       .on('close', leave)
+      .on('error', leave)
   })
 }

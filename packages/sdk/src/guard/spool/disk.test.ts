@@ -109,6 +109,25 @@ test('what writes a record is asked for it once, when it is committed, however o
   await spool.close()
 })
 
+test('what cannot be written on one line spoils neither the log nor what comes after it', async () => {
+  using dir = temporaryDirectory()
+  const spool = await openSpool({ dir: dir.path, epoch: 1 })
+  await spool.append({ id: 'before' })
+  const broken = [() => '{"id":"a"}\n{"id":"b"}', () => '[]', fail]
+  for (const write of broken) await expect(spool.append(write)).rejects.toThrow()
+  for (const write of broken) spool.note(write)
+  spool.note({ id: 'note' })
+  await spool.flush()
+  await spool.append({ id: 'after' })
+  expect((await drain(spool)).map(line => line.id)).toEqual(['before', 'note', 'after'])
+  expect(spool.backlog().lost).toBe(3)
+  await spool.close()
+})
+
+function fail(): never {
+  throw new Error('a record that cannot be put together')
+}
+
 test('audit.unavailable: too many records wait for a disk that hangs', async () => {
   using dir = temporaryDirectory()
   const { files, faults } = faultyFiles()

@@ -3,10 +3,10 @@ import { diskFailure } from './failure.ts'
 import { nodeFiles, type SpoolFilePort } from './file.ts'
 import { lockDirectory } from './lock.ts'
 import type { Log } from './log.ts'
-import { createQueue } from './queue.ts'
+import { createQueue, type Line } from './queue.ts'
 import { type Batch, type BatchLimits, readBatch } from './reader.ts'
 import { recoverLog } from './recovery.ts'
-import { createWriter, type Line } from './writer.ts'
+import { createWriter } from './writer.ts'
 
 export interface SpoolOptions {
   /** A directory of this enforcement point's own; created when missing. */
@@ -37,7 +37,8 @@ export interface Backlog {
 export interface Spool {
   /**
    * Resolves once the record is durable; rejects with `audit.unavailable` when it is not. The record is an object, its
-   * JSON text on one line, or what writes that text when it is committed; its line in the spool also carries the boot `epoch`, the next `counter` (1, 2, 3 …), and as
+   * JSON text on one line, or what writes that text when it is committed; what throws or writes anything else there fails
+   * the commit it is part of. Its line in the spool also carries the boot `epoch`, the next `counter` (1, 2, 3 …), and as
    * `previous` the counter of the record before it in the same lane, 0 for the first.
    */
   append(record: object | Line, lane?: string): Promise<void>
