@@ -70,23 +70,18 @@ export async function rule(
 /** At once where what it takes to decide is held, as it nearly always is. */
 function ruleOne(point: Point, caller: Caller, target: Target): Ruling | Promise<Ruling> {
   const isHeld = isIdentified(caller) ? point.replica.hold(caller.organization, caller.revision) : true
-  if (isHeld !== true) return ruleOnceHeld(point, caller, target, isHeld)
+  if (isHeld === true) return ruleHeld(point, caller, target)
+  return isHeld.then(held =>
+    held
+      ? ruleHeld(point, caller, target)
+      : refusal(point, caller, target, 'stale', 'the organization cannot be loaded'),
+  )
+}
+
+function ruleHeld(point: Point, caller: Caller, target: Target): Ruling | Promise<Ruling> {
   const decision = decide(requestOf(point, caller, target), point.replica.snapshot)
   if (point.replica.hasLease(decision.risk)) return toRuling(point, caller, target, decision)
   return ruleOnceLeased(point, caller, target, decision.risk)
-}
-
-async function ruleOnceHeld(
-  point: Point,
-  caller: Caller,
-  target: Target,
-  isHeld: Promise<boolean>,
-): Promise<Ruling> {
-  if (await isHeld) {
-    const { risk } = decide(requestOf(point, caller, target), point.replica.snapshot)
-    return ruleOnceLeased(point, caller, target, risk)
-  }
-  return refusal(point, caller, target, 'stale', 'the organization cannot be loaded')
 }
 
 async function ruleOnceLeased(point: Point, caller: Caller, target: Target, risk: Risk): Promise<Ruling> {
