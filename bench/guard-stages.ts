@@ -4,7 +4,7 @@ import { admit, type Inbound, openPoint, type RunningPoint } from '@valetkey/sdk
 import { requestOf } from '../packages/sdk/src/guard/enforcement/ruling.ts'
 import { targetsOf } from '../packages/sdk/src/guard/protocol/action.ts'
 import { isFault, parseMessage } from '../packages/sdk/src/guard/protocol/message.ts'
-import type { Entry } from '../packages/sdk/src/guard/recorder.ts'
+import type { PendingRecord } from '../packages/sdk/src/guard/recorder.ts'
 import { redactArguments } from '../packages/sdk/src/guard/redact.ts'
 import { openSpool } from '../packages/sdk/src/guard/spool/index.ts'
 import { cpuMicros, median } from './measure.ts'
@@ -70,7 +70,7 @@ async function admitOne(point: Point, inbound: Inbound): Promise<void> {
 /** The record that a call leaves. */
 async function recordOf(point: Point, inbound: Inbound): Promise<AttemptRecord> {
   const records: object[] = []
-  const append = async ({ record }: Entry) => void records.push(record())
+  const append = async ({ record }: PendingRecord) => void records.push(record())
   await admitOne({ ...point, spool: { append, note: () => undefined } }, inbound)
   return records[0] as AttemptRecord
 }

@@ -86,9 +86,9 @@ const covered = (scopes: readonly string[], by: readonly string[]) =>
   PERMISSIONS.filter(one => anyCovers(scopes, one)).every(one => anyCovers(by, one))
 const isLive = (link: Made) =>
   [link, ...link.above].every(({ isRevoked, endsAt }) => !isRevoked && endsAt > stage.now())
-/** Tokens live for whole seconds: in the last one nothing is given any more, and what was given before may still be good. */
-const isEnding = (link: Made) =>
-  [link, ...link.above].some(({ endsAt }) => endsAt > stage.now() && endsAt < stage.now() + 1000)
+/** Tokens live for whole seconds: in its last one a link gives nothing any more, and what it gave may still be good. */
+const isGiving = (link: Made) =>
+  [link, ...link.above].every(({ isRevoked, endsAt }) => !isRevoked && endsAt >= stage.now() + 1000)
 
 /** Lets one agent act for another, on a link or on what it holds itself, and holds what comes of it against that. */
 async function handOn(from: number, to: number, parent: Made | undefined, { scope, ...more }: Wish) {
@@ -148,11 +148,13 @@ function holdToken(link: Made, answer: Parameters<typeof claimsOf>[0]): void {
 async function forward(link: Made, answer: Parameters<typeof claimsOf>[0]): Promise<void> {
   const before = claimsOf(answer)
   const isShort = link.above.length + 2 <= MOST_LINKS
-  const wasLive = isLive(link)
+  const wasGiving = isGiving(link)
   const next = await billing?.forward(answer['access_token'], { resource: LEDGER })
-  if (wasLive !== isLive(link) || isEnding(link)) return
+  if (wasGiving !== isGiving(link)) return
   const shared = before.scope.split(' ').filter(one => one !== 'invoices:refund')
-  expect(next?.status, JSON.stringify([next, link])).toBe(wasLive && isShort && shared.length > 0 ? 200 : 400)
+  expect(next?.status, JSON.stringify([next, link])).toBe(
+    wasGiving && isShort && shared.length > 0 ? 200 : 400,
+  )
   if (next?.status !== 200) return
   const claims = claimsOf(next)
   expect(claims.scope.split(' ').sort()).toEqual(shared.sort())
@@ -202,18 +204,25 @@ test('whatever is asked for, no exchange gives more than its chain, and exactly 
   expect(Math.min(counts.live, counts.over, counts.forwarded), JSON.stringify(counts)).toBeGreaterThan(5)
 })
 
+test('in its last second a link gives nothing any more', async () => {
+  const link = await handOn(0, 1, undefined, { hops: '1', expires_in: '30' })
+  await exchange(link)
+  stage.passTime((link?.endsAt ?? 0) - stage.now() - 900)
+  expect((await hands[1]?.exchange(link?.id))?.status).toBe(400)
+})
+
 /** A link gives a token exactly while all of its chain lives, and what it gave before is good for exactly as long. */
 async function exchange(link: Made | undefined): Promise<void> {
   if (!link) return
   const taker = hands[link.to] as Hand
   const before = stage.now()
-  const wasLive = isLive(link)
+  const [wasLive, wasGiving] = [isLive(link), isGiving(link)]
   const answer = await taker.exchange(link.id)
   const isGood = await taker.isActive(link.token)
   const isNextGood = link.forwarded !== undefined && (await ledger?.isActive(link.forwarded)) === true
   // The clock may have passed an end in between.
-  if (wasLive !== isLive(link) || isEnding(link)) return
-  expect(answer.status === 200, JSON.stringify([answer, link, before])).toBe(wasLive)
+  if (wasGiving !== isGiving(link)) return
+  expect(answer.status === 200, JSON.stringify([answer, link, before])).toBe(wasGiving)
   if (!wasLive) expect([isGood, isNextGood]).toEqual([false, false])
   if (link.isKeyGone) expect(isNextGood, 'by a key that was taken back').toBe(false)
   else if (isGood && link.forwarded !== undefined && before < expiryOf(link.forwarded))

@@ -3,7 +3,7 @@ import { commitTo, newCommitmentKey } from '../evidence/index.ts'
 import type { Spool } from './spool/index.ts'
 
 /** One record of an organization, which is put together when it is its turn; what it is made of does not change until then. */
-export interface Entry {
+export interface PendingRecord {
   organization: string | null
   record(): CallRecord
 }
@@ -11,9 +11,9 @@ export interface Entry {
 /** Takes what an enforcement point has to record. */
 export interface Recorder {
   /** Resolves once the record is durable; rejects with `audit.unavailable` when it is not. */
-  append(entry: Entry): Promise<void>
+  append(pending: PendingRecord): Promise<void>
   /** Takes a record that nobody waits for. */
-  note(entry: Entry): void
+  note(pending: PendingRecord): void
 }
 
 /**

@@ -7,7 +7,7 @@ import {
 } from '../../core/index.ts'
 import { type Caller, type Decision, ruleFor, seatOf } from '../../engine/index.ts'
 import type { Message } from '../protocol/message.ts'
-import type { Entry } from '../recorder.ts'
+import type { PendingRecord } from '../recorder.ts'
 import { redactArguments } from '../redact.ts'
 import { isIdentified } from './observe.ts'
 import type { Point } from './point.ts'
@@ -23,7 +23,7 @@ export function attemptOf(
   message: Message,
   ruling: Ruling,
   trace: string | null,
-): Entry {
+): PendingRecord {
   const at = point.clock.now()
   const who = whoIs(point, caller)
   const schema = ruleFor(point.replica.snapshot, point.server.id, ruling.target)?.fact.inputSchema ?? null
